@@ -1,0 +1,71 @@
+//! What happened, in the order in which it became durable.
+
+use super::{
+    ids::{AccountId, JobId},
+    job::{Control, JobState},
+    parking::Parking,
+    time::Timestamp,
+};
+
+/// A place in the event log: everything before it has been seen. Grows with each commit and survives restarts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor(pub u64);
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// To which account, or to a job of which account.
+    pub account: AccountId,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// Something about a job.
+    Job {
+        /// Which job.
+        id: JobId,
+        /// What.
+        change: JobChange,
+        /// The job's state afterwards.
+        state: JobState,
+    },
+    /// The account was created.
+    AccountCreated,
+    /// Its settings were changed.
+    AccountUpdated,
+    /// It was deleted.
+    AccountDeleted,
+    /// It cannot send now.
+    AccountParked(Parking),
+    /// It sends again.
+    AccountResumed,
+}
+
+/// What happened to a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobChange {
+    /// It was stored.
+    Accepted,
+    /// An attempt ended; numbers of recipients by what it made of them.
+    Attempted {
+        /// The attempt's number, from 1.
+        attempt: u32,
+        /// Recipients that the provider took.
+        submitted: u32,
+        /// Recipients that are tried again.
+        deferred: u32,
+        /// Recipients that ended without being taken.
+        failed: u32,
+        /// Recipients that wait for an operator.
+        in_doubt: u32,
+    },
+    /// A caller's wish was done, or noted to be done when the attempt under way ends.
+    Controlled(Control),
+    /// Its time ran out.
+    Expired,
+}

@@ -1,0 +1,16 @@
+//! Nouns, their states and their parsers: what Hikyaku talks about, with no I/O and no clock.
+
+pub mod account;
+pub mod address;
+pub mod attempt;
+pub mod event;
+pub mod ids;
+pub mod job;
+pub mod limits;
+pub mod mail;
+pub mod parking;
+pub mod recipient;
+pub mod reply;
+pub mod secret;
+pub mod time;
+pub mod verdict;

@@ -1,0 +1,87 @@
+//! One address of a job, and its fate.
+
+use super::{address::Address, attempt::Finding, reply::Reply, time::Timestamp};
+
+/// One address of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// The address.
+    pub address: Address,
+    /// The header field it stands in.
+    pub field: RecipientField,
+    /// What has become of it.
+    pub state: RecipientState,
+}
+
+/// The header field a recipient stands in; Bcc is never written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the name of a header field")]
+pub enum RecipientField {
+    To,
+    Cc,
+    Bcc,
+}
+
+/// What has become of a recipient. Each state holds only its own facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecipientState {
+    /// It waits for an attempt; `deferral` is what the last one met, if there was one.
+    Pending {
+        /// What the last attempt met.
+        deferral: Option<Deferral>,
+    },
+    /// The provider took it, which is not yet "delivered".
+    Submitted {
+        /// When the reply came.
+        at: Timestamp,
+        /// The reply to the final dot.
+        reply: Reply,
+    },
+    /// It was refused for good.
+    Failed {
+        /// When.
+        at: Timestamp,
+        /// What refused it.
+        finding: Finding,
+    },
+    /// It may or may not have been taken, and the account's policy leaves that to an operator.
+    InDoubt {
+        /// When the mark was set, before the final dot.
+        since: Timestamp,
+    },
+    /// Its time ran out before the provider took it.
+    Expired {
+        /// When.
+        at: Timestamp,
+        /// What the last attempt met, if there was one.
+        last: Option<Finding>,
+    },
+    /// A caller withdrew it before it was sent.
+    Cancelled {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl RecipientState {
+    /// Whether nothing will change it any more but a caller's wish.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        !matches!(self, Self::Pending { .. } | Self::InDoubt { .. })
+    }
+
+    /// Whether it waits for an attempt.
+    #[must_use]
+    pub const fn is_pending(&self) -> bool {
+        matches!(self, Self::Pending { .. })
+    }
+}
+
+/// What made a recipient wait for another attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deferral {
+    /// When.
+    pub at: Timestamp,
+    /// What was met.
+    pub finding: Finding,
+}

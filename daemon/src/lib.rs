@@ -1,0 +1,4 @@
+//! Hikyaku, a persistent mail delivery daemon. `ARCHITECTURE.md` has the map; imports go down only:
+//! app → service → delivery → accounts → storage, wire → platform → policy, compose → domain.
+
+pub mod domain;

@@ -1,0 +1,17 @@
+//! Compiles the API without a system protoc, and keeps the descriptor set for reflection.
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut files =
+        fs::read_dir("hikyaku/v1")?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<PathBuf>, std::io::Error>>()?;
+    files.sort();
+    println!("cargo:rerun-if-changed=hikyaku");
+
+    let descriptors = protox::compile(&files, ["."])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("hikyaku.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure().bytes(".hikyaku.v1").compile_fds(descriptors)?;
+    Ok(())
+}
