@@ -1,0 +1,54 @@
+//! What one attempt changes, all or nothing.
+
+use crate::domain::{attempt::Attempt, ids::JobId, ledger::Charge, time::Timestamp};
+
+/// That a message may be taken by the provider from now on: set before its final dot is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The job.
+    pub job: JobId,
+    /// The attempt's number, from 1.
+    pub attempt: u32,
+    /// Indexes of the recipients that the attempt is for.
+    pub recipients: Vec<u32>,
+    /// When the attempt began.
+    pub started: Timestamp,
+    /// When the mark was set.
+    pub since: Timestamp,
+    /// What it uses of the quotas. Stored with the mark and in the ledger: a crash may over-count, never under-count.
+    pub charges: Vec<Charge>,
+}
+
+/// Whether a mark was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkOutcome {
+    /// It is set and durable: the final dot may be sent.
+    Marked,
+    /// The job was cancelled, held or deleted meanwhile: the final dot must not be sent.
+    Withdrawn,
+}
+
+/// What one attempt changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// The job.
+    pub job: JobId,
+    /// What the attempt met. Nothing for an attempt that does not count, because it was given up before the provider
+    /// could take the message: then only the mark goes and the charges are corrected.
+    pub attempt: Option<Attempt>,
+    /// When the deferred recipients are due again.
+    pub retry_at: Timestamp,
+    /// Corrections of the ledger, beside what the mark charged.
+    pub charges: Vec<Charge>,
+    /// When this is recorded.
+    pub now: Timestamp,
+}
+
+/// The end of a job whose client's time has run out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// The job.
+    pub job: JobId,
+    /// When.
+    pub now: Timestamp,
+}
