@@ -394,23 +394,20 @@ pub trait StoreCare: Send + Sync + fmt::Debug {
 
     /// Reads every record and checks it, counts what should agree, rebuilds what is derived, and moves what is
     /// unreadable to quarantine.
-    async fn verify(&self, progress: &(dyn Progress)) -> Result<Findings, StorageError>;
+    async fn verify(&self, progress: &dyn Progress) -> Result<Findings, StorageError>;
 
     /// Writes a consistent copy of the whole store below the new directory `target`, while the store is in use.
-    async fn backup(&self, target: &Path, progress: &(dyn Progress)) -> Result<u64, StorageError>;
+    async fn backup(&self, target: &Path, progress: &dyn Progress) -> Result<u64, StorageError>;
 
     /// Writes all records as JSON lines; secrets stay sealed. Returns how many.
-    async fn export(
-        &self,
-        out: &mut (dyn std::io::Write + Send),
-        progress: &(dyn Progress),
-    ) -> Result<u64, StorageError>;
+    async fn export(&self, out: &mut (dyn std::io::Write + Send), progress: &dyn Progress)
+    -> Result<u64, StorageError>;
 
     /// Reads what `export` wrote into a store that holds no account and no job. Returns how many records.
     async fn import(
         &self,
         from: &mut (dyn std::io::BufRead + Send),
-        progress: &(dyn Progress),
+        progress: &dyn Progress,
     ) -> Result<u64, StorageError>;
 
     /// Stops taking changes, makes everything durable and closes the files.
