@@ -1,0 +1,55 @@
+//! Where log lines go, and in which form.
+
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Which lines are written, by level and module: the syntax of `tracing_subscriber`'s filters, such as
+/// `info,hikyaku_daemon::delivery=debug`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFilter(String);
+
+impl LogFilter {
+    /// The filter as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for LogFilter {
+    fn default() -> Self {
+        Self(String::from("info"))
+    }
+}
+
+impl std::str::FromStr for LogFilter {
+    type Err = tracing_subscriber::filter::ParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        EnvFilter::builder().parse(text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// Begins to write log lines to standard error. Later calls in the same process change nothing.
+pub fn start(format: LogFormat, filter: &LogFilter) {
+    let filter = EnvFilter::builder().parse_lossy(filter.as_str());
+    let registry = tracing_subscriber::registry().with(filter);
+    let started = match format {
+        LogFormat::Pretty => registry.with(fmt::layer().with_writer(std::io::stderr)).try_init(),
+        LogFormat::Json => {
+            registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()
+        }
+    };
+    // A second start within one process (tests) keeps the first subscriber.
+    drop(started);
+}
