@@ -94,8 +94,8 @@ pub trait AccountStore: Send + Sync + fmt::Debug {
         now: Timestamp,
     ) -> Result<(), DeleteAccountError>;
 
-    /// Parks an account or makes it active again, and writes the event that says so. Setting what is already set
-    /// writes nothing.
+    /// Parks an account or makes it active again, as an operator wishes, and writes the event that says so. Setting what
+    /// is already set writes nothing.
     async fn set_standing(&self, id: &AccountId, standing: Standing, now: Timestamp) -> Result<(), StorageError>;
 }
 
@@ -302,6 +302,15 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// Ends jobs whose client's time has run out; those that are no longer waiting are left as they are.
     async fn expire(&self, tenure: &Tenure, expiries: Vec<Expiry>) -> Result<(), TenureError>;
 
+    /// Parks an account or makes it active again, as its worker finds, and writes the event that says so. A worker never
+    /// ends an operator's pause and never replaces it: then nothing changes. Answers with the standing that holds now.
+    async fn report_standing(
+        &self,
+        tenure: &Tenure,
+        standing: Standing,
+        now: Timestamp,
+    ) -> Result<Standing, TenureError>;
+
     /// The marks of an account that were set and never settled: what was in doubt when a worker stopped.
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError>;
 
@@ -351,6 +360,10 @@ pub struct ReadyJob {
     pub lane: u32,
     /// Since when it is due.
     pub due: Timestamp,
+    /// How many recipients its next attempt is for.
+    pub recipients: u32,
+    /// When it is void, if its client said so.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// The lane of a job: 0 without labels, else a number made from the first one.
