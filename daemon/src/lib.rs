@@ -4,3 +4,4 @@
 pub mod domain;
 pub mod platform;
 pub mod storage;
+pub mod wire;

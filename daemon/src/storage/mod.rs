@@ -321,8 +321,9 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// left (a retry may have taken the limit away) are left as they are.
     async fn expire(&self, tenure: &Tenure, expiries: Vec<Expiry>) -> Result<(), TenureError>;
 
-    /// Parks an account or makes it active again, as its worker finds, and writes the event that says so. A worker never
-    /// ends an operator's pause and never replaces it: then nothing changes. Answers with the standing that holds now.
+    /// Parks an account or makes it active again, as its worker finds, and writes the event that says so. A worker
+    /// neither ends nor replaces an operator's pause before its time: then nothing changes. Answers with the standing that
+    /// holds now.
     async fn report_standing(
         &self,
         tenure: &Tenure,

@@ -9,7 +9,7 @@ use crate::{
         ids::{AccountId, JobId},
         job::{Flight, Priority},
         ledger::{Charge, Usage},
-        parking::{ParkingCause, Standing},
+        parking::{Parking, ParkingCause, Standing},
         time::Timestamp,
     },
     storage::{
@@ -29,7 +29,10 @@ impl Model {
 
     pub(super) fn report_standing(&mut self, account: &AccountId, standing: Standing, now: Timestamp) -> Standing {
         let stored = self.accounts.get(account).map(|(_, stored)| stored.clone()).unwrap_or_default();
-        if matches!(&stored, Standing::Parked(parking) if parking.cause == ParkingCause::Paused) {
+        let is_paused = |parking: &Parking| {
+            parking.cause == ParkingCause::Paused && parking.until.is_none_or(|until| until > now)
+        };
+        if matches!(&stored, Standing::Parked(parking) if is_paused(parking)) {
             return stored;
         }
         self.set_standing(account, standing.clone(), now);
