@@ -6,6 +6,7 @@ pub mod attempt;
 pub mod event;
 pub mod ids;
 pub mod job;
+pub mod ledger;
 pub mod limits;
 pub mod mail;
 pub mod parking;

@@ -1,0 +1,36 @@
+//! What an account has used of its quotas, as it is stored.
+
+use super::limits::{QuotaUnit, QuotaWindow};
+
+/// What a history of use belongs to. The limit is no part of it: whoever changes a limit keeps the history.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QuotaKey {
+    /// What is counted.
+    pub unit: QuotaUnit,
+    /// The stretch of time in which it is counted.
+    pub window: QuotaWindow,
+}
+
+/// A change of one total. Charges are differences, so they may be stored in any order.
+///
+/// Who stores them adds them up per key and bucket, lets no total fall below zero, and may drop a total that is zero.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Charge {
+    /// The history it belongs to.
+    pub key: QuotaKey,
+    /// The start of the stretch of time it belongs to, in milliseconds since 1970.
+    pub bucket: u64,
+    /// By how many units the total grows.
+    pub amount: i64,
+}
+
+/// The sum of all charges of one bucket.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Usage {
+    /// The history it belongs to.
+    pub key: QuotaKey,
+    /// The start of the stretch of time it belongs to, in milliseconds since 1970.
+    pub bucket: u64,
+    /// How many units were used in it.
+    pub amount: u64,
+}
