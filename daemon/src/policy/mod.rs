@@ -1,3 +1,5 @@
 //! Pure decisions: what to do next, given the facts. No I/O, no clock, no chance of its own.
 
+pub mod fair_share;
+pub mod pacing;
 pub mod quota;
