@@ -3,5 +3,6 @@
 
 pub mod domain;
 pub mod platform;
+pub mod policy;
 pub mod storage;
 pub mod wire;
