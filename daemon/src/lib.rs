@@ -2,3 +2,4 @@
 //! app → service → delivery → accounts → storage, wire → platform → policy, compose → domain.
 
 pub mod domain;
+pub mod policy;

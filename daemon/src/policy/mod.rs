@@ -1,0 +1,3 @@
+//! Pure decisions: no tokio, no socket, no clock.
+
+pub mod classify;
