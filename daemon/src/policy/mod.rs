@@ -1,3 +1,5 @@
 //! Pure decisions: no tokio, no socket, no clock.
 
 pub mod classify;
+pub mod parking;
+pub mod retry_schedule;
