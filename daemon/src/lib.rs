@@ -1,5 +1,6 @@
 //! Hikyaku, a persistent mail delivery daemon. `ARCHITECTURE.md` has the map; imports go down only:
 //! app → service → delivery → accounts → storage, wire → platform → policy, compose → domain.
 
+pub mod compose;
 pub mod domain;
 pub mod policy;
