@@ -177,6 +177,8 @@ fn crlf(bytes: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::domain::{ids::JobId, time::Timestamp};
 
@@ -250,5 +252,23 @@ mod tests {
         check_refused("nonsense\nFrom: t@example.jp\n\n", "no header field");
         check_refused(&format!("From: t@example.jp\n\n{}", "x".repeat(999)), "line 3");
         assert!(adopt(&format!("From: t@example.jp\n\n{}", "x".repeat(998))).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn every_adopted_message_is_clean(
+            head in "(Subject: .{0,9}\n|Bcc: x@y.jp\r\n|To: a@x.jp\r| z\n|.{0,4}){0,4}",
+            body in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let raw = [b"From: t@example.jp\n", head.as_bytes(), b"\n\n", &body[..]].concat();
+            if let Ok(adopted) = adopt_raw(&raw, &identity()) {
+                let bytes = adopted.message.bytes;
+                prop_assert!(bytes.ends_with(b"\r\n") && !bytes.contains(&0));
+                prop_assert!(bytes.windows(2).all(|pair| (pair[0] == b'\r') == (pair[1] == b'\n')));
+                let header = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a blank line");
+                let header = String::from_utf8_lossy(&bytes[..header]).to_ascii_lowercase();
+                prop_assert!(!header.contains("\r\nbcc:"), "{header}");
+            }
+        }
     }
 }

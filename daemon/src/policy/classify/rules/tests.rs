@@ -215,6 +215,7 @@ fn dead_addresses_blame_the_recipient() {
         "550 5.2.1 The email account that you tried to reach is disabled",
         "550 5.1.2 The domain does not exist",
         "550 unrouteable address",
+        "554 delivery error: dd This user doesn't have an account",
         "550 no",
         "550 宛先のメールアドレスが存在しません",
     ] {
@@ -324,6 +325,8 @@ fn general_rules_follow_phase_and_class() {
     check(Generic, Rcpt, "450 4.7.1 Greylisted", RetryLater, provider);
     check(Generic, Rcpt, "452 4.5.3 Too many recipients", RetryLater, provider);
     check(Generic, Rcpt, "552 too many recipients", RetryLater, provider);
+    check(Generic, Rcpt, "554 no", RejectRecipient, provider);
+    check(Generic, Rcpt, "550 connection to mx.example.jp timed out", RejectRecipient, provider);
     check(Generic, Rcpt, "451 4.3.0 local problem", RetryLater, provider);
     check(Generic, EndOfData, "451 4.3.0 queue file write error", RetryLater, provider);
     check(Generic, Greeting, "554 no SMTP service here", RetryLater, provider);
