@@ -328,3 +328,11 @@ async fn a_refused_reset_breaks_the_session() {
     assert!(session.reset().await.is_err());
     assert!(!session.is_ready());
 }
+
+#[test]
+fn sessions_may_move_between_threads() {
+    fn check<T: Send>(_: T) {}
+    let server = Scripted::new("");
+    let provider = provider();
+    check(Session::open(&provider, &server));
+}
