@@ -29,6 +29,8 @@ use crate::domain::{
     time::Timestamp,
 };
 
+#[cfg(test)]
+pub mod contract;
 pub mod memory;
 pub mod settlement;
 
