@@ -51,7 +51,14 @@ pub(super) async fn urgent_jobs_go_first(store: SharedStorage) {
     assert_eq!(jobs[2..], [3, 2, 1]);
     let entry = store.ready(&account_id("sales"), &HashSet::new(), 9, at(9)).await.expect("an answer").jobs[4];
     let labels = [label("l1")];
-    let expected = ReadyJob { id: job_id(1), priority: Priority::Bulk, lane: lane_of(&labels), due: at(1) };
+    let expected = ReadyJob {
+        id: job_id(1),
+        priority: Priority::Bulk,
+        lane: lane_of(&labels),
+        due: at(1),
+        recipients: 1,
+        expires_at: None,
+    };
     assert_eq!(entry, expected);
 }
 
