@@ -30,6 +30,12 @@ macro_rules! run {
 /// # Panics
 /// At the first rule that is broken.
 pub async fn check_all(make: impl AsyncFn() -> SharedStorage) {
+    check_submitting(&make).await;
+    check_sending(&make).await;
+    check_aftermath(&make).await;
+}
+
+async fn check_submitting(make: &impl AsyncFn() -> SharedStorage) {
     run! { make:
         accounts {
             a_new_account_is_active_and_has_no_jobs,
@@ -52,6 +58,11 @@ pub async fn check_all(make: impl AsyncFn() -> SharedStorage) {
             filters_hold_all_at_once,
             lists_filter_by_state_at_the_given_time,
         }
+    }
+}
+
+async fn check_sending(make: &impl AsyncFn() -> SharedStorage) {
+    run! { make:
         ready {
             only_what_is_due_is_ready,
             urgent_jobs_go_first,
@@ -79,6 +90,11 @@ pub async fn check_all(make: impl AsyncFn() -> SharedStorage) {
             a_settlement_corrects_what_the_mark_charged,
             forgotten_buckets_are_gone,
         }
+    }
+}
+
+async fn check_aftermath(make: &impl AsyncFn() -> SharedStorage) {
+    run! { make:
         control {
             calls_are_answered_in_the_order_of_the_ids,
             a_held_job_waits_for_its_release,

@@ -20,7 +20,8 @@ use crate::{
 
 impl Model {
     pub(super) fn check_tenure(&self, tenure: &Tenure) -> Result<(), TenureError> {
-        if self.epochs.get(&tenure.account) == Some(&tenure.epoch) {
+        let is_there = self.accounts.contains_key(&tenure.account);
+        if is_there && self.epochs.get(&tenure.account) == Some(&tenure.epoch) {
             Ok(())
         } else {
             Err(TenureError::Lost(tenure.account.clone()))
