@@ -24,9 +24,13 @@ pub(crate) enum AccountCommand {
     /// List all accounts
     List,
     /// Show one account
-    Get { id: String },
+    Get {
+        /// The account
+        id: String,
+    },
     /// Change what is named here, and keep the rest
     Update {
+        /// The account
         id: String,
         #[command(flatten)]
         settings: Box<SettingsArgs>,
@@ -39,6 +43,7 @@ pub(crate) enum AccountCommand {
     },
     /// Stop an account from sending
     Pause {
+        /// The account
         id: String,
         /// When it sends again by itself: RFC 3339 or +2h
         #[arg(long, value_name = "TIME")]
@@ -48,9 +53,13 @@ pub(crate) enum AccountCommand {
         reason: String,
     },
     /// Let an account send again, whatever parked it
-    Resume { id: String },
+    Resume {
+        /// The account
+        id: String,
+    },
     /// Delete an account
     Delete {
+        /// The account
         id: String,
         /// Cancel its open jobs first
         #[arg(long)]
@@ -60,7 +69,10 @@ pub(crate) enum AccountCommand {
         etag: String,
     },
     /// Show what an account has used of its quotas
-    Usage { id: String },
+    Usage {
+        /// The account
+        id: String,
+    },
 }
 
 /// The settings of an account, all of them optional.

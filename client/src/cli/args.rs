@@ -11,7 +11,7 @@ use super::{account_args::AccountCommand, classify::ClassifyArgs, job_args::JobC
 ///
 /// Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 the daemon cannot be reached.
 #[derive(Debug, Parser)]
-#[command(name = "hikyaku", version, propagate_version = true)]
+#[command(name = "hikyaku", version)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

@@ -16,7 +16,10 @@ pub(crate) enum JobCommand {
     /// Submit a mail
     Submit(Box<SubmitArgs>),
     /// Show one job with its recipients, attempts and replies
-    Get { id: String },
+    Get {
+        /// The job
+        id: String,
+    },
     /// List jobs, the youngest first
     List {
         #[command(flatten)]
@@ -71,7 +74,7 @@ pub(crate) struct SubmitArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Content")]
 pub(crate) struct ContentArgs {
-    /// The subject; with --repeat, {n} in it is the number of the mail
+    /// The subject; with --repeat, an n in braces in it stands for the number of the mail
     #[arg(long, value_name = "TEXT")]
     pub(crate) subject: Option<String>,
     /// The plain text

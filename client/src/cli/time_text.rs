@@ -24,7 +24,9 @@ impl When {
         match self {
             Self::At(time) => time,
             Self::In(wait) => now.checked_add(wait).unwrap_or(now),
-            Self::Ago(back) => now.checked_sub(back).unwrap_or(SystemTime::UNIX_EPOCH),
+            Self::Ago(back) => {
+                now.checked_sub(back).map_or(SystemTime::UNIX_EPOCH, |time| time.max(SystemTime::UNIX_EPOCH))
+            }
         }
     }
 }

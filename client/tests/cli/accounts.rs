@@ -54,7 +54,24 @@ fn an_account_is_made_as_its_options_say() {
     assert_eq!(account["retry"]["first_delay"], "1m30s");
     assert_eq!((&account["in_doubt"], &account["state"]), (&"HOLD".into(), &"ACTIVE".into()));
     assert!(!account.to_string().contains("hunter2"));
+}
 
+#[test]
+fn accounts_and_their_usage_are_shown_as_tables() {
+    let scene = Scene::new();
+    scene.good(&[
+        "account",
+        "create",
+        "shop",
+        "--from",
+        "The Shop <shop@example.jp>",
+        "--host",
+        "mx.example.jp",
+        "--quota",
+        "7/10s",
+        "--quota",
+        "recipients:500/day@Asia/Tokyo",
+    ]);
     assert_eq!(
         scene.good(&["account", "list"]),
         "ACCOUNT  STATE   UNTIL  OPEN  FROM                        SERVER         QUOTAS\n\
@@ -103,7 +120,11 @@ fn accounts_are_paused_resumed_and_deleted() {
         (&paused["state"], &paused["until"], &paused["reason"]),
         (&"PAUSED".into(), &until.into(), &"moving".into())
     );
-    assert!(scene.good(&["account", "resume", "shop"]).contains("state       ACTIVE\n"));
+    assert_eq!(
+        scene.good(&["account", "resume", "shop"]),
+        "account    shop\nstate      ACTIVE\nopen jobs  0\nfrom       shop@example.jp\nserver     mx.example.jp\n\
+         in doubt   RESEND\netag       1\n"
+    );
     assert_eq!(scene.good(&["account", "delete", "shop"]), "deleted shop; 3 open jobs were cancelled\n");
     let missing = scene.run(&["account", "get", "gone"]);
     assert_eq!((missing.code, missing.err.as_str()), (1, "hikyaku: there is no account \"gone\"\n"));

@@ -6,7 +6,6 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-#[expect(clippy::wildcard_imports, reason = "a made-up daemon speaks the whole API")]
 use hikyaku_client::proto::*;
 use prost_types::Timestamp;
 use tokio::sync::broadcast;
