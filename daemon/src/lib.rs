@@ -2,4 +2,5 @@
 //! app → service → delivery → accounts → storage, wire → platform → policy, compose → domain.
 
 pub mod domain;
+pub mod platform;
 pub mod storage;

@@ -29,7 +29,10 @@ use crate::domain::{
     time::Timestamp,
 };
 
+pub mod blobs;
+pub mod records;
 pub mod settlement;
+pub mod sled;
 
 use settlement::{Expiry, Mark, MarkOutcome, Settlement};
 

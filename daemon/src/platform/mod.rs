@@ -1,0 +1,3 @@
+//! What the host gives us: clocks, chance, sealed secrets.
+
+pub mod sealing;

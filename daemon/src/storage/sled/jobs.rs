@@ -1,0 +1,128 @@
+//! How jobs are read and rewritten together with what is derived from them.
+
+use ::sled::IVec;
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::{
+    codec,
+    disk::{self, Disk, View},
+    keys::Key,
+    txn::Txn,
+};
+use crate::{
+    domain::{
+        event::{Event, EventKind, JobChange},
+        ids::JobId,
+        job::{Flight, Job},
+        mail::Message,
+        time::Timestamp,
+    },
+    storage::{
+        StorageError,
+        blobs::{FileHash, Files},
+        lane_of,
+        records::job::JobRow,
+    },
+};
+
+/// Longest message that is kept in the store itself, in bytes; a longer one becomes a file.
+pub(super) const INLINE_BYTES_MAX: usize = 64 * 1_024;
+
+/// A job as it was read.
+#[derive(Debug)]
+pub(super) struct StoredJob {
+    /// The job.
+    pub(super) job: Job,
+    /// The file of its message, if it is not in the store itself.
+    pub(super) file: Option<FileHash>,
+    /// How many frames its row has.
+    pub(super) frames: u16,
+}
+
+/// Reads a job.
+pub(super) fn load(view: &impl View, id: JobId) -> Result<Option<StoredJob>, StorageError> {
+    let Some(stored) = disk::read_row::<JobRow>(view, |chunk| Key::Job { job: id, chunk })? else {
+        return Ok(None);
+    };
+    let frames = stored.frames;
+    let damaged = |error| StorageError::Damaged(format!("job {id}: {error}"));
+    let file = stored.value.file().map_err(damaged)?;
+    let job = stored.value.into_job(id).map_err(damaged)?;
+    Ok(Some(StoredJob { job, file, frames }))
+}
+
+/// Reads a job's message. May block when it is a file.
+pub(super) fn load_message(disk: &Disk, files: &Files, stored: &StoredJob) -> Result<Message, StorageError> {
+    let id = stored.job.id;
+    let bytes = match &stored.file {
+        Some(hash) => files.read(hash).map_err(|error| StorageError::Damaged(format!("message of {id}: {error}")))?,
+        None => {
+            let read = disk::read(disk, |chunk| Key::Body { job: id, chunk })?;
+            read.ok_or_else(|| StorageError::Damaged(format!("message of {id}: it is missing")))?.value
+        }
+    };
+    Ok(Message { bytes: Bytes::from(bytes), is_eight_bit: stored.job.message.is_eight_bit })
+}
+
+/// The frames of a job's row.
+pub(super) fn job_frames(job: &Job, file: Option<&FileHash>) -> Vec<(IVec, IVec)> {
+    let id = job.id;
+    codec::frames(|chunk| Key::Job { job: id, chunk }, &JobRow::new(job, file).encode_to_vec())
+}
+
+/// The entry of the ready index that a job has while it waits.
+pub(super) fn ready_key(account: u32, job: &Job) -> Option<Key> {
+    let due = job.due()?;
+    Some(Key::Ready { account, priority: job.priority, lane: lane_of(&job.labels), due, job: job.id })
+}
+
+/// Whether the in-doubt mark of a job is set.
+pub(super) fn is_marked(view: &impl View, account: u32, job: JobId) -> Result<bool, StorageError> {
+    Ok(view.get(&Key::Mark { account, job, chunk: 0 }.to_bytes())?.is_some())
+}
+
+/// An event about a job, as it is afterwards.
+pub(super) fn job_event(job: &Job, change: JobChange, flight: Flight, now: Timestamp) -> Event {
+    let state = job.state(flight, now);
+    Event { at: now, account: job.account.clone(), kind: EventKind::Job { id: job.id, change, state } }
+}
+
+impl Txn {
+    /// Rewrites a job of the account with this number, and what is derived from it.
+    pub(super) fn replace_job(&mut self, account: u32, stored: &StoredJob, before: &Before) {
+        let job = &stored.job;
+        let id = job.id;
+        let frames = job_frames(job, stored.file.as_ref());
+        let count = u16::try_from(frames.len()).expect("frames are counted by 16 bits");
+        for (key, value) in frames {
+            self.put(key, value);
+        }
+        self.remove_frames(|chunk| Key::Job { job: id, chunk }, count..stored.frames);
+        let ready = ready_key(account, job);
+        if ready != before.ready {
+            if let Some(old) = &before.ready {
+                self.remove_key(old);
+            }
+            if let Some(new) = ready {
+                self.put(IVec::from(new.to_bytes()), IVec::default());
+            }
+        }
+        self.count_open(&job.account, before.is_open, job.is_open());
+        self.made.changed.insert(job.account.clone());
+    }
+}
+
+/// What was derived from a job before it changed.
+#[derive(Debug)]
+pub(super) struct Before {
+    ready: Option<Key>,
+    is_open: bool,
+}
+
+impl Before {
+    /// Taken before a job is changed.
+    pub(super) fn of(account: u32, job: &Job) -> Self {
+        Self { ready: ready_key(account, job), is_open: job.is_open() }
+    }
+}
