@@ -29,10 +29,13 @@ use crate::domain::{
     time::Timestamp,
 };
 
+pub mod blobs;
 #[cfg(test)]
 pub mod contract;
 pub mod memory;
+pub mod records;
 pub mod settlement;
+pub mod sled;
 
 use settlement::{Expiry, Mark, MarkOutcome, Settlement};
 
