@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod compose;
 pub mod delivery;
+pub mod app;
 pub mod domain;
 pub mod platform;
 pub mod policy;

@@ -1,0 +1,3 @@
+//! The daemon as a program: its commands.
+
+pub mod demo;
