@@ -2,9 +2,9 @@
 //! app → service → delivery → accounts → storage, wire → platform → policy, compose → domain.
 
 pub mod accounts;
+pub mod app;
 pub mod compose;
 pub mod delivery;
-pub mod app;
 pub mod domain;
 pub mod platform;
 pub mod policy;
