@@ -1,0 +1,16 @@
+//! The gRPC API: what callers see. It reads and writes the wire; what is done is decided below it.
+
+mod accounts;
+pub mod api_keys;
+mod classification;
+mod convert;
+pub mod guard;
+mod jobs;
+mod paging;
+pub mod parts;
+pub mod routes;
+mod status;
+mod store;
+
+#[cfg(test)]
+mod tests;
