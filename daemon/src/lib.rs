@@ -1,6 +1,7 @@
 //! Hikyaku, a persistent mail delivery daemon. `ARCHITECTURE.md` has the map; imports go down only:
 //! app → service → delivery → accounts → storage, wire → platform → policy, compose → domain.
 
+pub mod app;
 pub mod domain;
 pub mod platform;
 pub mod storage;

@@ -1,0 +1,3 @@
+//! The daemon as a program: its configuration, its commands, and how the parts are joined.
+
+pub mod config;
