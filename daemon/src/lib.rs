@@ -3,4 +3,5 @@
 
 pub mod domain;
 pub mod platform;
+pub mod service;
 pub mod storage;
