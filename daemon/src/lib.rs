@@ -3,5 +3,7 @@
 
 pub mod domain;
 pub mod platform;
+pub mod policy;
 pub mod service;
 pub mod storage;
+pub mod wire;

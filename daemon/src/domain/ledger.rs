@@ -1,35 +1,36 @@
-//! What an account has used of its quotas, in the form in which it is stored.
+//! What an account has used of its quotas, as it is stored.
 
 use super::limits::{QuotaUnit, QuotaWindow};
 
-/// Which history a quota reads: what it counts, over which window. The limit is no part of it, so that changing a limit
-/// keeps the history.
+/// What a history of use belongs to. The limit is no part of it: whoever changes a limit keeps the history.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QuotaKey {
     /// What is counted.
     pub unit: QuotaUnit,
-    /// Over which window.
+    /// The stretch of time in which it is counted.
     pub window: QuotaWindow,
 }
 
-/// A change of one bucket of the ledger. Changes add up, so the order of their commits does not matter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A change of one total. Charges are differences, so they may be stored in any order.
+///
+/// Who stores them adds them up per key and bucket, lets no total fall below zero, and may drop a total that is zero.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Charge {
-    /// Which history.
+    /// The history it belongs to.
     pub key: QuotaKey,
-    /// When the bucket begins, in milliseconds since 1970.
+    /// The start of the stretch of time it belongs to, in milliseconds since 1970.
     pub bucket: u64,
-    /// How many units more, or fewer when negative.
+    /// By how many units the total grows.
     pub amount: i64,
 }
 
-/// The total of one bucket of the ledger.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The sum of all charges of one bucket.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Usage {
-    /// Which history.
+    /// The history it belongs to.
     pub key: QuotaKey,
-    /// When the bucket begins, in milliseconds since 1970.
+    /// The start of the stretch of time it belongs to, in milliseconds since 1970.
     pub bucket: u64,
-    /// How many units.
+    /// How many units were used in it.
     pub amount: u64,
 }

@@ -95,8 +95,8 @@ pub trait AccountStore: Send + Sync + fmt::Debug {
         now: Timestamp,
     ) -> Result<(), DeleteAccountError>;
 
-    /// Parks an account or makes it active again, and writes the event that says so. Setting what is already set
-    /// writes nothing, and neither does an account that does not exist.
+    /// Parks an account or makes it active again, as an operator wishes, and writes the event that says so. Setting what
+    /// is already set writes nothing, and neither does an account that does not exist.
     async fn set_standing(&self, id: &AccountId, standing: Standing, now: Timestamp) -> Result<(), StorageError>;
 }
 
@@ -321,6 +321,16 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// left (a retry may have taken the limit away) are left as they are.
     async fn expire(&self, tenure: &Tenure, expiries: Vec<Expiry>) -> Result<(), TenureError>;
 
+    /// Parks an account or makes it active again, as its worker finds, and writes the event that says so. A worker
+    /// neither ends nor replaces an operator's pause before its time: then nothing changes. Answers with the standing that
+    /// holds now.
+    async fn report_standing(
+        &self,
+        tenure: &Tenure,
+        standing: Standing,
+        now: Timestamp,
+    ) -> Result<Standing, TenureError>;
+
     /// The marks of an account that were set and never settled: what was in doubt when a worker stopped.
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError>;
 
@@ -371,6 +381,10 @@ pub struct ReadyJob {
     pub lane: u32,
     /// Since when it is due.
     pub due: Timestamp,
+    /// How many recipients its next attempt is for.
+    pub recipients: u32,
+    /// When it is void, if its client said so.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// The lane of a job: 0 without labels, else a number made from the first one.

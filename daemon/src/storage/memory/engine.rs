@@ -207,6 +207,15 @@ impl Queue for MemoryStore {
         })
     }
 
+    async fn report_standing(
+        &self,
+        tenure: &Tenure,
+        standing: Standing,
+        now: Timestamp,
+    ) -> Result<Standing, TenureError> {
+        self.work(tenure, |model| model.report_standing(&tenure.account, standing, now))
+    }
+
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError> {
         Ok(self.model().in_doubt(account))
     }

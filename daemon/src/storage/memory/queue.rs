@@ -9,6 +9,7 @@ use crate::{
         ids::{AccountId, JobId},
         job::{Flight, Priority},
         ledger::{Charge, Usage},
+        parking::{Parking, ParkingCause, Standing},
         time::Timestamp,
     },
     storage::{
@@ -24,6 +25,18 @@ impl Model {
         } else {
             Err(TenureError::Lost(tenure.account.clone()))
         }
+    }
+
+    pub(super) fn report_standing(&mut self, account: &AccountId, standing: Standing, now: Timestamp) -> Standing {
+        let stored = self.accounts.get(account).map(|(_, stored)| stored.clone()).unwrap_or_default();
+        let is_paused = |parking: &Parking| {
+            parking.cause == ParkingCause::Paused && parking.until.is_none_or(|until| until > now)
+        };
+        if matches!(&stored, Standing::Parked(parking) if is_paused(parking)) {
+            return stored;
+        }
+        self.set_standing(account, standing.clone(), now);
+        standing
     }
 
     pub(super) fn ready(&self, account: &AccountId, skip: &HashSet<JobId>, limit: usize, now: Timestamp) -> Ready {
@@ -112,7 +125,10 @@ impl Model {
 
 fn ready_entry(stored: &StoredJob) -> Option<ReadyJob> {
     let due = stored.job.due().filter(|_| stored.mark.is_none())?;
-    Some(ReadyJob { id: stored.job.id, priority: stored.job.priority, lane: lane_of(&stored.job.labels), due })
+    let job = &stored.job;
+    let recipients = u32::try_from(job.pending().len()).unwrap_or(u32::MAX);
+    let (lane, expires_at) = (lane_of(&job.labels), job.expires_at);
+    Some(ReadyJob { id: job.id, priority: job.priority, lane, due, recipients, expires_at })
 }
 
 /// More urgent priorities first; within a priority first the head of each lane, then the second of each, and so on.

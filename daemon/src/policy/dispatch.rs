@@ -1,0 +1,397 @@
+//! The account's brain: what does its worker do next? No clock, no store, no socket.
+//!
+//! The worker shows what it sees and does what [`next`] says. Whatever happens — a reply, a new job, a changed setting, a
+//! time that comes — it looks and asks again, so no answer has to foresee anything.
+
+use super::{
+    fair_share::{FairShare, Lane},
+    pacing::Pacing,
+    quota::{
+        ledger::Ledger,
+        permit::{Exhausted, Need},
+    },
+};
+use crate::domain::{
+    ids::JobId,
+    job::Priority,
+    ledger::QuotaKey,
+    parking::{Parking, ParkingCause, Standing},
+    time::Timestamp,
+};
+
+/// What the worker sees. The ledger and the pacing are only told the time.
+#[derive(Debug)]
+pub struct View<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// Whether the process is stopping.
+    pub stage: Stage,
+    /// The account's standing.
+    pub standing: &'a Standing,
+    /// The jobs that wait next, without those that are under way.
+    pub jobs: &'a [Candidate],
+    /// What each lane was served.
+    pub shares: &'a FairShare,
+    /// What the quotas have left.
+    pub ledger: &'a mut Ledger,
+    /// How fast it may go.
+    pub pacing: &'a mut Pacing,
+    /// The connections to the provider.
+    pub connections: Connections,
+    /// Sends under way, also those that are still connecting.
+    pub in_flight: u32,
+    /// A random number from 0 up to 1, which says how late a release after a calendar's boundary is.
+    pub chance: f64,
+}
+
+/// Whether the process is stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It takes work.
+    Running,
+    /// It finishes what is under way.
+    Draining,
+}
+
+/// A waiting job, as far as its turn depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its name.
+    pub id: JobId,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// The stream with which it shares.
+    pub lane: Lane,
+    /// When it may be sent.
+    pub due: Timestamp,
+    /// Recipients that the next attempt is for.
+    pub recipients: u32,
+    /// When it is void.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The connections to the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Open and free for a message.
+    pub idle: u32,
+    /// Open or being opened, idle ones included.
+    pub open: u32,
+    /// Most that may be open.
+    pub max: u32,
+}
+
+/// What the worker does next. Indexes are into [`View::jobs`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Take a permit and a connection and send this job.
+    Send(usize),
+    /// End this job: its client's time for it has run out.
+    Expire(usize),
+    /// Take this job out of the window: it needs more of the quota than a whole window has, and would never go.
+    TooLarge {
+        /// The job.
+        index: usize,
+        /// The quota.
+        key: QuotaKey,
+    },
+    /// Nothing until this time, or until something happens.
+    WaitUntil {
+        /// The time.
+        at: Timestamp,
+        /// What it waits for.
+        reason: WaitReason,
+    },
+    /// Nothing until a send has ended.
+    WaitForReply,
+    /// Nothing until a connection is free.
+    WaitForConnection,
+    /// Nothing until there is a job.
+    WaitForWork,
+    /// Nothing until somebody resumes the account.
+    WaitForResume,
+    /// Everything under way has ended: stop.
+    Stop,
+}
+
+/// Why nothing is sent until some time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WaitReason {
+    /// The next job is due then.
+    Due,
+    /// The account is parked until then.
+    Parked(ParkingCause),
+    /// A quota has room then.
+    Quota(QuotaKey),
+    /// The pacing allows it then.
+    Pacing,
+}
+
+/// What to do now.
+///
+/// Quotas are looked at for the job whose turn it is and no other: were smaller ones let past, a large one might never go.
+#[must_use]
+pub fn next(view: View<'_>) -> Next {
+    debug_assert!(view.ledger.permits() <= view.in_flight, "each permit belongs to a send under way");
+    let View { now, jobs, .. } = view;
+    if view.stage == Stage::Draining {
+        return if view.in_flight == 0 { Next::Stop } else { Next::WaitForReply };
+    }
+    if let Some(index) = jobs.iter().position(|job| job.expires_at.is_some_and(|expiry| expiry <= now)) {
+        return Next::Expire(index);
+    }
+    if let Standing::Parked(parking) = view.standing
+        && let Some(wait) = while_parked(parking, &view)
+    {
+        return wait;
+    }
+    let Some(index) = whose_turn(jobs, view.shares, now) else {
+        let first = jobs.iter().map(|job| job.due).min();
+        return first.map_or(Next::WaitForWork, |at| until(at, WaitReason::Due, jobs, now));
+    };
+    if view.pacing.is_serial() && view.in_flight > 0 {
+        return Next::WaitForReply;
+    }
+    if let Some(exhausted) = view.ledger.obstacle(Need::message_to(jobs[index].recipients), now) {
+        return no_room(index, exhausted, view.chance, jobs, now);
+    }
+    let ready_at = view.pacing.ready_at(now);
+    if ready_at > now {
+        return until(ready_at, WaitReason::Pacing, jobs, now);
+    }
+    let Connections { idle, open, max } = view.connections;
+    if idle == 0 && open >= max { Next::WaitForConnection } else { Next::Send(index) }
+}
+
+/// What a parked account waits for; nothing when its time has come. It is probed by one send at a time when its server
+/// could not be reached.
+fn while_parked(parking: &Parking, view: &View<'_>) -> Option<Next> {
+    match parking.until {
+        None => Some(match first_expiry(view.jobs) {
+            Some(at) => Next::WaitUntil { at, reason: WaitReason::Parked(parking.cause) },
+            None => Next::WaitForResume,
+        }),
+        Some(at) if at > view.now => {
+            let at = first_expiry(view.jobs).map_or(at, |expiry| at.min(expiry));
+            Some(Next::WaitUntil { at, reason: WaitReason::Parked(parking.cause) })
+        }
+        Some(_) if parking.cause == ParkingCause::Unreachable && view.in_flight > 0 => Some(Next::WaitForReply),
+        Some(_) => None,
+    }
+}
+
+/// The most urgent job that is due; among equals the lane that was served least, then the one that is due longest.
+fn whose_turn(jobs: &[Candidate], shares: &FairShare, now: Timestamp) -> Option<usize> {
+    let due = jobs.iter().enumerate().filter(|(_, job)| job.due <= now);
+    due.min_by_key(|(_, job)| (shares.turn(job.priority, job.lane, job.due), job.id)).map(|(index, _)| index)
+}
+
+fn no_room(index: usize, exhausted: Exhausted, chance: f64, jobs: &[Candidate], now: Timestamp) -> Next {
+    if exhausted.is_for_ever() {
+        return Next::TooLarge { index, key: exhausted.key };
+    }
+    until(exhausted.release_at(chance), WaitReason::Quota(exhausted.key), jobs, now)
+}
+
+/// A wait that a job which becomes due or void meanwhile cuts short: it may be more urgent, or need less.
+fn until(at: Timestamp, reason: WaitReason, jobs: &[Candidate], now: Timestamp) -> Next {
+    let later = jobs.iter().map(|job| job.due).filter(|due| *due > now).min();
+    let at = [later, first_expiry(jobs)].into_iter().flatten().fold(at, Timestamp::min);
+    Next::WaitUntil { at, reason }
+}
+
+fn first_expiry(jobs: &[Candidate]) -> Option<Timestamp> {
+    jobs.iter().filter_map(|job| job.expires_at).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{num::NonZeroU32, time::Duration};
+
+    use super::*;
+    use crate::domain::limits::{CalendarSpan, Limits, Pace, Quota, QuotaUnit, QuotaWindow};
+
+    /// 2023-11-15 00:00:00 in Tokyo is a day, an hour and a minute that begins.
+    const MIDNIGHT_MS: u64 = 1_700_060_400_000 - 86_400_000;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(MIDNIGHT_MS + seconds * 1_000)
+    }
+
+    fn number(n: u32) -> NonZeroU32 {
+        NonZeroU32::new(n).expect("not zero")
+    }
+
+    /// A normal job of lane 0 to one recipient, due since `at(0)`.
+    fn job(serial: u8) -> Candidate {
+        Candidate {
+            id: JobId::new(at(0), [serial; 10]),
+            priority: Priority::Normal,
+            lane: Lane(0),
+            due: at(0),
+            recipients: 1,
+            expires_at: None,
+        }
+    }
+
+    fn parked(cause: ParkingCause, until: Option<Timestamp>) -> Standing {
+        let reason = "a test".to_owned();
+        Standing::Parked(Parking { cause, reason, reply: None, since: at(0), until, strikes: 1 })
+    }
+
+    fn daily(limit: u32) -> (Limits, WaitReason) {
+        let window = QuotaWindow::Calendar { span: CalendarSpan::Day, zone: "Asia/Tokyo".to_owned() };
+        let key = QuotaKey { unit: QuotaUnit::Recipients, window: window.clone() };
+        let quotas = vec![Quota { limit: number(limit), unit: key.unit, window }];
+        (Limits { quotas, ..Limits::default() }, WaitReason::Quota(key))
+    }
+
+    /// An account at `at(100)`, which has sent `used` messages at `at(90)`.
+    struct Scene {
+        stage: Stage,
+        standing: Standing,
+        jobs: Vec<Candidate>,
+        shares: FairShare,
+        limits: Limits,
+        used: u32,
+        connections: Connections,
+        in_flight: u32,
+        chance: f64,
+    }
+
+    /// One that could send at once, to be changed for each row.
+    fn scene() -> Scene {
+        Scene {
+            stage: Stage::Running,
+            standing: Standing::Active,
+            jobs: vec![job(1)],
+            shares: FairShare::default(),
+            limits: Limits::default(),
+            used: 0,
+            connections: Connections { idle: 1, open: 1, max: 2 },
+            in_flight: 0,
+            chance: 0.0,
+        }
+    }
+
+    #[track_caller]
+    fn check(scene: Scene, expected: Next) {
+        let mut ledger = Ledger::new(&scene.limits.quotas, Vec::new(), at(0));
+        for _ in 0..scene.used {
+            let permit = ledger.permit(Need::message_to(1), at(90)).expect("has room");
+            let _ = ledger.settle(permit, at(90));
+        }
+        let mut pacing = Pacing::new(&scene.limits, at(0));
+        if scene.used > 0 {
+            pacing.begin(at(90));
+            pacing.sent(at(90));
+        }
+        let Scene { stage, standing, jobs, shares, connections, in_flight, chance, .. } = &scene;
+        let (stage, connections, in_flight, chance) = (*stage, *connections, *in_flight, *chance);
+        let (now, ledger, pacing) = (at(100), &mut ledger, &mut pacing);
+        let view = View { now, stage, standing, jobs, shares, ledger, pacing, connections, in_flight, chance };
+        assert_eq!(next(view), expected);
+    }
+
+    #[test]
+    fn a_worker_waits_for_new_work_or_a_due_time_and_never_polls() {
+        check(scene(), Next::Send(0));
+        check(Scene { jobs: Vec::new(), ..scene() }, Next::WaitForWork);
+        let later = vec![Candidate { due: at(300), ..job(1) }, Candidate { due: at(200), ..job(2) }];
+        check(Scene { jobs: later, ..scene() }, Next::WaitUntil { at: at(200), reason: WaitReason::Due });
+    }
+
+    #[test]
+    fn priority_comes_first_then_shares_then_due_time() {
+        let bulk = Candidate { priority: Priority::Bulk, ..job(1) };
+        let reset = Candidate { priority: Priority::High, due: at(99), ..job(9) };
+        check(Scene { jobs: vec![bulk, reset], ..scene() }, Next::Send(1));
+
+        let mut shares = FairShare::default();
+        shares.served(Priority::Normal, Lane(7), 50);
+        let jobs = vec![Candidate { lane: Lane(7), ..job(1) }, Candidate { lane: Lane(8), due: at(99), ..job(2) }];
+        check(Scene { jobs, shares, ..scene() }, Next::Send(1));
+
+        let jobs = vec![Candidate { due: at(50), ..job(1) }, Candidate { due: at(40), ..job(2) }];
+        check(Scene { jobs, ..scene() }, Next::Send(1));
+        // An urgent job that is not due yet holds up nobody.
+        let jobs = vec![Candidate { priority: Priority::High, due: at(101), ..job(1) }, job(2)];
+        check(Scene { jobs, ..scene() }, Next::Send(1));
+    }
+
+    #[test]
+    fn connections_are_bounded() {
+        let full = Connections { idle: 0, open: 2, max: 2 };
+        check(Scene { connections: full, in_flight: 2, ..scene() }, Next::WaitForConnection);
+        check(Scene { connections: Connections { open: 1, ..full }, in_flight: 1, ..scene() }, Next::Send(0));
+        check(Scene { connections: Connections { idle: 1, ..full }, in_flight: 1, ..scene() }, Next::Send(0));
+    }
+
+    #[test]
+    fn a_used_up_quota_waits_for_its_reset_and_a_little_longer_but_never_less() {
+        let (limits, reason) = daily(3);
+        let scene = |used, chance, jobs| Scene { limits: limits.clone(), used, chance, jobs, ..scene() };
+        let wait = |at| Next::WaitUntil { at, reason: reason.clone() };
+        check(scene(2, 0.0, vec![job(1)]), Next::Send(0));
+        check(scene(3, 0.0, vec![job(1)]), wait(at(86_400)));
+        check(scene(3, 0.5, vec![job(1)]), wait(at(86_401)));
+        check(scene(3, -3.0, vec![job(1)]), wait(at(86_400)));
+        // What becomes due meanwhile may need less.
+        check(scene(3, 0.0, vec![job(1), Candidate { due: at(500), ..job(2) }]), wait(at(500)));
+    }
+
+    #[test]
+    fn a_job_that_waits_for_room_is_not_overtaken_by_smaller_ones() {
+        let (limits, reason) = daily(3);
+        let jobs = |recipients| vec![Candidate { recipients, ..job(1) }, job(2)];
+        let scene = |recipients| Scene { limits: limits.clone(), used: 1, jobs: jobs(recipients), ..scene() };
+        check(scene(2), Next::Send(0));
+        check(scene(3), Next::WaitUntil { at: at(86_400), reason: reason.clone() });
+        let WaitReason::Quota(key) = reason else { unreachable!("daily() names a quota") };
+        check(scene(4), Next::TooLarge { index: 0, key });
+    }
+
+    #[test]
+    fn sends_are_spread_by_interval_and_pace() {
+        let spread = Limits { interval: Duration::from_secs(30), ..Limits::default() };
+        let wait = || Next::WaitUntil { at: at(120), reason: WaitReason::Pacing };
+        check(Scene { limits: spread.clone(), used: 1, ..scene() }, wait());
+        check(Scene { limits: spread, in_flight: 1, ..scene() }, Next::WaitForReply);
+        let pace = Some(Pace { messages_per_minute: number(2), burst: number(1) });
+        check(Scene { limits: Limits { pace, ..Limits::default() }, used: 1, ..scene() }, wait());
+    }
+
+    #[test]
+    fn a_parked_account_waits_for_its_time_or_for_a_person() {
+        let cause = ParkingCause::Throttled;
+        let wait = Next::WaitUntil { at: at(400), reason: WaitReason::Parked(cause) };
+        check(Scene { standing: parked(cause, Some(at(400))), ..scene() }, wait);
+        check(Scene { standing: parked(cause, Some(at(100))), ..scene() }, Next::Send(0));
+        check(Scene { standing: parked(ParkingCause::NeedsReauth, None), ..scene() }, Next::WaitForResume);
+    }
+
+    #[test]
+    fn a_server_that_could_not_be_reached_is_probed_by_one_send_alone() {
+        let standing = || parked(ParkingCause::Unreachable, Some(at(100)));
+        check(Scene { standing: standing(), ..scene() }, Next::Send(0));
+        check(Scene { standing: standing(), in_flight: 1, ..scene() }, Next::WaitForReply);
+        check(Scene { standing: standing(), jobs: Vec::new(), ..scene() }, Next::WaitForWork);
+    }
+
+    #[test]
+    fn a_void_job_ends_even_while_its_account_waits() {
+        let void = vec![job(1), Candidate { expires_at: Some(at(100)), ..job(2) }];
+        let paused = || parked(ParkingCause::Paused, None);
+        check(Scene { jobs: void.clone(), standing: paused(), ..scene() }, Next::Expire(1));
+        check(Scene { jobs: void, ..scene() }, Next::Expire(1));
+        let soon = vec![Candidate { expires_at: Some(at(130)), ..job(1) }];
+        let wait = Next::WaitUntil { at: at(130), reason: WaitReason::Parked(ParkingCause::Paused) };
+        check(Scene { jobs: soon, standing: paused(), ..scene() }, wait);
+    }
+
+    #[test]
+    fn shutdown_takes_no_work_and_ends_when_nothing_is_under_way() {
+        check(Scene { stage: Stage::Draining, in_flight: 1, ..scene() }, Next::WaitForReply);
+        check(Scene { stage: Stage::Draining, ..scene() }, Next::Stop);
+    }
+}

@@ -1,0 +1,204 @@
+//! What was used within one window of time, and when it leaves that window.
+//!
+//! A sliding window keeps its use in buckets of a 128th of its length; a bucket counts until its end has left the window,
+//! so nothing leaves too early and at most one bucket's length too late. A calendar window keeps it in one bucket, named
+//! by the window's start.
+//!
+//! **The clock.** Nothing can have been used in the future, so when the clock was set back, what stands later than now
+//! counts as used now. It keeps its place all the same, as the clock may be set forward again; but no place is further ahead
+//! than one window, so a clock that was wrong by years blocks an account for two windows and not for years. A clock that was
+//! set forward cannot be told from waiting.
+
+use std::{collections::BTreeMap, iter, num::NonZeroU32, time::Duration};
+
+use super::span::{Calendar, Span};
+use crate::domain::{
+    ledger::{Charge, QuotaKey},
+    limits::QuotaWindow,
+    time::Timestamp,
+};
+
+/// Buckets in the length of a sliding window: less than 1 % of a window is lost.
+const BUCKETS_PER_WINDOW: u64 = 128;
+
+/// The use of one key. `used`, `fits_at` and `resets_at` speak of the time that `observe` was told last.
+#[derive(Debug)]
+pub(super) struct History {
+    key: QuotaKey,
+    /// Nothing for a key that is no longer configured: its use is kept until it has left the window.
+    pub(super) limit: Option<NonZeroU32>,
+    cut: Cut,
+    /// Units by bucket. All of them count: what has left the window is removed at once.
+    buckets: BTreeMap<u64, u64>,
+    used: u64,
+    /// Changes made by time alone, to be stored with the next charges.
+    unsaved: BTreeMap<u64, i64>,
+}
+
+/// How time is cut into buckets.
+#[derive(Debug)]
+enum Cut {
+    Sliding { length_ms: u64, width_ms: u64 },
+    Calendar { calendar: Calendar, current: Span },
+}
+
+impl History {
+    pub(super) fn new(key: QuotaKey, now: Timestamp) -> Self {
+        let cut = match &key.window {
+            QuotaWindow::Sliding(length) => {
+                let length_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX).max(1);
+                Cut::Sliding { length_ms, width_ms: length_ms.div_ceil(BUCKETS_PER_WINDOW) }
+            }
+            QuotaWindow::Calendar { span, zone } => {
+                let calendar = Calendar::new(*span, zone);
+                Cut::Calendar { current: calendar.around(now), calendar }
+            }
+        };
+        Self { key, limit: None, cut, buckets: BTreeMap::new(), used: 0, unsaved: BTreeMap::new() }
+    }
+
+    pub(super) const fn key(&self) -> &QuotaKey {
+        &self.key
+    }
+
+    /// Units that count in the window which ends now.
+    pub(super) const fn used(&self) -> u64 {
+        self.used
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.buckets.is_empty() && self.unsaved.is_empty()
+    }
+
+    /// Lets time pass: forgets what has left the window, and brings back what a clock put into the far future.
+    pub(super) fn observe(&mut self, now: Timestamp) {
+        if let Cut::Calendar { calendar, current } = &mut self.cut
+            && !current.contains(now)
+        {
+            *current = calendar.around(now);
+        }
+        while let Some((&bucket, &amount)) = self.buckets.first_key_value()
+            && self.leaves_at(bucket) <= now
+        {
+            self.note(bucket, amount, -1);
+            self.take(bucket, amount);
+        }
+        let latest = match &self.cut {
+            Cut::Sliding { length_ms, .. } => self.bucket_of(now.after(Duration::from_millis(*length_ms))),
+            Cut::Calendar { current, .. } => current.end.as_millis(),
+        };
+        while let Some((&bucket, &amount)) = self.buckets.last_key_value()
+            && bucket > latest
+        {
+            self.note(bucket, amount, -1);
+            self.take(bucket, amount);
+            self.note(latest, amount, 1);
+            self.add(latest, amount);
+        }
+    }
+
+    pub(super) fn add(&mut self, bucket: u64, amount: u64) {
+        if amount > 0 {
+            *self.buckets.entry(bucket).or_default() += amount;
+            self.used += amount;
+        }
+    }
+
+    /// Removes up to `amount` units from a bucket and says how many there were.
+    pub(super) fn take(&mut self, bucket: u64, amount: u64) -> u64 {
+        let Some(total) = self.buckets.get_mut(&bucket) else {
+            return 0;
+        };
+        let taken = amount.min(*total);
+        *total -= taken;
+        self.used -= taken;
+        if *total == 0 {
+            self.buckets.remove(&bucket);
+        }
+        taken
+    }
+
+    /// The name of the bucket in which `time` lies.
+    pub(super) fn bucket_of(&self, time: Timestamp) -> u64 {
+        match &self.cut {
+            Cut::Sliding { width_ms, .. } => time.as_millis() - time.as_millis() % width_ms,
+            Cut::Calendar { current, .. } if current.contains(time) => current.start.as_millis(),
+            Cut::Calendar { calendar, .. } => calendar.around(time).start.as_millis(),
+        }
+    }
+
+    /// A charge of this key at `time`; it is not added.
+    pub(super) fn charge_at(&self, time: Timestamp, amount: i64) -> Charge {
+        Charge { key: self.key.clone(), bucket: self.bucket_of(time), amount }
+    }
+
+    /// When `need` more units fit, if what is in flight ended now: `now` when they fit at once, nothing when they never
+    /// will.
+    pub(super) fn fits_at(&self, need: u64, in_flight: u64, now: Timestamp) -> Option<Timestamp> {
+        let Some(limit) = self.limit.map(|limit| u64::from(limit.get())) else {
+            return Some(now);
+        };
+        if need > limit {
+            return None;
+        }
+        let excess = (self.used + in_flight + need).saturating_sub(limit);
+        if excess == 0 || need == 0 {
+            return Some(now);
+        }
+        let here = self.bucket_of(now);
+        let past = self.buckets.range(..=here).map(|(&bucket, &amount)| (bucket, amount));
+        let ahead = self.buckets.range(here + 1..).map(|(&bucket, &amount)| (bucket, amount));
+        let mut left = 0;
+        let enough = past.chain(iter::once((here, in_flight))).chain(ahead).find(|&(_, amount)| {
+            left += amount;
+            left >= excess
+        });
+        Some(self.leaves_at(enough.map_or(here, |(bucket, _)| bucket)))
+    }
+
+    /// When everything that counts now will have left the window, if what is in flight ended now.
+    pub(super) fn resets_at(&self, in_flight: u64, now: Timestamp) -> Timestamp {
+        let newest = self.buckets.last_key_value().map(|(&bucket, _)| bucket);
+        let here = self.bucket_of(now);
+        match (newest, &self.cut) {
+            (None, Cut::Sliding { .. }) if in_flight == 0 => now,
+            (Some(bucket), Cut::Sliding { .. }) if in_flight == 0 => self.leaves_at(bucket),
+            (newest, _) => self.leaves_at(newest.map_or(here, |bucket| bucket.max(here))),
+        }
+    }
+
+    /// Hands out what time has changed since the last call.
+    pub(super) fn drain_unsaved(&mut self) -> impl Iterator<Item = Charge> {
+        let unsaved = std::mem::take(&mut self.unsaved);
+        let key = self.key.clone();
+        let changed = unsaved.into_iter().filter(|&(_, amount)| amount != 0);
+        changed.map(move |(bucket, amount)| Charge { key: key.clone(), bucket, amount })
+    }
+
+    fn note(&mut self, bucket: u64, amount: u64, sign: i64) {
+        *self.unsaved.entry(bucket).or_default() += sign * i64::try_from(amount).unwrap_or(i64::MAX);
+    }
+
+    fn leaves_at(&self, bucket: u64) -> Timestamp {
+        match &self.cut {
+            Cut::Sliding { length_ms, width_ms } => {
+                Timestamp::from_millis(bucket.saturating_add(*width_ms).saturating_add(*length_ms))
+            }
+            Cut::Calendar { current, .. } if bucket == current.start.as_millis() => current.end,
+            Cut::Calendar { calendar, .. } => calendar.around(Timestamp::from_millis(bucket)).end,
+        }
+    }
+}
+
+/// How late a release may be after the reset of `window`, so that accounts with one boundary do not wake in one instant:
+/// a hundredth of the window, and two seconds at most. Sliding windows share no boundary.
+pub(super) fn release_jitter_max(window: &QuotaWindow) -> Duration {
+    const JITTER_MAX: Duration = Duration::from_secs(2);
+    match window {
+        QuotaWindow::Sliding(_) => Duration::ZERO,
+        QuotaWindow::Calendar { span, zone } => {
+            let length = Duration::from_millis(Calendar::new(*span, zone).longest_ms());
+            (length / 100).min(JITTER_MAX)
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Does the ledger keep its promise, whatever happens? Random histories, judged by a provider that counts every stretch.
+
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+
+use proptest::prelude::*;
+
+use super::{
+    ledger::Ledger,
+    permit::{Need, Permit},
+};
+use crate::domain::{
+    ledger::{Charge, QuotaKey, Usage},
+    limits::{CalendarSpan, Quota, QuotaUnit, QuotaWindow},
+    time::Timestamp,
+};
+
+const T0: u64 = 1_700_000_000_000;
+
+/// One thing that happens. Shares choose among what is possible, from 0 to 1.
+#[derive(Clone, Debug)]
+enum Step {
+    Wait { millis: u64 },
+    Send { recipients: u32 },
+    Mark { which: f64 },
+    Settle { which: f64, counted: f64, late: f64 },
+    GiveBack { which: f64 },
+    Crash { counted: f64 },
+    ClockBack { millis: u64 },
+}
+
+struct Flight {
+    permit: Permit,
+    recipients: u32,
+    since: u64,
+    mark: Option<Vec<Charge>>,
+}
+
+/// A process that may crash, its store, and the provider, which sees the true time.
+struct World {
+    quotas: Vec<Quota>,
+    ledger: Ledger,
+    flights: Vec<Flight>,
+    stored: BTreeMap<(QuotaKey, u64), i64>,
+    counted: Vec<(u64, u32)>,
+    true_ms: u64,
+    clock_behind_ms: u64,
+}
+
+impl World {
+    fn new(quotas: Vec<Quota>) -> Self {
+        let ledger = Ledger::new(&quotas, Vec::new(), Timestamp::from_millis(T0));
+        let (flights, counted) = (Vec::new(), Vec::new());
+        Self { quotas, ledger, flights, stored: BTreeMap::new(), counted, true_ms: T0, clock_behind_ms: 0 }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.true_ms - self.clock_behind_ms)
+    }
+
+    fn store(&mut self, charges: &[Charge]) {
+        for charge in charges {
+            let total = self.stored.entry((charge.key.clone(), charge.bucket)).or_default();
+            *total += charge.amount;
+            assert!(*total >= 0, "a total fell below zero: {charge:?}");
+        }
+        self.stored.retain(|_, total| *total > 0);
+    }
+
+    fn count(&mut self, flight: &Flight, share: f64) {
+        self.counted.push((flight.since + self.share_since(flight, share), flight.recipients));
+    }
+
+    fn share_since(&self, flight: &Flight, share: f64) -> u64 {
+        ((self.true_ms - flight.since) as f64 * share) as u64
+    }
+
+    fn pick(&self, share: f64, marked: bool) -> Option<usize> {
+        let fit: Vec<usize> = (0..self.flights.len()).filter(|&i| self.flights[i].mark.is_some() == marked).collect();
+        fit.get((fit.len() as f64 * share) as usize).copied()
+    }
+
+    fn apply(&mut self, step: &Step) {
+        let now = self.now();
+        match *step {
+            Step::Wait { millis } => self.true_ms += millis,
+            Step::ClockBack { millis } => self.clock_behind_ms += millis,
+            Step::Send { recipients } => {
+                if let Ok(permit) = self.ledger.permit(Need::message_to(recipients), now) {
+                    self.flights.push(Flight { permit, recipients, since: self.true_ms, mark: None });
+                }
+            }
+            Step::Mark { which } => {
+                let Some(index) = self.pick(which, false) else { return };
+                let mark = self.ledger.mark(&mut self.flights[index].permit, now);
+                self.store(&mark);
+                self.flights[index].mark = Some(mark);
+            }
+            Step::Settle { which, counted, late } => {
+                let Some(index) = self.pick(which, true) else { return };
+                let flight = self.flights.swap_remove(index);
+                // The worker hears of a reply some time after it came.
+                let late_ms = if self.clock_behind_ms == 0 { self.share_since(&flight, late) } else { 0 };
+                self.true_ms -= late_ms;
+                self.count(&flight, counted);
+                self.true_ms += late_ms;
+                let charges = self.ledger.settle(flight.permit, now.before(Duration::from_millis(late_ms)));
+                self.store(&charges);
+            }
+            Step::GiveBack { which } => {
+                let Some(index) = self.pick(which, which < 0.5) else { return };
+                let charges = self.ledger.give_back(self.flights.swap_remove(index).permit);
+                self.store(&charges);
+            }
+            Step::Crash { counted } => self.crash(counted),
+        }
+    }
+
+    fn crash(&mut self, counted: f64) {
+        let now = self.now();
+        let total = |(key, bucket): &(QuotaKey, u64), amount: &i64| Usage {
+            key: key.clone(),
+            bucket: *bucket,
+            amount: amount.unsigned_abs(),
+        };
+        self.ledger = Ledger::new(&self.quotas, self.stored.iter().map(|(k, v)| total(k, v)).collect(), now);
+        for flight in std::mem::take(&mut self.flights) {
+            if let Some(mark) = &flight.mark {
+                self.count(&flight, counted);
+                let charges = self.ledger.recover(mark, now);
+                self.store(&charges);
+            }
+        }
+    }
+
+    /// Ends everything in flight, then counts each stretch of time as the provider does.
+    fn judge(mut self) -> Result<(), TestCaseError> {
+        self.crash(1.0);
+        self.counted.sort_unstable();
+        for quota in &self.quotas {
+            let units = |recipients: u32| if quota.unit == QuotaUnit::Messages { 1 } else { recipients };
+            for (index, &(start, _)) in self.counted.iter().enumerate() {
+                let inside = |time: u64| match &quota.window {
+                    QuotaWindow::Sliding(length) => time - start <= length.as_millis() as u64,
+                    QuotaWindow::Calendar { .. } => time / 60_000 == start / 60_000,
+                };
+                let stretch = self.counted[index..].iter().take_while(|(time, _)| inside(*time));
+                let sum: u32 = stretch.map(|&(_, recipients)| units(recipients)).sum();
+                prop_assert!(sum <= quota.limit.get(), "{sum} units from {start} in {quota:?}");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn sliding_quotas() -> impl Strategy<Value = Vec<Quota>> {
+    let unit = prop_oneof![Just(QuotaUnit::Messages), Just(QuotaUnit::Recipients)];
+    let quota = (1..12_u32, unit, 1_000..90_000_u64).prop_map(|(limit, unit, millis)| Quota {
+        limit: NonZeroU32::new(limit).expect("from one"),
+        unit,
+        window: QuotaWindow::Sliding(Duration::from_millis(millis)),
+    });
+    prop::collection::vec(quota, 1..4)
+}
+
+fn quotas() -> impl Strategy<Value = Vec<Quota>> {
+    let window = QuotaWindow::Calendar { span: CalendarSpan::Minute, zone: "Asia/Tokyo".to_owned() };
+    let unit = prop_oneof![Just(QuotaUnit::Messages), Just(QuotaUnit::Recipients)];
+    let calendar = (1..12_u32, unit).prop_map(move |(limit, unit)| Quota {
+        limit: NonZeroU32::new(limit).expect("from one"),
+        unit,
+        window: window.clone(),
+    });
+    (sliding_quotas(), calendar).prop_map(|(mut quotas, calendar)| {
+        quotas.push(calendar);
+        quotas
+    })
+}
+
+fn step(clock_back_weight: u32) -> impl Strategy<Value = Step> {
+    let share = 0.0..1.0_f64;
+    prop_oneof![
+        8 => prop_oneof![0..50_u64, 0..2_000_u64, 0..40_000_u64].prop_map(|millis| Step::Wait { millis }),
+        12 => (1..4_u32).prop_map(|recipients| Step::Send { recipients }),
+        10 => share.clone().prop_map(|which| Step::Mark { which }),
+        9 => (share.clone(), 0.0..1.01_f64, share.clone()).prop_map(|(which, counted, late)| {
+            Step::Settle { which, counted: counted.min(1.0), late: (late * 2.0 - 1.0).max(0.0) }
+        }),
+        1 => share.clone().prop_map(|which| Step::GiveBack { which }),
+        1 => share.prop_map(|counted| Step::Crash { counted }),
+        clock_back_weight => prop_oneof![1..10_u64, 1..100_000_u64].prop_map(|millis| Step::ClockBack { millis }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_window_ever_holds_more_than_its_limit(
+        quotas in quotas(),
+        steps in prop::collection::vec(step(0), 1..300),
+    ) {
+        let mut world = World::new(quotas);
+        steps.iter().for_each(|step| world.apply(step));
+        world.judge()?;
+    }
+
+    #[test]
+    fn nor_does_a_sliding_window_when_the_clock_is_set_back(
+        quotas in sliding_quotas(),
+        steps in prop::collection::vec(step(3), 1..300),
+    ) {
+        let mut world = World::new(quotas);
+        steps.iter().for_each(|step| world.apply(step));
+        world.judge()?;
+    }
+}
+
+#[test]
+fn a_greedy_drain_wastes_less_than_two_percent() {
+    let quota = |limit: u32, seconds| Quota {
+        limit: NonZeroU32::new(limit).expect("not zero"),
+        unit: QuotaUnit::Messages,
+        window: QuotaWindow::Sliding(Duration::from_secs(seconds)),
+    };
+    let start = Timestamp::from_millis(T0);
+    let mut now = start;
+    let mut ledger = Ledger::new(&[quota(7, 10), quota(20, 60)], Vec::new(), now);
+    let mut sent = 0;
+    while sent < 200 {
+        match ledger.permit(Need::message_to(1), now) {
+            Ok(permit) => {
+                now = now.after(Duration::from_millis(3));
+                let _ = ledger.settle(permit, now);
+                sent += 1;
+            }
+            Err(exhausted) => now = exhausted.until,
+        }
+    }
+    // Twenty a minute for nine minutes, then seven, seven and six, ten seconds apart.
+    let ideal = Duration::from_secs(9 * 60 + 20);
+    let took = now.since(start);
+    assert!(took >= ideal && took <= ideal.mul_f64(1.02), "{took:?}");
+}

@@ -1,0 +1,138 @@
+//! How is a stream to a server opened? The one place that a proxy or a simulator replaces.
+
+use std::{
+    fmt::{self, Debug},
+    io,
+    num::NonZeroU16,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, lookup_host},
+    time::{Instant, timeout_at},
+};
+
+use crate::domain::account::Host;
+
+/// Most addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 16;
+/// The longest limit that is honoured: a day.
+const LIMIT_SECONDS_MAX: u64 = 86_400;
+
+/// A stream of bytes in both directions: TCP, TLS over it, or a pipe in a test.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync + Debug {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync + Debug> Stream for T {}
+
+/// Opens streams.
+#[async_trait]
+pub trait Dial: Send + Sync + Debug {
+    /// Opens a stream to a server within `limit`, all told.
+    ///
+    /// # Errors
+    /// When the name has no address, or none of its addresses takes the connection in time.
+    async fn dial(&self, host: &Host, port: NonZeroU16, limit: Duration) -> Result<Box<dyn Stream>, DialError>;
+}
+
+/// Why no stream was opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {phase}: {cause}")]
+pub struct DialError {
+    /// How far it came.
+    pub phase: DialPhase,
+    /// What was met.
+    pub cause: DialCause,
+}
+
+/// The two steps of opening a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DialPhase {
+    /// Finding the server's addresses.
+    Resolve,
+    /// Connecting to one of them.
+    Connect,
+}
+
+/// What kept a stream from being opened.
+#[derive(Debug, thiserror::Error)]
+pub enum DialCause {
+    /// It took too long.
+    #[error("no answer within {} s", .0.as_secs_f64())]
+    TimedOut(Duration),
+    /// The name exists and has no address.
+    #[error("the name has no address")]
+    NoAddress,
+    /// The system's word for it; of the last address when several were tried.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl fmt::Display for DialPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+        })
+    }
+}
+
+/// Opens TCP connections through the system's resolver, with Nagle's algorithm off.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TcpDialer;
+
+#[async_trait]
+impl Dial for TcpDialer {
+    async fn dial(&self, host: &Host, port: NonZeroU16, limit: Duration) -> Result<Box<dyn Stream>, DialError> {
+        let deadline = Instant::now() + limit.min(Duration::from_secs(LIMIT_SECONDS_MAX));
+        let failed = |phase, cause| DialError { phase, cause };
+
+        let found = timeout_at(deadline, lookup_host((host.as_str(), port.get()))).await;
+        let found = found.map_err(|_| failed(DialPhase::Resolve, DialCause::TimedOut(limit)))?;
+        let found = found.map_err(|e| failed(DialPhase::Resolve, e.into()))?;
+        let addresses: Vec<_> = found.take(ADDRESSES_MAX).collect();
+
+        let mut last = failed(DialPhase::Resolve, DialCause::NoAddress);
+        for (tried, address) in addresses.iter().enumerate() {
+            // An address that swallows packets gets its share of the time, and not that of the others.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+            match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    stream.set_nodelay(true).map_err(|e| failed(DialPhase::Connect, e.into()))?;
+                    return Ok(Box::new(stream));
+                }
+                Ok(Err(error)) => last = failed(DialPhase::Connect, error.into()),
+                Err(_) => last = failed(DialPhase::Connect, DialCause::TimedOut(limit)),
+            }
+        }
+        Err(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    #[tokio::test]
+    async fn a_listening_port_is_reached() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = NonZeroU16::new(listener.local_addr().expect("bound").port()).expect("not zero");
+        let host = "127.0.0.1".parse().expect("a host");
+        let (dialled, accepted) = tokio::join!(TcpDialer.dial(&host, port, LIMIT), listener.accept());
+        assert!(dialled.is_ok() && accepted.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_fails_to_connect() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = NonZeroU16::new(listener.local_addr().expect("bound").port()).expect("not zero");
+        drop(listener);
+        let error = TcpDialer.dial(&"127.0.0.1".parse().expect("a host"), port, LIMIT).await.expect_err("refused");
+        assert_eq!(error.phase, DialPhase::Connect);
+        assert!(error.to_string().starts_with("cannot connect: "), "{error}");
+    }
+}

@@ -1,0 +1,5 @@
+//! Clients of network protocols, each on a stream that was dialled.
+
+pub mod dial;
+pub mod smtp;
+pub mod tls;

@@ -1,0 +1,247 @@
+//! How does a session come about: resolve, connect, greeting, EHLO, TLS, sign-in?
+//!
+//! All but AUTH is done on our own channel, so that every reply is kept as it was and nothing that a stranger puts
+//! before TLS is taken for an answer within it; lettre then hears the greeting and the offers played back.
+
+use std::{num::NonZeroU16, sync::Arc, time::Duration};
+
+use lettre::transport::smtp::{
+    authentication::{Credentials, Mechanism},
+    client::AsyncSmtpConnection,
+    extension::ClientId,
+};
+use rustls::ClientConfig;
+use tokio::time::timeout;
+
+use super::{
+    channel::{Channel, FAREWELL_SECONDS},
+    desk::{Desk, Mode},
+    dialect,
+    failure::{Fault, Obstacle, ObstacleCause},
+    offers::Offers,
+    reply_reader::WholeReply,
+    session::Session,
+};
+use crate::{
+    domain::{
+        account::{EhloName, Encryption, Host, PasswordMechanism, SignIn, Timeouts},
+        verdict::Phase,
+    },
+    wire::{
+        dial::{Dial, DialCause, DialError, DialPhase, Stream},
+        tls::{self, TlsFailure},
+    },
+};
+
+/// Where and how to open a session.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// The server's name or IP address; its certificate must be for it.
+    pub host: Host,
+    /// Its TCP port.
+    pub port: NonZeroU16,
+    /// Whether and how the connection is encrypted.
+    pub encryption: Encryption,
+    /// The name we give in EHLO.
+    pub ehlo_name: EhloName,
+    /// What is trusted; see [`tls::client_config`].
+    pub tls: Arc<ClientConfig>,
+    /// How to sign in.
+    pub sign_in: SignIn,
+    /// How long each phase may take.
+    pub timeouts: Timeouts,
+}
+
+impl Session {
+    /// Opens a session up to the point where MAIL may be sent.
+    ///
+    /// EHLO is followed by HELO when the server does not know it and neither STARTTLS nor a sign-in is needed.
+    /// Encryption is never downgraded. When the server refuses, it is told QUIT.
+    ///
+    /// # Errors
+    /// The obstacle that was met, with the dialogue up to it.
+    pub async fn open(provider: &Provider, dial: &dyn Dial) -> Result<Self, Obstacle> {
+        let opening = Opening { provider, desk: Desk::new() };
+        let mut stream = opening.connect(dial).await?;
+        if provider.encryption == Encryption::Tls {
+            stream = opening.encrypt(stream).await?;
+        }
+        let mut channel = Channel::new(stream, opening.desk.clone(), provider.timeouts);
+        let mut offers = match opening.meet(&mut channel).await {
+            Ok(offers) => offers,
+            Err(obstacle) => return Err(opening.leave(channel, obstacle).await),
+        };
+        if provider.encryption == Encryption::StartTls {
+            (channel, offers) = opening.upgrade(channel, &offers).await?;
+        }
+        let mechanism = match opening.choose_mechanism(&offers) {
+            Ok(mechanism) => mechanism,
+            Err(cause) => {
+                let obstacle = opening.obstacle(Phase::SignIn, cause);
+                return Err(opening.leave(channel, obstacle).await);
+            }
+        };
+        let mut connection = opening.hand_over(channel, &offers).await?;
+        if let Some((mechanism, credentials)) = mechanism {
+            opening.sign_in(&mut connection, mechanism, &credentials).await?;
+        }
+        Ok(Self::new(connection, opening.desk, offers))
+    }
+}
+
+/// A session on its way.
+struct Opening<'a> {
+    provider: &'a Provider,
+    desk: Desk,
+}
+
+impl Opening<'_> {
+    fn obstacle(&self, phase: Phase, cause: impl Into<ObstacleCause>) -> Obstacle {
+        Obstacle { phase, cause: cause.into(), transcript: self.desk.transcript() }
+    }
+
+    async fn connect(&self, dial: &dyn Dial) -> Result<Box<dyn Stream>, Obstacle> {
+        let Provider { host, port, timeouts, .. } = self.provider;
+        dial.dial(host, *port, timeouts.connect).await.map_err(|DialError { phase, cause }| {
+            let phase = match phase {
+                DialPhase::Resolve => Phase::Resolve,
+                DialPhase::Connect => Phase::Connect,
+            };
+            let cause = match cause {
+                DialCause::TimedOut(limit) => Fault::TimedOut(limit).into(),
+                DialCause::NoAddress => ObstacleCause::NoAddress,
+                // A refused connection keeps the system's words.
+                DialCause::Io(error) => Fault::Io(error).into(),
+            };
+            self.obstacle(phase, cause)
+        })
+    }
+
+    async fn encrypt(&self, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>, Obstacle> {
+        let Provider { host, tls, timeouts, .. } = self.provider;
+        tls::encrypt(stream, host, tls, timeouts.connect).await.map_err(|failure| {
+            let cause = match failure {
+                TlsFailure::TimedOut(limit) => Fault::TimedOut(limit).into(),
+                TlsFailure::Closed => Fault::Closed.into(),
+                TlsFailure::Refused(why) => ObstacleCause::Tls(why),
+            };
+            self.obstacle(Phase::Tls, cause)
+        })
+    }
+
+    /// The greeting and EHLO.
+    async fn meet(&self, channel: &mut Channel) -> Result<Offers, Obstacle> {
+        let greeting = channel.ask(Phase::Greeting, None).await.map_err(|fault| {
+            let cause = match fault {
+                Fault::Unreadable(line) => ObstacleCause::NotSmtp(line),
+                fault => fault.into(),
+            };
+            self.obstacle(Phase::Greeting, cause)
+        })?;
+        self.accepted(Phase::Greeting, greeting)?;
+        let needs_start_tls = self.provider.encryption == Encryption::StartTls;
+        self.hello(channel, needs_start_tls).await
+    }
+
+    async fn hello(&self, channel: &mut Channel, needs_start_tls: bool) -> Result<Offers, Obstacle> {
+        let failed = |fault: Fault| self.obstacle(Phase::Hello, fault);
+        let name = self.provider.ehlo_name.as_str();
+        let reply = channel.ask(Phase::Hello, Some(&format!("EHLO {name}\r\n"))).await.map_err(failed)?;
+        let needs_extensions = needs_start_tls || self.provider.sign_in != SignIn::None;
+        if reply.reply.is_permanent() && !needs_extensions {
+            // RFC 5321 3.2: a server that does not know EHLO is greeted with HELO.
+            let reply = channel.ask(Phase::Hello, Some(&format!("HELO {name}\r\n"))).await.map_err(failed)?;
+            self.accepted(Phase::Hello, reply)?;
+            return Ok(Offers::default());
+        }
+        Ok(Offers::from_lines(&self.accepted(Phase::Hello, reply)?.lines))
+    }
+
+    /// STARTTLS, and EHLO again: what was offered in the clear counts for nothing (RFC 3207 4.2).
+    async fn upgrade(&self, mut channel: Channel, offers: &Offers) -> Result<(Channel, Offers), Obstacle> {
+        if !offers.start_tls {
+            let obstacle = self.obstacle(Phase::Tls, ObstacleCause::StartTlsNotOffered);
+            return Err(self.leave(channel, obstacle).await);
+        }
+        let reply = channel.ask(Phase::Tls, Some("STARTTLS\r\n")).await;
+        let reply = reply.map_err(|fault| self.obstacle(Phase::Tls, fault))?;
+        if let Err(obstacle) = self.accepted(Phase::Tls, reply) {
+            return Err(self.leave(channel, obstacle).await);
+        }
+        let stream = channel.into_stream();
+        let stream = stream.ok_or_else(|| self.obstacle(Phase::Tls, ObstacleCause::StartTlsInjected))?;
+        let stream = self.encrypt(stream).await?;
+        let mut channel = Channel::new(stream, self.desk.clone(), self.provider.timeouts);
+        match self.hello(&mut channel, false).await {
+            Ok(offers) => Ok((channel, offers)),
+            Err(obstacle) => Err(self.leave(channel, obstacle).await),
+        }
+    }
+
+    fn accepted(&self, phase: Phase, reply: WholeReply) -> Result<WholeReply, Obstacle> {
+        if reply.reply.is_positive() {
+            Ok(reply)
+        } else {
+            Err(self.obstacle(phase, ObstacleCause::Replied(reply.reply)))
+        }
+    }
+
+    /// Leaves politely when there is still somebody to be polite to.
+    async fn leave(&self, channel: Channel, obstacle: Obstacle) -> Obstacle {
+        if !matches!(obstacle.cause, ObstacleCause::Fault(_) | ObstacleCause::NotSmtp(_)) {
+            channel.farewell().await;
+        }
+        obstacle
+    }
+
+    fn choose_mechanism(&self, offers: &Offers) -> Result<Option<(Mechanism, Credentials)>, ObstacleCause> {
+        let SignIn::Password { user, password, mechanism, allow_plaintext } = &self.provider.sign_in else {
+            return Ok(None);
+        };
+        if self.provider.encryption == Encryption::None && !allow_plaintext {
+            return Err(ObstacleCause::PlaintextSignIn);
+        }
+        let wanted: &[Mechanism] = match mechanism {
+            PasswordMechanism::Auto => &[Mechanism::Plain, Mechanism::Login],
+            PasswordMechanism::Plain => &[Mechanism::Plain],
+            PasswordMechanism::Login => &[Mechanism::Login],
+        };
+        let chosen = wanted.iter().copied().find(|mechanism| offers.offers_mechanism(&mechanism.to_string()));
+        let chosen = chosen.ok_or_else(|| ObstacleCause::SignInNotOffered { offered: offers.auth.clone() })?;
+        Ok(Some((chosen, Credentials::new(user.clone(), password.expose().clone()))))
+    }
+
+    async fn hand_over(&self, mut channel: Channel, offers: &Offers) -> Result<AsyncSmtpConnection, Obstacle> {
+        channel.replay(dialect::welcome(offers));
+        let name = ClientId::Domain(self.provider.ehlo_name.as_str().to_owned());
+        let connection = AsyncSmtpConnection::connect_with_transport(Box::new(channel), &name).await;
+        self.desk.set_mode(Mode::Live);
+        connection.map_err(|_| self.obstacle(Phase::Hello, Fault::Unusable))
+    }
+
+    async fn sign_in(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        mechanism: Mechanism,
+        credentials: &Credentials,
+    ) -> Result<(), Obstacle> {
+        self.desk.enter(Phase::SignIn);
+        // What lettre makes of the reply is no matter: the reply itself lies on the desk.
+        let _ = connection.auth(&[mechanism], credentials).await;
+        let mut last = self.desk.outcome();
+        while last.is_ok() {
+            match self.desk.outcome() {
+                Err(Fault::Unusable) => break,
+                next => last = next,
+            }
+        }
+        let reply = last.map_err(|fault| self.obstacle(Phase::SignIn, fault))?.reply;
+        if reply.is_positive() {
+            return Ok(());
+        }
+        let obstacle = self.obstacle(Phase::SignIn, ObstacleCause::Replied(reply));
+        self.desk.set_mode(Mode::Leaving);
+        let _ = timeout(Duration::from_secs(FAREWELL_SECONDS), connection.abort()).await;
+        Err(obstacle)
+    }
+}
