@@ -1,6 +1,9 @@
 //! Hikyaku, a persistent mail delivery daemon. `ARCHITECTURE.md` has the map; imports go down only:
 //! app → service → delivery → accounts → storage, wire → platform → policy, compose → domain.
 
+pub mod accounts;
+pub mod compose;
+pub mod delivery;
 pub mod domain;
 pub mod platform;
 pub mod policy;

@@ -1,6 +1,11 @@
 //! Pure decisions: what to do next, given the facts. No I/O, no clock, no chance of its own.
 
+pub mod admission;
+pub mod assess;
+pub mod classify;
 pub mod dispatch;
 pub mod fair_share;
 pub mod pacing;
+pub mod parking;
 pub mod quota;
+pub mod retry_schedule;

@@ -29,9 +29,8 @@ impl Model {
 
     pub(super) fn report_standing(&mut self, account: &AccountId, standing: Standing, now: Timestamp) -> Standing {
         let stored = self.accounts.get(account).map(|(_, stored)| stored.clone()).unwrap_or_default();
-        let is_paused = |parking: &Parking| {
-            parking.cause == ParkingCause::Paused && parking.until.is_none_or(|until| until > now)
-        };
+        let is_paused =
+            |parking: &Parking| parking.cause == ParkingCause::Paused && parking.until.is_none_or(|until| until > now);
         if matches!(&stored, Standing::Parked(parking) if is_paused(parking)) {
             return stored;
         }

@@ -16,12 +16,15 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     time::{Instant, Sleep, sleep, timeout},
 };
+use zeroize::Zeroize;
 
 use super::{
     desk::{Desk, Mode},
     dialect,
     failure::Fault,
+    limits,
     reply_reader::{ReplyReader, WholeReply, excerpt},
+    secrets::Secrets,
 };
 use crate::{
     domain::{account::Timeouts, verdict::Phase},
@@ -32,8 +35,6 @@ use crate::{
 pub(super) const BLOCK_BYTES: usize = 65_536;
 /// Most bytes that are read at once.
 const READ_BYTES: usize = 4_096;
-/// The longest limit that is honoured: a day.
-const LIMIT_SECONDS_MAX: u64 = 86_400;
 /// How long saying goodbye may take.
 pub(super) const FAREWELL_SECONDS: u64 = 2;
 
@@ -58,6 +59,8 @@ pub(super) struct Channel {
     /// Writing failed; the server may have said why before it left.
     write_fault: Option<Fault>,
     dead: bool,
+    /// What a reply must not repeat.
+    secrets: Secrets,
     /// How many challenges were passed on.
     challenges: usize,
     /// The last byte written, to catch a bare CR or LF.
@@ -100,6 +103,7 @@ impl Channel {
             turn: Turn::Open,
             write_fault: None,
             dead: false,
+            secrets: Secrets::default(),
             challenges: 0,
             previous: b'\n',
         }
@@ -139,26 +143,13 @@ impl Channel {
         self.heard = 0;
     }
 
+    fn phase(&self) -> Phase {
+        self.desk.notes().phase
+    }
+
     fn arm(&mut self, limit: Duration) {
         self.limit = limit;
-        let end = Instant::now() + limit.min(Duration::from_secs(LIMIT_SECONDS_MAX));
-        self.deadline.as_mut().reset(end);
-    }
-
-    fn write_limit(&self) -> Duration {
-        match self.desk.notes().phase {
-            Phase::EndOfData => self.timeouts.data,
-            _ => self.timeouts.command,
-        }
-    }
-
-    fn reply_limit(&self) -> Duration {
-        match self.desk.notes().phase {
-            Phase::Greeting => self.timeouts.greeting,
-            Phase::Data => self.timeouts.data,
-            Phase::EndOfData => self.timeouts.end_of_data,
-            _ => self.timeouts.command,
-        }
+        self.deadline.as_mut().reset(limits::end(Instant::now(), limit));
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Fault> {
@@ -167,6 +158,10 @@ impl Channel {
 
     /// Writes all that waits. A failure is kept for later: the server may have said why it left.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        if self.write_fault.is_some() {
+            // What follows a gap must never arrive: it might end in a dot.
+            self.unsent.clear();
+        }
         while self.written < self.unsent.len() {
             let wrote = Pin::new(&mut self.stream).poll_write(cx, &self.unsent[self.written..]);
             match wrote {
@@ -181,7 +176,8 @@ impl Channel {
             Poll::Ready(Err(error)) => return self.give_up_writing(error.into()),
             Poll::Pending => return self.poll_deadline(cx).map(Err),
         }
-        self.unsent.clear();
+        // It may have been a password.
+        self.unsent.zeroize();
         self.written = 0;
         Poll::Ready(Ok(()))
     }
@@ -202,6 +198,7 @@ impl Channel {
             (Err(_), Some(fault)) => Err(fault),
             (result, _) => result,
         };
+        let result = self.secrets.mask(result);
         let mut notes = self.desk.notes();
         match &result {
             Ok(whole) => notes.transcript.server(&whole.lines),
@@ -217,7 +214,7 @@ impl Channel {
             self.note_final_dot();
             ready!(self.poll_drain(cx))?;
             self.turn = Turn::Theirs;
-            self.arm(self.reply_limit());
+            self.arm(limits::to_reply(&self.timeouts, self.phase()));
         }
         loop {
             if let Some(result) = self.next_reply() {
@@ -294,7 +291,10 @@ impl Channel {
         let mut notes = self.desk.notes();
         match (notes.mode, notes.phase) {
             (Mode::Leaving, _) => notes.transcript.client(bytes),
-            (_, Phase::SignIn) => notes.transcript.client_secret(bytes),
+            (_, Phase::SignIn) => {
+                self.secrets.learn(bytes);
+                notes.transcript.client_secret(bytes);
+            }
             (_, Phase::EndOfData) => notes.transcript.content(bytes.len()),
             _ => notes.transcript.client(bytes),
         }
@@ -332,7 +332,7 @@ impl AsyncWrite for Channel {
         }
         if this.turn != Turn::Ours {
             this.turn = Turn::Ours;
-            this.arm(this.write_limit());
+            this.arm(limits::to_write(&this.timeouts, this.phase()));
             if mode == Mode::Live
                 && let Err(fault) = this.check_silence(cx)
             {
@@ -343,7 +343,7 @@ impl AsyncWrite for Channel {
             if let Err(fault) = ready!(this.poll_drain(cx)) {
                 return Poll::Ready(Err(this.fail(fault)));
             }
-            this.arm(this.write_limit());
+            this.arm(limits::to_write(&this.timeouts, this.phase()));
         }
         let room = BLOCK_BYTES - this.unsent.len();
         let taken = &buf[..buf.len().min(room)];

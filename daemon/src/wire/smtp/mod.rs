@@ -4,9 +4,11 @@ mod channel;
 mod desk;
 mod dialect;
 mod failure;
+mod limits;
 mod offers;
 mod opening;
 mod reply_reader;
+mod secrets;
 mod session;
 mod transcript;
 

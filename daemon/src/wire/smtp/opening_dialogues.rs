@@ -225,7 +225,7 @@ fn trusting(encryption: Encryption, authority: Option<&str>) -> Provider {
 
 const INSIDE: &str = "C: EHLO client.test\nS: 250-hi\nS: 250-PIPELINING\nS: 250 AUTH PLAIN\n";
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn encrypted_sessions_open_by_either_way_and_by_name_or_address() {
     for host in ["smtp.lab.test", "127.0.0.1"] {
         let (authority, config) = certificate(host, false);
@@ -249,7 +249,7 @@ async fn encrypted_sessions_open_by_either_way_and_by_name_or_address() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn bad_certificates_are_named() {
     let rows = [
         (certificate("smtp.lab.test", true), true, "the server's certificate has expired"),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::{
     failure::{EnvelopeFailure, Fault, Needed},
     scripted::{Scripted, provider},
@@ -327,4 +329,43 @@ async fn a_refused_reset_breaks_the_session() {
     assert!(session.is_ready());
     assert!(session.reset().await.is_err());
     assert!(!session.is_ready());
+}
+
+#[test]
+fn sessions_may_move_between_threads() {
+    fn check<T: Send>(_: T) {}
+    let server = Scripted::new("");
+    let provider = provider();
+    check(Session::open(&provider, &server));
+}
+
+/// Talks to a server that says `words` whenever it likes; the outcome only has to be consistent.
+async fn survive(words: &[&str]) {
+    let (mut session, _server) = opened(&format!("{PIPELINING}{}\nhang", words.join("\n"))).await;
+    let Ok(replies) = session.envelope(&envelope(&["a@x.jp", "b@x.jp"]), &short()).await else {
+        assert!(!session.is_ready());
+        return;
+    };
+    assert_eq!(replies.recipients.len(), if replies.mail.is_positive() { 2 } else { 0 });
+    match session.message(&short()).await {
+        Ok(reply) => assert!(replies.may_send_message() && reply.code() / 100 != 3),
+        Err(broken) => assert!(!broken.in_doubt || replies.may_send_message()),
+    }
+    // Whatever happened, there is a way out.
+    let _ = session.abandon().await;
+    assert!(session.transcript().len() <= 16_384);
+    session.quit().await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_server_makes_a_session_panic_or_hang(words in proptest::collection::vec(prop::sample::select(vec![
+        "S: 250 ok", "S: 250 ok", "S: 354 go", "S: 550 no", "S: 421 bye", "S: 250-more", "S: 999 what", "S: garbage",
+        "S~ 25", "S~ 0\\r", "S~ \\n", "S~ \\x00\\xff", "wait 1", "wait 4", "content", "close",
+    ]), 0..12)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.expect("a runtime").block_on(survive(&words));
+    }
 }

@@ -1,0 +1,4 @@
+//! Live accounts: settings made ready for use, and whether the account may send.
+
+pub mod live;
+pub mod standing;

@@ -1,0 +1,202 @@
+//! Which bytes a draft becomes, and which drafts are refused.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::mail::Mailbox;
+
+fn mailbox(name: &str, address: &str) -> Mailbox {
+    let name = (!name.is_empty()).then(|| name.to_owned());
+    Mailbox { name, address: address.parse().expect(address) }
+}
+
+fn identity() -> Identity {
+    let date = Timestamp::from_millis(1_700_000_000_000);
+    Identity::of_job(JobId::new(date, [7; 10]), &"t@example.jp".parse().expect("an address"), date)
+}
+
+fn draft() -> Draft {
+    Draft {
+        from: mailbox("Taro", "taro@example.jp"),
+        reply_to: Vec::new(),
+        to: vec![mailbox("", "hanako@example.jp")],
+        cc: Vec::new(),
+        subject: "Hello".into(),
+        text: Some("Hi\n.\nbye\n".into()),
+        html: None,
+        headers: Vec::new(),
+        attachments: Vec::new(),
+    }
+}
+
+fn file(file_name: &str, content_id: Option<&str>) -> Attachment {
+    Attachment {
+        file_name: file_name.into(),
+        media_type: "image/png".into(),
+        content: Bytes::from_static(b"\x89PNG\r\n\0"),
+        content_id: content_id.map(Into::into),
+    }
+}
+
+fn text_of(draft: &Draft) -> String {
+    let message = compose(draft, &identity()).expect("composes");
+    String::from_utf8(message.bytes.to_vec()).expect("text")
+}
+
+#[test]
+fn a_plain_text_is_one_part() {
+    let job = identity().job;
+    let expected = format!(
+        "Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n\
+         From: Taro <taro@example.jp>\r\n\
+         To: hanako@example.jp\r\n\
+         Subject: Hello\r\n\
+         Message-ID: <{job}@example.jp>\r\n\
+         X-Hikyaku-Job: {job}\r\n\
+         MIME-Version: 1.0\r\n\
+         Content-Type: text/plain; charset=utf-8\r\n\
+         Content-Transfer-Encoding: 7bit\r\n\
+         \r\n\
+         Hi\r\n.\r\nbye\r\n"
+    );
+    assert_eq!(text_of(&draft()), expected);
+}
+
+#[test]
+fn parts_are_nested_as_readers_expect() {
+    let full = Draft {
+        html: Some("<p>Hi <img src=\"cid:logo\"></p>".into()),
+        attachments: vec![file("図.png", None), file("logo.png", Some("<logo>"))],
+        ..draft()
+    };
+    let text = text_of(&full);
+    let order = [
+        "Content-Type: multipart/mixed;",
+        "Content-Type: multipart/alternative;",
+        "Content-Type: text/plain; charset=utf-8\r\n",
+        "Content-Type: multipart/related;",
+        "Content-Type: text/html; charset=utf-8\r\n",
+        "Content-ID: <logo>\r\n",
+        "Content-Disposition: inline; filename=\"logo.png\"\r\n",
+        "filename*0*=utf-8''%E5%9B%B3.png\r\n",
+    ];
+    let mut from = 0;
+    for line in order {
+        let found = text[from..].find(line).unwrap_or_else(|| panic!("{line} after {from} in {text}"));
+        from += found;
+    }
+    assert_eq!(text_of(&full), text, "the same draft gives the same bytes");
+}
+
+#[test]
+fn a_text_is_made_from_the_html() {
+    let text = text_of(&Draft { text: None, html: Some("<p>Good <b>day</b></p>".into()), ..draft() });
+    assert!(text.contains("\r\n\r\nGood day\r\n--="), "{text}");
+}
+
+#[test]
+fn everything_beyond_ascii_is_encoded() {
+    let japanese = Draft {
+        from: mailbox("飛脚太郎", "taro@example.jp"),
+        subject: "お知らせ".into(),
+        text: Some("こんにちは\r本文".into()),
+        headers: vec![("X-Note".into(), "注".into())],
+        attachments: vec![file("見積書.pdf", None)],
+        ..draft()
+    };
+    let message = compose(&japanese, &identity()).expect("composes");
+    assert!(!message.is_eight_bit);
+    let address = Draft { to: vec![mailbox("", "太郎@例え.jp")], ..draft() };
+    assert!(compose(&address, &identity()).expect("composes").is_eight_bit);
+}
+
+#[test]
+fn custom_headers_keep_their_order_and_repeat() {
+    let headers = vec![("X-Tag".into(), "a".into()), ("List-Unsubscribe".into(), "<https://x.jp/u>".into())];
+    let headers = [headers, vec![("X-Tag".into(), "b".into())]].concat();
+    let text = text_of(&Draft { headers, ..draft() });
+    assert!(text.contains("X-Tag: a\r\nList-Unsubscribe: <https://x.jp/u>\r\nX-Tag: b\r\n"), "{text}");
+}
+
+#[track_caller]
+fn check_refused(change: impl FnOnce(&mut Draft), field: &str) {
+    let mut draft = draft();
+    change(&mut draft);
+    let error = compose(&draft, &identity()).expect_err(field);
+    assert_eq!(error.field, field, "{error}");
+}
+
+#[test]
+fn headers_cannot_be_injected() {
+    let evil = "x\r\nBcc: spy@example.jp";
+    check_refused(|d| d.subject = evil.into(), "job.subject");
+    check_refused(|d| d.subject = "a\0".into(), "job.subject");
+    check_refused(|d| d.from.name = Some(evil.into()), "job.from.name");
+    check_refused(|d| d.to[0].name = Some("a\nb".into()), "job.to[0].name");
+    check_refused(|d| d.reply_to = vec![mailbox("a\rb", "x@y.jp")], "job.reply_to[0].name");
+    check_refused(|d| d.headers = vec![("X-A".into(), evil.into())], "job.headers[0].value");
+    check_refused(|d| d.headers = vec![("X-A: b\r\nBcc".into(), "x".into())], "job.headers[0].name");
+    check_refused(|d| d.attachments = vec![file(evil, None)], "job.attachments[0].file_name");
+    check_refused(|d| d.attachments = vec![file("a", Some("x>\r\nBcc: y"))], "job.attachments[0].content_id");
+    let typed = |media_type: &str| vec![Attachment { media_type: media_type.into(), ..file("a", None) }];
+    for bad in ["", "png", "image/png\r\nBcc: x@y.jp", "multipart/mixed", "message/rfc822", "a/b; c"] {
+        check_refused(|d| d.attachments = typed(bad), "job.attachments[0].media_type");
+    }
+}
+
+#[test]
+fn protected_headers_are_refused() {
+    for name in
+        ["From", "BCC", "content-type", "Message-Id", "X-Hikyaku-Job", "Received", "Resent-To", "DKIM-Signature"]
+    {
+        check_refused(|d| d.headers = vec![(name.into(), "x".into())], "job.headers[0].name");
+    }
+    for name in ["", "a b", "ä", "x:"] {
+        check_refused(|d| d.headers = vec![(name.into(), "x".into())], "job.headers[0].name");
+    }
+    check_refused(|d| d.headers = vec![("X-A".into(), "x".repeat(1_500))], "job.headers");
+    check_refused(|d| d.text = Some("a\0b".into()), "job.text");
+}
+
+fn is_clean(bytes: &[u8]) -> bool {
+    bytes.ends_with(b"\r\n")
+        && !bytes.contains(&0)
+        && bytes.split(|b| *b == b'\n').all(|line| line.len() <= LINE_BYTES_MAX + 1)
+        && bytes.windows(2).all(|pair| (pair[0] == b'\r') == (pair[1] == b'\n'))
+}
+
+prop_compose! {
+    fn any_file()(
+        file_name in "\\PC{0,80}|.{0,20}",
+        media_type in "[a-z]{1,8}/[a-z0-9.+-]{1,20}|.{0,20}|text/plain; charset=\"[ -~]{0,20}\"",
+        content in proptest::collection::vec(any::<u8>(), 0..300),
+        content_id in proptest::option::of("[!-~]{0,30}|.{0,5}"),
+    ) -> Attachment {
+        Attachment { file_name, media_type, content: content.into(), content_id }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn every_message_is_clean(
+        subject in "\\PC{0,200}|.{0,40}|[ -~]{0,1500}",
+        name in proptest::option::of("\\PC{0,90}|[ -~]{0,300}"),
+        text in proptest::option::of("(?s).{0,400}|[a-z\r\n. =-]{0,1500}"),
+        html in proptest::option::of("[a-z<>/\"'&;#= \r\n-]{0,800}|(?s).{0,200}"),
+        header in ("[!-~]{1,40}", "[ -~]{0,1200}|\\PC{0,200}"),
+        files in proptest::collection::vec(any_file(), 0..3),
+    ) {
+        let mut draft = Draft { subject, text, html, attachments: files, headers: vec![header], ..draft() };
+        draft.to[0].name = name;
+        if let Ok(message) = compose(&draft, &identity()) {
+            prop_assert!(is_clean(&message.bytes), "{}", String::from_utf8_lossy(&message.bytes));
+            prop_assert!(!message.is_eight_bit);
+            let head = message.bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a blank line");
+            let head = String::from_utf8_lossy(&message.bytes[..head]).to_ascii_lowercase();
+            prop_assert!(!head.contains("\r\nbcc:"));
+            prop_assert_eq!(head.matches("\r\nfrom:").count(), 1);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Pure building of RFC 5322 messages: no tokio, no socket, no clock.
+
+mod check;
+mod encode;
+pub mod message;
+mod plain_text;
+pub mod raw;

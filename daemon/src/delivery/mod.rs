@@ -1,0 +1,43 @@
+//! Draining each account's queue through its provider: the loops that join policy, storage and wire.
+//!
+//! The [`supervisor`] keeps one [`worker`] for each account with work. A worker asks `policy::dispatch` what to do, hands
+//! messages to couriers (one task a message under way), and records what they met. Everything about an account that
+//! changes while it sends (its ledger, pace, sessions, standing) is owned by its worker, by value.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    domain::time::Clock, platform::entropy::Entropy, policy::classify::rules::Rules, storage::SharedStorage,
+    wire::dial::Dial,
+};
+
+mod courier;
+mod exchange;
+mod sessions;
+pub mod supervisor;
+mod window;
+mod worker;
+
+/// What all workers share.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The store.
+    pub storage: SharedStorage,
+    /// What replies mean.
+    pub rules: Arc<Rules>,
+    /// How servers are reached.
+    pub dial: Arc<dyn Dial>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance, for jitter.
+    pub entropy: Arc<dyn Entropy>,
+    /// This host's name, for accounts that set no EHLO name.
+    pub host_name: crate::domain::account::EhloName,
+    /// One permit for each connection that may be open at once, over all accounts.
+    pub connections: Arc<Semaphore>,
+    /// Cancelled when the daemon stops: nothing new is sent then, and what is past its mark is finished.
+    pub stopping: CancellationToken,
+}

@@ -1,0 +1,119 @@
+//! Which accounts have a worker: one for each with work, and none for the others.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::task::{Id, JoinError, JoinSet};
+
+use super::{
+    Context,
+    worker::{Wake, Worker, WorkerError},
+};
+use crate::{
+    accounts::live::LoadError,
+    domain::ids::AccountId,
+    storage::{StorageError, TenureError},
+};
+
+/// Why delivery stopped although nobody asked it to. Only a restart helps.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// The store failed.
+    #[error("delivery cannot go on: the store failed")]
+    Storage(#[from] StorageError),
+    /// A worker panicked.
+    #[error("delivery cannot go on: a worker broke down")]
+    Worker(#[from] JoinError),
+}
+
+/// Runs workers until the daemon stops, and then waits up to `grace` for what is past its in-doubt mark. What is cut off
+/// then is settled at the next start.
+///
+/// # Errors
+/// When the store fails or a worker breaks down; nothing is lost by that.
+pub async fn run(context: Context, grace: Duration) -> Result<(), DeliveryError> {
+    let mut supervisor =
+        Supervisor { context, workers: JoinSet::new(), accounts: HashMap::new(), tasks: HashMap::new() };
+    let result = supervisor.supervise().await;
+    supervisor.drain(grace).await;
+    result
+}
+
+struct Supervisor {
+    context: Context,
+    workers: JoinSet<Result<(), WorkerError>>,
+    accounts: HashMap<AccountId, Arc<Wake>>,
+    tasks: HashMap<Id, AccountId>,
+}
+
+impl Supervisor {
+    async fn supervise(&mut self) -> Result<(), DeliveryError> {
+        let storage = Arc::clone(&self.context.storage);
+        let stopping = self.context.stopping.clone();
+        for account in storage.accounts_with_work().await? {
+            self.wake(account);
+        }
+        loop {
+            tokio::select! {
+                biased;
+                () = stopping.cancelled() => return Ok(()),
+                Some(ended) = self.workers.join_next_with_id() => self.ended(ended)?,
+                changed = storage.changed() => changed.into_iter().for_each(|account| self.wake(account)),
+            }
+        }
+    }
+
+    /// Wakes an account's worker, or begins one.
+    fn wake(&mut self, account: AccountId) {
+        if let Some(wake) = self.accounts.get(&account) {
+            wake.wake();
+            return;
+        }
+        let wake = Arc::new(Wake::default());
+        self.accounts.insert(account.clone(), Arc::clone(&wake));
+        let context = self.context.clone();
+        let id = account.clone();
+        let handle = self.workers.spawn(async move { Worker::begin(context, &id, wake).await?.run().await });
+        self.tasks.insert(handle.id(), account);
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Result<(), WorkerError>), JoinError>) -> Result<(), DeliveryError> {
+        let (task, result) = ended?;
+        let Some(account) = self.tasks.remove(&task) else {
+            return Ok(());
+        };
+        let was_woken = self.accounts.remove(&account).is_some_and(|wake| wake.is_pending());
+        match result {
+            Ok(()) | Err(WorkerError::Load(LoadError::Unknown)) => {}
+            Err(WorkerError::Load(LoadError::Tls(error))) => {
+                tracing::error!(%account, %error, "the account cannot be used: change its custom CA");
+            }
+            Err(WorkerError::Load(LoadError::Storage(error)) | WorkerError::Tenure(TenureError::Storage(error))) => {
+                return Err(error.into());
+            }
+            Err(WorkerError::Tenure(TenureError::Lost(_))) => {
+                tracing::warn!(%account, "another worker has taken the account over");
+            }
+            Err(WorkerError::Task(error)) => return Err(error.into()),
+        }
+        if was_woken {
+            self.wake(account);
+        }
+        Ok(())
+    }
+
+    /// Waits for the workers to finish what is past its in-doubt mark.
+    async fn drain(&mut self, grace: Duration) {
+        self.context.stopping.cancel();
+        let finish = async {
+            while let Some(ended) = self.workers.join_next().await {
+                if let Ok(Err(error)) = ended {
+                    tracing::warn!(%error, "a worker did not finish");
+                }
+            }
+        };
+        if tokio::time::timeout(grace, finish).await.is_err() {
+            tracing::warn!(workers = self.workers.len(), "the grace time is over: what is under way is in doubt");
+            self.workers.shutdown().await;
+        }
+    }
+}

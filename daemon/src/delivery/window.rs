@@ -1,0 +1,159 @@
+//! The jobs that a worker has in view: those that wait next, those that are under way, and when to look again.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    domain::{ids::JobId, ledger::Charge, time::Timestamp},
+    policy::{dispatch::Candidate, fair_share::Lane, quota::permit::Permit},
+    storage::{Ready, ReadyJob},
+};
+
+/// Most jobs that wait in view, as far as they do not have to make room for more urgent ones.
+const WAITING_JOBS_MAX: usize = 256;
+/// Fewer jobs than this in view make the worker look for more.
+const WAITING_JOBS_LOW: usize = 64;
+/// Most jobs that are taken into a full view because they may be more urgent.
+const URGENT_JOBS_MAX: usize = 16;
+/// How long a worker that has work goes on before it looks for more urgent jobs, in milliseconds.
+const LOOK_AGAIN_MS: u64 = 20;
+
+/// A job that a courier is out with.
+#[derive(Debug)]
+pub(super) struct Underway {
+    pub(super) candidate: Candidate,
+    pub(super) permit: Permit,
+    /// What its mark charges.
+    pub(super) charges: Vec<Charge>,
+}
+
+/// What a worker has in view of its account's queue.
+#[derive(Debug)]
+pub(super) struct Window {
+    /// Jobs that are due.
+    waiting: Vec<Candidate>,
+    /// Jobs that couriers are out with.
+    underway: HashMap<JobId, Underway>,
+    /// Jobs whose outcome is being recorded, and jobs that are set aside because they never fit a quota.
+    closed: HashSet<JobId>,
+    /// When the next job becomes due that is not in view.
+    next_due: Option<Timestamp>,
+    /// Whether the queue held more than was taken into view.
+    more: bool,
+    /// Whether something may have changed since the queue was looked at.
+    stale: bool,
+    looked: Instant,
+}
+
+impl Window {
+    /// A view of nothing: the queue must be looked at.
+    pub(super) fn new() -> Self {
+        Self {
+            waiting: Vec::new(),
+            underway: HashMap::new(),
+            closed: HashSet::new(),
+            next_due: None,
+            more: false,
+            stale: true,
+            looked: Instant::now(),
+        }
+    }
+
+    /// The jobs that wait next.
+    pub(super) fn waiting(&self) -> &[Candidate] {
+        &self.waiting
+    }
+
+    /// When the next job becomes due that is not in view.
+    pub(super) const fn next_due(&self) -> Option<Timestamp> {
+        self.next_due
+    }
+
+    /// Whether nothing is under way or being recorded.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.underway.is_empty() && self.closed.is_empty()
+    }
+
+    /// Notes that the queue may hold something new.
+    pub(super) const fn distrust(&mut self) {
+        self.stale = true;
+    }
+
+    /// Whether the queue should be looked at, now that there is something to send (`busy`) or nothing.
+    pub(super) fn wants_look(&mut self, busy: bool, now: Timestamp) -> bool {
+        if self.next_due.is_some_and(|due| due <= now) {
+            self.stale = true;
+        }
+        let looked_lately = self.looked.elapsed() < Duration::from_millis(LOOK_AGAIN_MS);
+        let runs_low = self.more && self.waiting.len() < WAITING_JOBS_LOW;
+        runs_low || self.stale && !(busy && looked_lately)
+    }
+
+    /// How many jobs to ask for, and which not to name again.
+    pub(super) fn query(&self) -> (usize, HashSet<JobId>) {
+        let room = WAITING_JOBS_MAX.saturating_sub(self.waiting.len());
+        let known = self.waiting.iter().map(|job| job.id).chain(self.underway.keys().copied());
+        (room.max(URGENT_JOBS_MAX), known.chain(self.closed.iter().copied()).collect())
+    }
+
+    /// Takes in what the queue holds. `asked` is the number of jobs that were asked for. Of more than fit into view, the
+    /// least urgent and youngest are left in the queue.
+    pub(super) fn take_in(&mut self, ready: Ready, asked: usize) {
+        self.stale = false;
+        self.more = ready.jobs.len() >= asked;
+        self.looked = Instant::now();
+        self.next_due = ready.next_due;
+        self.waiting.extend(ready.jobs.into_iter().map(candidate));
+        if self.waiting.len() > WAITING_JOBS_MAX {
+            self.waiting.sort_by_key(|job| (job.priority, job.due, job.id));
+            self.waiting.truncate(WAITING_JOBS_MAX);
+            self.more = true;
+        }
+    }
+
+    /// Takes a waiting job out, to be sent or ended.
+    pub(super) fn remove(&mut self, index: usize) -> Candidate {
+        self.waiting.swap_remove(index)
+    }
+
+    /// Forgets the waiting jobs: they are looked up again when the account may send.
+    pub(super) fn forget_waiting(&mut self) {
+        self.waiting.clear();
+        self.stale = true;
+    }
+
+    /// Notes that a courier is out with a job.
+    pub(super) fn depart(&mut self, underway: Underway) {
+        self.underway.insert(underway.candidate.id, underway);
+    }
+
+    /// Notes that a courier has come back. The job stays out of view until [`Window::reopen`].
+    pub(super) fn come_back(&mut self, job: JobId) -> Option<Underway> {
+        let underway = self.underway.remove(&job)?;
+        self.closed.insert(job);
+        Some(underway)
+    }
+
+    /// Keeps a job out of view, until [`Window::reopen`].
+    pub(super) fn close(&mut self, job: JobId) {
+        self.closed.insert(job);
+    }
+
+    /// Notes that a job's outcome is recorded: the queue says whether and when it is due again.
+    pub(super) fn reopen(&mut self, job: JobId, due: Option<Timestamp>) {
+        self.closed.remove(&job);
+        match due {
+            Some(due) => self.next_due = Some(self.next_due.map_or(due, |next| next.min(due))),
+            None => self.stale = true,
+        }
+    }
+}
+
+fn candidate(job: ReadyJob) -> Candidate {
+    let ReadyJob { id, priority, lane, due, recipients, expires_at } = job;
+    Candidate { id, priority, lane: Lane(lane), due, recipients, expires_at }
+}

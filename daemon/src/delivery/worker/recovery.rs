@@ -1,0 +1,38 @@
+//! What a worker before this one left in doubt.
+
+use std::time::Duration;
+
+use super::{Worker, WorkerError};
+use crate::{policy::assess, storage::settlement::Settlement};
+
+/// How long a provider may still be reading what reached it before the stop, in seconds. Quotas are counted from after
+/// that, so that they are never exceeded by a message that was taken late.
+const LATE_ACCEPTANCE_SECONDS: u64 = 1;
+
+impl Worker {
+    /// Settles every mark that was set and never settled: a worker before this one stopped between the final dot and
+    /// the reply's commit. The account's policy says whether such a message is sent again or waits for an operator; in
+    /// the ledger it counts as sent now, because the provider may have counted it as late as that.
+    pub(super) async fn settle_doubts(&mut self) -> Result<(), WorkerError> {
+        let marks = self.context.storage.in_doubt(&self.tenure.account).await?;
+        if marks.iter().any(|mark| !mark.charges.is_empty()) {
+            tokio::time::sleep(Duration::from_secs(LATE_ACCEPTANCE_SECONDS)).await;
+        }
+        let now = self.context.clock.now();
+        let mut settlements = Vec::with_capacity(marks.len());
+        for mark in marks {
+            tracing::warn!(
+                job = %mark.job, account = %self.tenure.account, attempt = mark.attempt, since = %mark.since,
+                policy = ?self.account.settings().in_doubt, "in doubt since hikyakud stopped"
+            );
+            let charges = self.ledger.recover(&mark.charges, now);
+            let settings = self.account.settings();
+            let attempt = assess::interrupted(settings, mark.attempt, mark.recipients, mark.started, now);
+            settlements.push(Settlement { job: mark.job, attempt: Some(attempt), retry_at: now, charges, now });
+        }
+        if !settlements.is_empty() {
+            self.context.storage.settle(&self.tenure, settlements).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,6 @@
+//! What a provider's reply means: rules as data, and what a missing reply means.
+
+pub mod broken;
+pub mod hint;
+pub mod rules;
+mod table;
