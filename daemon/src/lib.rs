@@ -7,5 +7,6 @@ pub mod delivery;
 pub mod domain;
 pub mod platform;
 pub mod policy;
+pub mod service;
 pub mod storage;
 pub mod wire;

@@ -1,0 +1,250 @@
+//! What a client submits, on the wire.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt::Display,
+};
+
+use bytes::Bytes;
+use hikyaku_proto::v1::{self, job_draft::Content as WireContent};
+
+use super::{
+    job::to_priority,
+    limits::RECIPIENTS_PER_JOB_MAX,
+    values::{one_line, parse, to_mailbox, to_time},
+    violations::{Violation, Violations},
+};
+use crate::domain::{
+    ids::{AccountId, IdempotencyKey, Label},
+    job::Priority,
+    mail::{Attachment, Mailbox},
+    time::Timestamp,
+};
+
+const SUBJECT_BYTES_MAX: usize = 10_000;
+const FILE_NAME_BYTES_MAX: usize = 255;
+const REPLY_TO_MAX: usize = 20;
+const LABELS_MAX: usize = 16;
+const HEADERS_MAX: usize = 100;
+const ATTACHMENTS_MAX: usize = 100;
+const DEFAULT_MEDIA_TYPE: &str = "application/octet-stream";
+
+/// A submission, checked as far as that can be done without knowing its account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::service) struct Order {
+    pub(in crate::service) account: AccountId,
+    pub(in crate::service) from: Option<Mailbox>,
+    pub(in crate::service) reply_to: Vec<Mailbox>,
+    pub(in crate::service) to: Vec<Mailbox>,
+    pub(in crate::service) cc: Vec<Mailbox>,
+    pub(in crate::service) bcc: Vec<Mailbox>,
+    pub(in crate::service) content: OrderContent,
+    pub(in crate::service) priority: Priority,
+    pub(in crate::service) labels: Vec<Label>,
+    pub(in crate::service) send_at: Option<Timestamp>,
+    pub(in crate::service) expires_at: Option<Timestamp>,
+    pub(in crate::service) hold: bool,
+    pub(in crate::service) key: Option<IdempotencyKey>,
+    pub(in crate::service) dry_run: bool,
+}
+
+/// What is to be said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::service) enum OrderContent {
+    /// Parts to be composed.
+    Mail {
+        subject: String,
+        text: Option<String>,
+        html: Option<String>,
+        headers: Vec<(String, String)>,
+        attachments: Vec<Attachment>,
+    },
+    /// A finished message.
+    Raw(Bytes),
+}
+
+/// A submission that a caller sent.
+pub(in crate::service) fn to_order(request: v1::SubmitJobRequest) -> Result<Order, Vec<Violation>> {
+    let mut violations = Violations::default();
+    let key = match request.idempotency_key.as_str() {
+        "" => Some(None),
+        key => parse::<IdempotencyKey>(key, "idempotency_key", &mut violations).map(Some),
+    };
+    let Some(draft) = request.job else {
+        violations.add("job", "is required");
+        return violations.finish(None);
+    };
+    let order = read_draft(draft, &mut violations).zip(key);
+    let order = order.map(|(order, key)| Order { key, dry_run: request.dry_run, ..order });
+    violations.finish(order)
+}
+
+fn read_draft(wire: v1::JobDraft, violations: &mut Violations) -> Option<Order> {
+    let account = parse::<AccountId>(&wire.account_id, "job.account_id", violations);
+    let from = match wire.from {
+        Some(from) => to_mailbox(from, None, "job.from", violations).map(Some),
+        None => Some(None),
+    };
+    let reply_to = to_reply_to(wire.reply_to, violations);
+    let recipients = to_recipients(wire.to, wire.cc, wire.bcc, violations);
+    let content = to_content(wire.content, violations);
+    let priority = to_priority(wire.priority);
+    if priority.is_none() {
+        violations.add("job.priority", "must be HIGH, NORMAL, LOW or BULK");
+    }
+    let labels = to_labels(&wire.labels, violations);
+    let mut time = |given: Option<_>, field: &str| match given {
+        Some(given) => to_time(given, field, violations).map(Some),
+        None => Some(None),
+    };
+    let send_at = time(wire.send_at, "job.send_at");
+    let expires_at = time(wire.expires_at, "job.expires_at");
+    let [to, cc, bcc] = recipients?;
+    Some(Order {
+        account: account?,
+        from: from?,
+        reply_to: reply_to?,
+        to,
+        cc,
+        bcc,
+        content: content?,
+        priority: priority?,
+        labels: labels?,
+        send_at: send_at?,
+        expires_at: expires_at?,
+        hold: wire.hold,
+        key: None,
+        dry_run: false,
+    })
+}
+
+fn to_reply_to(wire: Vec<v1::Mailbox>, violations: &mut Violations) -> Option<Vec<Mailbox>> {
+    if is_too_long(wire.len(), REPLY_TO_MAX, "job.reply_to", violations) {
+        return None;
+    }
+    let read = wire.into_iter().enumerate();
+    let read: Vec<_> = read
+        .map(|(index, mailbox)| to_mailbox(mailbox, None, format_args!("job.reply_to[{index}]"), violations))
+        .collect();
+    read.into_iter().collect()
+}
+
+/// To, Cc and Bcc, no address twice.
+fn to_recipients(
+    to: Vec<v1::Mailbox>,
+    cc: Vec<v1::Mailbox>,
+    bcc: Vec<v1::Mailbox>,
+    violations: &mut Violations,
+) -> Option<[Vec<Mailbox>; 3]> {
+    let count = to.len() + cc.len() + bcc.len();
+    if count == 0 {
+        violations.add("job.to", "is empty, and so are cc and bcc: at least one recipient is required");
+        return None;
+    }
+    if is_too_long(count, RECIPIENTS_PER_JOB_MAX as usize, "job.to", violations) {
+        return None;
+    }
+    let mut seen: HashMap<String, String> = HashMap::with_capacity(count);
+    let mut recipient = 0;
+    let mut read = |wire: Vec<v1::Mailbox>, field: &str| -> Option<Vec<Mailbox>> {
+        let mailboxes: Vec<_> = wire
+            .into_iter()
+            .enumerate()
+            .map(|(index, mailbox)| {
+                let at = format!("job.{field}[{index}]");
+                let mailbox = to_mailbox(mailbox, Some(recipient), &at, violations);
+                if let Some(mailbox) = &mailbox {
+                    // One person gets one copy: RFC 5321 2.4 lets local parts differ by case, providers do not.
+                    match seen.entry(mailbox.address.as_str().to_ascii_lowercase()) {
+                        Entry::Occupied(first) => {
+                            let twice = format!("is named twice: it stands in {} too", first.get());
+                            violations.add_for(recipient, format_args!("{at}.address"), twice);
+                        }
+                        Entry::Vacant(free) => {
+                            free.insert(at);
+                        }
+                    }
+                }
+                recipient += 1;
+                mailbox
+            })
+            .collect();
+        mailboxes.into_iter().collect()
+    };
+    let (to, cc, bcc) = (read(to, "to"), read(cc, "cc"), read(bcc, "bcc"));
+    Some([to?, cc?, bcc?])
+}
+
+fn to_content(content: Option<WireContent>, violations: &mut Violations) -> Option<OrderContent> {
+    match content {
+        None => {
+            violations.add("job.content", "is required: mail or raw");
+            None
+        }
+        Some(WireContent::Raw(raw)) if raw.is_empty() => {
+            violations.add("job.raw", "is empty");
+            None
+        }
+        Some(WireContent::Raw(raw)) => Some(OrderContent::Raw(raw)),
+        Some(WireContent::Mail(mail)) => to_mail(mail, violations),
+    }
+}
+
+fn to_mail(mail: v1::MailContent, violations: &mut Violations) -> Option<OrderContent> {
+    let subject = one_line(mail.subject, SUBJECT_BYTES_MAX, "job.mail.subject", violations);
+    if mail.text.is_empty() && mail.html.is_empty() {
+        violations.add("job.mail.text", "is empty, and so is html: one of them is required");
+    }
+    if is_too_long(mail.headers.len(), HEADERS_MAX, "job.mail.headers", violations)
+        | is_too_long(mail.attachments.len(), ATTACHMENTS_MAX, "job.mail.attachments", violations)
+    {
+        return None;
+    }
+    let attachments: Vec<_> = mail
+        .attachments
+        .into_iter()
+        .enumerate()
+        .map(|(index, file)| to_attachment(file, format_args!("job.mail.attachments[{index}]"), violations))
+        .collect();
+    let attachments: Option<Vec<_>> = attachments.into_iter().collect();
+    Some(OrderContent::Mail {
+        subject: subject?,
+        text: Some(mail.text).filter(|text| !text.is_empty()),
+        html: Some(mail.html).filter(|html| !html.is_empty()),
+        headers: mail.headers.into_iter().map(|header| (header.name, header.value)).collect(),
+        attachments: attachments?,
+    })
+}
+
+fn to_attachment(file: v1::Attachment, at: impl Display, violations: &mut Violations) -> Option<Attachment> {
+    if file.file_name.is_empty() {
+        violations.add(format_args!("{at}.file_name"), "is required");
+        return None;
+    }
+    let file_name = one_line(file.file_name, FILE_NAME_BYTES_MAX, format_args!("{at}.file_name"), violations)?;
+    let media_type = if file.media_type.is_empty() { DEFAULT_MEDIA_TYPE.to_owned() } else { file.media_type };
+    let content_id = Some(file.content_id).filter(|id| !id.is_empty());
+    Some(Attachment { file_name, media_type, content: file.content, content_id })
+}
+
+fn to_labels(wire: &[String], violations: &mut Violations) -> Option<Vec<Label>> {
+    if is_too_long(wire.len(), LABELS_MAX, "job.labels", violations) {
+        return None;
+    }
+    let labels: Vec<_> = wire
+        .iter()
+        .enumerate()
+        .map(|(index, label)| parse::<Label>(label, format_args!("job.labels[{index}]"), violations))
+        .collect();
+    labels.into_iter().collect()
+}
+
+fn is_too_long(count: usize, most: usize, at: &str, violations: &mut Violations) -> bool {
+    if count > most {
+        violations.add(at, format_args!("has {count} entries, more than {most}"));
+    }
+    count > most
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! What happened to jobs, on the wire.
+
+use hikyaku_proto::v1::{self, watch_jobs_response::Change};
+
+use super::{job::from_state, values::from_time};
+use crate::domain::{
+    event::{Cursor, Event, EventKind, JobChange},
+    job::Control,
+};
+
+/// An event about a job on the wire; nothing for one about an account.
+pub(in crate::service) fn from_event(cursor: Cursor, event: &Event) -> Option<v1::WatchJobsResponse> {
+    let EventKind::Job { id, change, state } = &event.kind else {
+        return None;
+    };
+    Some(v1::WatchJobsResponse {
+        cursor: cursor.0.to_string(),
+        at: Some(from_time(event.at)),
+        account_id: event.account.as_str().to_owned(),
+        job_id: id.to_string(),
+        state: from_state(*state).into(),
+        change: Some(from_change(change)),
+    })
+}
+
+const fn from_change(change: &JobChange) -> Change {
+    match *change {
+        JobChange::Accepted => Change::Accepted(v1::JobAccepted {}),
+        JobChange::Attempted { attempt, submitted, deferred, failed, in_doubt } => {
+            Change::Attempted(v1::JobAttempted { attempt, submitted, deferred, failed, in_doubt })
+        }
+        JobChange::Controlled(control) => {
+            let control = match control {
+                Control::Cancel => v1::JobControl::Cancel,
+                Control::Hold => v1::JobControl::Hold,
+                Control::Release => v1::JobControl::Release,
+                Control::Retry => v1::JobControl::Retry,
+            };
+            Change::Controlled(v1::JobControlled { control: control as i32 })
+        }
+        JobChange::Expired => Change::Expired(v1::JobExpired {}),
+    }
+}

@@ -1,0 +1,181 @@
+//! Jobs and their recipients on the wire.
+
+use hikyaku_proto::v1;
+
+use super::{
+    finding::{from_acceptance, from_attempt, from_finding},
+    values::from_time,
+};
+use crate::{
+    domain::{
+        job::{Flight, Job, JobState, Priority, Schedule},
+        recipient::{Recipient, RecipientField, RecipientState},
+        time::Timestamp,
+    },
+    storage::JobRecord,
+};
+
+/// Whether a job's attempts are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::service) enum Detail {
+    /// Without its attempts.
+    Summary,
+    /// With them.
+    Full,
+}
+
+/// A job on the wire, as it stands at `now`.
+pub(in crate::service) fn from_job(record: &JobRecord, detail: Detail, now: Timestamp) -> v1::Job {
+    let job = &record.job;
+    let flight = flight_of(record);
+    let due = match job.schedule {
+        Schedule::Waiting { due } | Schedule::Held { due } => Some(due),
+        Schedule::Idle => None,
+    };
+    let attempts = match detail {
+        Detail::Summary => Vec::new(),
+        Detail::Full => job.attempts.iter().map(from_attempt).collect(),
+    };
+    let recipients = (0..).zip(&job.recipients);
+    v1::Job {
+        job_id: job.id.to_string(),
+        account_id: job.account.as_str().to_owned(),
+        state: from_state(job.state(flight, now)).into(),
+        recipients: recipients.map(|(index, recipient)| from_recipient(job, index, recipient, flight, now)).collect(),
+        sender: job.sender.as_str().to_owned(),
+        subject: job.subject.clone(),
+        message_id: job.message.message_id.clone(),
+        message_bytes: job.message.bytes,
+        priority: from_priority(job.priority).into(),
+        labels: job.labels.iter().map(|label| label.as_str().to_owned()).collect(),
+        accepted_at: Some(from_time(job.accepted_at)),
+        accepted_by: job.caller.as_str().to_owned(),
+        due_at: due.map(from_time),
+        expires_at: job.expires_at.map(from_time),
+        attempts_made: job.attempts_made,
+        attempts,
+    }
+}
+
+/// Whether an attempt of the job is past its in-doubt mark.
+pub(in crate::service) const fn flight_of(record: &JobRecord) -> Flight {
+    if record.marked { Flight::UnderWay } else { Flight::Grounded }
+}
+
+fn from_recipient(job: &Job, index: u32, recipient: &Recipient, flight: Flight, now: Timestamp) -> v1::Recipient {
+    let (state, since, finding) = match &recipient.state {
+        RecipientState::Pending { deferral } => {
+            let state = pending_state(job, deferral.is_some(), flight, now);
+            (state, deferral.as_ref().map(|met| met.at), deferral.as_ref().map(|met| from_finding(&met.finding)))
+        }
+        RecipientState::Submitted { at, reply } => {
+            (v1::RecipientState::Submitted, Some(*at), Some(from_acceptance(reply)))
+        }
+        RecipientState::Failed { at, finding } => {
+            (v1::RecipientState::Failed, Some(*at), Some(from_finding(finding)))
+        }
+        RecipientState::InDoubt { since } => (v1::RecipientState::InDoubt, Some(*since), None),
+        RecipientState::Expired { at, last } => {
+            (v1::RecipientState::Expired, Some(*at), last.as_ref().map(from_finding))
+        }
+        RecipientState::Cancelled { at } => (v1::RecipientState::Cancelled, Some(*at), None),
+    };
+    let remembered = || {
+        let latest = job.attempts.iter().rev().find_map(|attempt| attempt.outcome_of(index));
+        latest.map(|outcome| from_finding(&outcome.finding))
+    };
+    v1::Recipient {
+        address: recipient.address.as_str().to_owned(),
+        field: match recipient.field {
+            RecipientField::To => v1::RecipientField::To,
+            RecipientField::Cc => v1::RecipientField::Cc,
+            RecipientField::Bcc => v1::RecipientField::Bcc,
+        }
+        .into(),
+        state: state.into(),
+        since: since.map(from_time),
+        finding: finding.or_else(remembered),
+    }
+}
+
+fn pending_state(job: &Job, deferred: bool, flight: Flight, now: Timestamp) -> v1::RecipientState {
+    match job.schedule {
+        Schedule::Held { .. } => v1::RecipientState::Held,
+        Schedule::Waiting { .. } if flight == Flight::UnderWay => v1::RecipientState::Sending,
+        Schedule::Waiting { due } if due > now && deferred => v1::RecipientState::Deferred,
+        Schedule::Waiting { due } if due > now => v1::RecipientState::Scheduled,
+        Schedule::Waiting { .. } | Schedule::Idle => v1::RecipientState::Queued,
+    }
+}
+
+/// A job's state on the wire.
+pub(in crate::service) const fn from_state(state: JobState) -> v1::JobState {
+    match state {
+        JobState::Held => v1::JobState::Held,
+        JobState::Scheduled => v1::JobState::Scheduled,
+        JobState::Queued => v1::JobState::Queued,
+        JobState::Sending => v1::JobState::Sending,
+        JobState::Deferred => v1::JobState::Deferred,
+        JobState::InDoubt => v1::JobState::InDoubt,
+        JobState::Submitted => v1::JobState::Submitted,
+        JobState::PartlySubmitted => v1::JobState::PartlySubmitted,
+        JobState::Failed => v1::JobState::Failed,
+        JobState::Expired => v1::JobState::Expired,
+        JobState::Cancelled => v1::JobState::Cancelled,
+    }
+}
+
+/// A state that a caller filters by; nothing for any state.
+pub(in crate::service) const fn to_state(state: v1::JobState) -> Option<JobState> {
+    Some(match state {
+        v1::JobState::Unspecified => return None,
+        v1::JobState::Held => JobState::Held,
+        v1::JobState::Scheduled => JobState::Scheduled,
+        v1::JobState::Queued => JobState::Queued,
+        v1::JobState::Sending => JobState::Sending,
+        v1::JobState::Deferred => JobState::Deferred,
+        v1::JobState::InDoubt => JobState::InDoubt,
+        v1::JobState::Submitted => JobState::Submitted,
+        v1::JobState::PartlySubmitted => JobState::PartlySubmitted,
+        v1::JobState::Failed => JobState::Failed,
+        v1::JobState::Expired => JobState::Expired,
+        v1::JobState::Cancelled => JobState::Cancelled,
+    })
+}
+
+const fn from_priority(priority: Priority) -> v1::Priority {
+    match priority {
+        Priority::High => v1::Priority::High,
+        Priority::Normal => v1::Priority::Normal,
+        Priority::Low => v1::Priority::Low,
+        Priority::Bulk => v1::Priority::Bulk,
+    }
+}
+
+/// A priority that a caller sent; nothing when there is no such one.
+pub(in crate::service) fn to_priority(priority: i32) -> Option<Priority> {
+    Some(match v1::Priority::try_from(priority).ok()? {
+        v1::Priority::High => Priority::High,
+        v1::Priority::Unspecified | v1::Priority::Normal => Priority::Normal,
+        v1::Priority::Low => Priority::Low,
+        v1::Priority::Bulk => Priority::Bulk,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_and_priorities_survive_the_wire() {
+        for number in 1..=11 {
+            let state = v1::JobState::try_from(number).expect("a state");
+            assert_eq!(to_state(state).map(from_state), Some(state));
+        }
+        for priority in Priority::ALL {
+            assert_eq!(to_priority(from_priority(priority).into()), Some(priority));
+        }
+        assert_eq!(to_priority(0), Some(Priority::Normal));
+        assert_eq!(to_priority(5), None);
+    }
+}

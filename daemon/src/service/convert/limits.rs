@@ -1,0 +1,198 @@
+//! What an account may send, and how it is tried again, on the wire.
+
+use std::{num::NonZeroU32, ops::RangeInclusive, time::Duration};
+
+use hikyaku_proto::v1::{self, quota::Window};
+
+use super::{
+    values::{at_least_one, from_duration, to_duration, to_number},
+    violations::Violations,
+};
+use crate::domain::limits::{
+    BatchPause, CalendarSpan, Limits, Pace, QUOTA_WINDOW_MAX, QUOTA_WINDOW_MIN, QUOTAS_MAX, Quota, QuotaUnit,
+    QuotaWindow,
+};
+
+const INTERVAL_BOUNDS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 3_600);
+const PAUSE_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3_600);
+const WINDOW_BOUNDS: RangeInclusive<Duration> = QUOTA_WINDOW_MIN..=QUOTA_WINDOW_MAX;
+const CONNECTIONS_MAX: u32 = 100;
+const MESSAGES_PER_CONNECTION_MAX: u32 = 100_000;
+/// Most recipients of one job, whatever its account allows.
+pub(in crate::service) const RECIPIENTS_PER_JOB_MAX: u32 = 1_000;
+/// Largest composed message, whatever its account allows, in bytes.
+pub(in crate::service) const MESSAGE_BYTES_MAX: u64 = 64 * 1_024 * 1_024;
+/// Smallest bound for a composed message, in bytes: its headers alone may take that much.
+const MESSAGE_BYTES_MIN: u64 = 1_024;
+
+/// Limits on the wire.
+pub(in crate::service) fn from_limits(limits: &Limits) -> v1::Limits {
+    v1::Limits {
+        quotas: limits.quotas.iter().map(from_quota).collect(),
+        interval: Some(from_duration(limits.interval)),
+        pace: limits.pace.map(|pace| v1::Pace {
+            messages_per_minute: pace.messages_per_minute.get(),
+            burst: pace.burst.get(),
+        }),
+        batch: limits.batch.map(|batch| v1::BatchPause {
+            messages: batch.messages.get(),
+            pause: Some(from_duration(batch.pause)),
+        }),
+        connections_max: limits.connections_max.get(),
+        messages_per_connection_max: limits.messages_per_connection_max.get(),
+        recipients_per_job_max: limits.recipients_per_job_max.get(),
+        message_bytes_max: limits.message_bytes_max,
+    }
+}
+
+/// A quota on the wire.
+pub(in crate::service) fn from_quota(quota: &Quota) -> v1::Quota {
+    let window = match &quota.window {
+        QuotaWindow::Sliding(length) => Window::Sliding(from_duration(*length)),
+        QuotaWindow::Calendar { span, zone } => {
+            let span = match span {
+                CalendarSpan::Minute => v1::CalendarSpan::Minute,
+                CalendarSpan::Hour => v1::CalendarSpan::Hour,
+                CalendarSpan::Day => v1::CalendarSpan::Day,
+                CalendarSpan::Month => v1::CalendarSpan::Month,
+            };
+            Window::Calendar(v1::CalendarWindow { span: span.into(), zone: zone.clone() })
+        }
+    };
+    let unit = match quota.unit {
+        QuotaUnit::Messages => v1::QuotaUnit::Messages,
+        QuotaUnit::Recipients => v1::QuotaUnit::Recipients,
+    };
+    v1::Quota { limit: quota.limit.get(), unit: unit.into(), window: Some(window) }
+}
+
+/// Limits that a caller sent.
+pub(in crate::service) fn to_limits(
+    limits: Option<v1::Limits>,
+    at: &str,
+    violations: &mut Violations,
+) -> Option<Limits> {
+    let wire = limits.unwrap_or_default();
+    let usual = Limits::default();
+    let quotas = to_quotas(wire.quotas, at, violations);
+    let interval =
+        to_duration(wire.interval, Duration::ZERO, &INTERVAL_BOUNDS, format_args!("{at}.interval"), violations);
+    let pace = wire.pace.map_or(Some(None), |pace| to_pace(pace, at, violations).map(Some));
+    let batch = wire.batch.map_or(Some(None), |batch| to_batch(batch, at, violations).map(Some));
+    let mut bounded = |given, default, most, field: &str| {
+        to_number(given, default, most, format_args!("{at}.{field}"), violations)
+    };
+    let connections_max = bounded(wire.connections_max, usual.connections_max, CONNECTIONS_MAX, "connections_max");
+    let messages_per_connection_max = bounded(
+        wire.messages_per_connection_max,
+        usual.messages_per_connection_max,
+        MESSAGES_PER_CONNECTION_MAX,
+        "messages_per_connection_max",
+    );
+    let recipients_per_job_max = bounded(
+        wire.recipients_per_job_max,
+        usual.recipients_per_job_max,
+        RECIPIENTS_PER_JOB_MAX,
+        "recipients_per_job_max",
+    );
+    let message_bytes_max = match wire.message_bytes_max {
+        0 => Some(usual.message_bytes_max),
+        given if (MESSAGE_BYTES_MIN..=MESSAGE_BYTES_MAX).contains(&given) => Some(given),
+        _ => {
+            let bounds = format_args!("must be from {MESSAGE_BYTES_MIN} to {MESSAGE_BYTES_MAX}");
+            violations.add(format_args!("{at}.message_bytes_max"), bounds);
+            None
+        }
+    };
+    Some(Limits {
+        quotas: quotas?,
+        interval: interval?,
+        pace: pace?,
+        batch: batch?,
+        connections_max: connections_max?,
+        messages_per_connection_max: messages_per_connection_max?,
+        recipients_per_job_max: recipients_per_job_max?,
+        message_bytes_max: message_bytes_max?,
+    })
+}
+
+fn to_quotas(wire: Vec<v1::Quota>, at: &str, violations: &mut Violations) -> Option<Vec<Quota>> {
+    if wire.len() > QUOTAS_MAX {
+        violations.add(format_args!("{at}.quotas"), format_args!("has more than {QUOTAS_MAX} entries"));
+        return None;
+    }
+    let count = wire.len();
+    let mut quotas: Vec<Quota> = Vec::with_capacity(count);
+    for (index, quota) in wire.into_iter().enumerate() {
+        let at = format!("{at}.quotas[{index}]");
+        let Some(quota) = to_quota(quota, &at, violations) else {
+            continue;
+        };
+        let twin = quotas.iter().any(|other| other.unit == quota.unit && other.window == quota.window);
+        if twin {
+            violations.add(format_args!("{at}.window"), "has the unit and the window of an earlier quota");
+        }
+        quotas.push(quota);
+    }
+    Some(quotas).filter(|quotas| quotas.len() == count)
+}
+
+fn to_quota(wire: v1::Quota, at: &str, violations: &mut Violations) -> Option<Quota> {
+    let limit = at_least_one(wire.limit, format_args!("{at}.limit"), violations);
+    let unit = match v1::QuotaUnit::try_from(wire.unit) {
+        Ok(v1::QuotaUnit::Messages) => Some(QuotaUnit::Messages),
+        Ok(v1::QuotaUnit::Recipients) => Some(QuotaUnit::Recipients),
+        Ok(v1::QuotaUnit::Unspecified) | Err(_) => {
+            violations.add(format_args!("{at}.unit"), "must be MESSAGES or RECIPIENTS");
+            None
+        }
+    };
+    let window = match wire.window {
+        Some(Window::Sliding(length)) => {
+            to_duration(Some(length), Duration::ZERO, &WINDOW_BOUNDS, format_args!("{at}.sliding"), violations)
+                .map(QuotaWindow::Sliding)
+        }
+        Some(Window::Calendar(calendar)) => to_calendar(calendar, at, violations),
+        None => {
+            violations.add(format_args!("{at}.window"), "must be sliding or calendar");
+            None
+        }
+    };
+    Some(Quota { limit: limit?, unit: unit?, window: window? })
+}
+
+fn to_calendar(wire: v1::CalendarWindow, at: &str, violations: &mut Violations) -> Option<QuotaWindow> {
+    let span = match v1::CalendarSpan::try_from(wire.span) {
+        Ok(v1::CalendarSpan::Minute) => Some(CalendarSpan::Minute),
+        Ok(v1::CalendarSpan::Hour) => Some(CalendarSpan::Hour),
+        Ok(v1::CalendarSpan::Day) => Some(CalendarSpan::Day),
+        Ok(v1::CalendarSpan::Month) => Some(CalendarSpan::Month),
+        Ok(v1::CalendarSpan::Unspecified) | Err(_) => {
+            violations.add(format_args!("{at}.calendar.span"), "must be MINUTE, HOUR, DAY or MONTH");
+            None
+        }
+    };
+    let given = if wire.zone.is_empty() { "UTC" } else { &wire.zone };
+    // The database's own spelling, so that two spellings of one zone share one history.
+    let zone = jiff::tz::TimeZone::get(given).ok().and_then(|zone| zone.iana_name().map(str::to_owned));
+    if zone.is_none() {
+        violations.add(format_args!("{at}.calendar.zone"), "must be an IANA time zone, such as \"Asia/Tokyo\"");
+    }
+    Some(QuotaWindow::Calendar { span: span?, zone: zone? })
+}
+
+fn to_pace(wire: v1::Pace, at: &str, violations: &mut Violations) -> Option<Pace> {
+    let field = format_args!("{at}.pace.messages_per_minute");
+    let messages_per_minute = at_least_one(wire.messages_per_minute, field, violations)?;
+    Some(Pace { messages_per_minute, burst: NonZeroU32::new(wire.burst).unwrap_or(NonZeroU32::MIN) })
+}
+
+fn to_batch(wire: v1::BatchPause, at: &str, violations: &mut Violations) -> Option<BatchPause> {
+    let messages = at_least_one(wire.messages, format_args!("{at}.batch.messages"), violations);
+    let given = Some(wire.pause.unwrap_or_default());
+    let pause = to_duration(given, Duration::ZERO, &PAUSE_BOUNDS, format_args!("{at}.batch.pause"), violations);
+    Some(BatchPause { messages: messages?, pause: pause? })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! Page tokens: opaque to callers, and checked when they come back.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::convert::violations::Violations;
+use crate::{
+    domain::ids::{AccountId, JobId},
+    storage::PAGE_MAX,
+};
+
+/// Entries of a page when the caller does not say.
+const PAGE_DEFAULT: usize = 100;
+/// Changes when the form of the tokens does, so that an old one is refused and not misread.
+const VERSION: u8 = 1;
+const JOB_ID_BYTES: usize = 16;
+const LIST_BYTES: usize = 8;
+
+/// How many entries a caller wants.
+pub(super) fn page_size(given: u32, violations: &mut Violations) -> Option<usize> {
+    match usize::try_from(given) {
+        Ok(0) => Some(PAGE_DEFAULT),
+        Ok(size) if size <= PAGE_MAX => Some(size),
+        _ => {
+            violations.add("page_size", format_args!("must be at most {PAGE_MAX}"));
+            None
+        }
+    }
+}
+
+/// The token for the page after `last` in the list that `filter`, the encoded filter, describes.
+pub(super) fn job_token(last: JobId, filter: &[u8]) -> String {
+    let mut bytes = vec![VERSION];
+    bytes.extend_from_slice(&last.to_bytes());
+    bytes.extend_from_slice(&list_mark(filter));
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Where the page of a token begins; nothing for an empty token, which is the first page.
+pub(super) fn after_job(token: &str, filter: &[u8], violations: &mut Violations) -> Option<Option<JobId>> {
+    if token.is_empty() {
+        return Some(None);
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
+    let id = bytes.strip_prefix(&[VERSION]).and_then(|rest| rest.split_first_chunk::<JOB_ID_BYTES>());
+    match id {
+        Some((id, mark)) if mark == list_mark(filter) => Some(Some(JobId::from_bytes(*id))),
+        Some((_, mark)) if mark.len() == LIST_BYTES => {
+            violations.add("page_token", "belongs to a list with another filter");
+            None
+        }
+        _ => {
+            violations.add("page_token", "is none that an earlier answer carried");
+            None
+        }
+    }
+}
+
+/// The token for the page after account `last`.
+pub(super) fn account_token(last: &AccountId) -> String {
+    let mut bytes = vec![VERSION];
+    bytes.extend_from_slice(last.as_str().as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Where the page of a token begins; nothing for an empty token, which is the first page.
+pub(super) fn after_account(token: &str, violations: &mut Violations) -> Option<Option<AccountId>> {
+    if token.is_empty() {
+        return Some(None);
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
+    let id = bytes.strip_prefix(&[VERSION]).and_then(|id| std::str::from_utf8(id).ok()?.parse().ok());
+    if id.is_none() {
+        violations.add("page_token", "is none that an earlier answer carried");
+    }
+    id.map(Some)
+}
+
+fn list_mark(filter: &[u8]) -> [u8; LIST_BYTES] {
+    let mut mark = [0; LIST_BYTES];
+    mark.copy_from_slice(&blake3::hash(filter).as_bytes()[..LIST_BYTES]);
+    mark
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn job_tokens_belong_to_their_list() {
+        let id = JobId::new(Timestamp::from_millis(5), [7; 10]);
+        let token = job_token(id, b"filter");
+        let mut violations = Violations::default();
+        assert_eq!(after_job(&token, b"filter", &mut violations), Some(Some(id)));
+        assert_eq!(after_job("", b"filter", &mut violations), Some(None));
+        assert_eq!(after_job(&token, b"other", &mut violations), None);
+        for bad in ["x", "AQ", "!", &token[1..], &format!("{token}AAAA")] {
+            assert_eq!(after_job(bad, b"filter", &mut violations), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn account_tokens_name_an_account() {
+        let id: AccountId = "sales".parse().expect("an id");
+        let mut violations = Violations::default();
+        assert_eq!(after_account(&account_token(&id), &mut violations), Some(Some(id)));
+        assert_eq!(after_account("", &mut violations), Some(None));
+        assert_eq!(after_account("sales", &mut violations), None);
+    }
+
+    #[test]
+    fn page_sizes_are_bounded() {
+        let mut violations = Violations::default();
+        assert_eq!(page_size(0, &mut violations), Some(PAGE_DEFAULT));
+        assert_eq!(page_size(1_000, &mut violations), Some(1_000));
+        assert_eq!(page_size(1_001, &mut violations), None);
+    }
+}

@@ -1,0 +1,128 @@
+//! All services together, as a listener mounts them.
+
+use std::{sync::Arc, time::Duration};
+
+use hikyaku_proto::{
+    DESCRIPTOR_SET,
+    v1::{
+        account_service_server::AccountServiceServer, classification_service_server::ClassificationServiceServer,
+        job_service_server::JobServiceServer, store_service_server::StoreServiceServer,
+    },
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{server::NamedService, service::Routes, transport::Server};
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tower::layer::util::{Identity, Stack};
+
+use super::{
+    accounts::Accounts,
+    classification::Classification,
+    guard::{Guard, GuardLayer},
+    jobs::service::Jobs,
+    store::Store,
+};
+use crate::{
+    domain::time::Clock, platform::entropy::Entropy, policy::classify::rules::Rules, storage::SharedStorage,
+};
+
+/// Largest request, in bytes.
+pub const REQUEST_BYTES_MAX: usize = 64 * 1_024 * 1_024;
+/// Most streams and calls at once on one connection.
+const STREAMS_PER_CONNECTION_MAX: u32 = 1_024;
+/// Longest that a call may take before its answer begins. A filter over millions of jobs needs its time.
+const CALL_DURATION_MAX: Duration = Duration::from_secs(600);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Flow-control windows: enough for 100 small submissions under way, or for a large one at a good rate.
+const STREAM_WINDOW_BYTES: u32 = 1_024 * 1_024;
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1_024 * 1_024;
+
+/// What the services work with.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The store.
+    pub storage: SharedStorage,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes job ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// Judge replies.
+    pub rules: Arc<Rules>,
+    /// Ends streams and refuses new ones when the daemon stops.
+    pub shutdown: CancellationToken,
+}
+
+/// All services, and the door to what health probes are told; not serving until [`Health::set_serving`].
+///
+/// # Panics
+/// Never: a test builds the reflection services of the compiled API.
+pub async fn routes(parts: Parts) -> (Routes, Health) {
+    let jobs = JobServiceServer::new(Jobs::new(&parts)).max_decoding_message_size(REQUEST_BYTES_MAX);
+    let accounts = AccountServiceServer::new(Accounts::new(&parts));
+    let classification = ClassificationServiceServer::new(Classification::new(Arc::clone(&parts.rules)));
+    let store = StoreServiceServer::new(Store::new(&parts));
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    let health = Health { reporter };
+    health.set_not_serving().await;
+
+    let described = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let reflection = described().build_v1().expect("the compiled API can be described");
+    let reflection_alpha = described().build_v1alpha().expect("the compiled API can be described");
+    let routes = Routes::new(jobs)
+        .add_service(accounts)
+        .add_service(classification)
+        .add_service(store)
+        .add_service(health_service)
+        .add_service(reflection)
+        .add_service(reflection_alpha);
+    (routes, health)
+}
+
+/// A server for one listener, with its bounds and its guard: add the routes (and TLS), and let it serve.
+#[must_use]
+pub fn server(guard: Guard) -> Server<Stack<GuardLayer, Identity>> {
+    Server::builder()
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .timeout(CALL_DURATION_MAX)
+        .layer(GuardLayer(guard))
+}
+
+/// What health probes are told, for the daemon as a whole (the empty name) and for each of its services.
+#[derive(Clone, Debug)]
+pub struct Health {
+    reporter: HealthReporter,
+}
+
+impl Health {
+    const SERVICES: [&'static str; 5] = [
+        "",
+        <JobServiceServer<Jobs> as NamedService>::NAME,
+        <AccountServiceServer<Accounts> as NamedService>::NAME,
+        <ClassificationServiceServer<Classification> as NamedService>::NAME,
+        <StoreServiceServer<Store> as NamedService>::NAME,
+    ];
+
+    /// The daemon takes calls.
+    pub async fn set_serving(&self) {
+        self.set(ServingStatus::Serving).await;
+    }
+
+    /// It does not: it is not ready yet, its store has failed, or it stops.
+    pub async fn set_not_serving(&self) {
+        self.set(ServingStatus::NotServing).await;
+    }
+
+    async fn set(&self, status: ServingStatus) {
+        for service in Self::SERVICES {
+            self.reporter.set_service_status(service, status).await;
+        }
+    }
+}

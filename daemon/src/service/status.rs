@@ -1,0 +1,326 @@
+//! What a caller is told when something is not done: the one place that makes a gRPC status of an error.
+
+use std::{collections::HashMap, time::Duration};
+
+use hikyaku_proto::v1;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use super::convert::violations::Violation;
+use crate::{
+    domain::{
+        ids::{AccountId, Etag, JobId},
+        job::ControlRefusal,
+    },
+    storage::{CreateAccountError, DeleteAccountError, StorageError, UpdateAccountError},
+};
+
+/// The domain of the reasons in ErrorInfo.
+const DOMAIN: &str = "hikyaku";
+/// Most bytes of violations in a status. It travels in the trailers, of which common clients take 8 KiB, in base64.
+const VIOLATION_BYTES_MAX: usize = 3_000;
+/// Longest message of a status, in bytes.
+const MESSAGE_BYTES_MAX: usize = 500;
+const SOON: Duration = Duration::from_secs(1);
+const LATER: Duration = Duration::from_secs(60);
+
+/// Why a call is not done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    /// What the caller sent is wrong.
+    #[error("the request has {} wrong fields", .0.len())]
+    Invalid(Vec<Violation>),
+    /// There is no such account; `field` names where a submission says otherwise.
+    #[error("there is no account {id}")]
+    NoAccount {
+        /// The account.
+        id: AccountId,
+        /// The field of the request that names it.
+        field: &'static str,
+    },
+    /// There is no such job.
+    #[error("there is no job {0}")]
+    NoJob(JobId),
+    /// The id is taken.
+    #[error("there is an account {0} already")]
+    AccountExists(AccountId),
+    /// Someone else was faster.
+    #[error("the account was changed by someone else: its etag is {0} now")]
+    StaleEtag(Etag),
+    /// The account still has work.
+    #[error("the account has {0} open jobs: cancel them first, or force the deletion")]
+    OpenJobs(u64),
+    /// The account's jobs are cancelled but for some that are being sent.
+    #[error("{0} open jobs of the account are being sent or came meanwhile: repeat the call")]
+    AccountBusy(u64),
+    /// The idempotency key stands for another submission.
+    #[error("the idempotency key was used for another submission, which is job {0}")]
+    KeyReused(JobId),
+    /// The job does not do what was asked.
+    #[error("{0}")]
+    Control(#[from] ControlRefusal),
+    /// The account has as many open jobs as the store allows.
+    #[error("the account has as many open jobs as are allowed: repeat the call when some have ended")]
+    QueueFull,
+    /// Too many calls of this kind are under way.
+    #[error("too many {0} are under way: repeat the call later")]
+    TooMany(&'static str),
+    /// The daemon stops.
+    #[error("the daemon is shutting down: go on after its restart")]
+    ShuttingDown,
+    /// The store did not do it.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A bug.
+    #[error("{0}: please report this")]
+    Internal(&'static str),
+}
+
+impl From<Vec<Violation>> for Refusal {
+    fn from(violations: Vec<Violation>) -> Self {
+        Self::Invalid(violations)
+    }
+}
+
+/// How a refusal is told.
+struct Telling {
+    code: Code,
+    /// A word that does not change, for programs.
+    reason: &'static str,
+    metadata: Vec<(&'static str, String)>,
+    retry_after: Option<Duration>,
+}
+
+impl Telling {
+    const fn new(code: Code, reason: &'static str) -> Self {
+        Self { code, reason, metadata: Vec::new(), retry_after: None }
+    }
+
+    fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.metadata.push((name, value.to_string()));
+        self
+    }
+
+    const fn retry(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+}
+
+impl Refusal {
+    /// A mistake in one field.
+    pub(super) fn field(field: &str, description: impl Into<String>) -> Self {
+        Self::Invalid(vec![Violation { field: field.to_owned(), description: description.into(), recipient: None }])
+    }
+
+    /// The refusal of a request for an account that is not there.
+    pub(super) const fn no_account(id: AccountId) -> Self {
+        Self::NoAccount { id, field: "account_id" }
+    }
+
+    fn telling(&self) -> Telling {
+        match self {
+            Self::Invalid(_) => Telling::new(Code::InvalidArgument, "INVALID_FIELDS"),
+            Self::NoAccount { id, .. } => Telling::new(Code::NotFound, "ACCOUNT_NOT_FOUND").with("account_id", id),
+            Self::NoJob(id) => Telling::new(Code::NotFound, "JOB_NOT_FOUND").with("job_id", id),
+            Self::AccountExists(id) => Telling::new(Code::AlreadyExists, "ACCOUNT_EXISTS").with("account_id", id),
+            Self::StaleEtag(current) => Telling::new(Code::Aborted, "ETAG_STALE").with("etag", current),
+            Self::OpenJobs(count) => {
+                Telling::new(Code::FailedPrecondition, "ACCOUNT_HAS_OPEN_JOBS").with("open_jobs", count)
+            }
+            Self::AccountBusy(count) => Telling::new(Code::Aborted, "ACCOUNT_BUSY").with("open_jobs", count).retry(SOON),
+            Self::KeyReused(id) => Telling::new(Code::AlreadyExists, "IDEMPOTENCY_KEY_REUSED").with("job_id", id),
+            Self::Control(refusal) => Telling::new(Code::FailedPrecondition, match refusal {
+                ControlRefusal::NothingToDo => "NOTHING_TO_DO",
+                ControlRefusal::IsHeld => "JOB_IS_HELD",
+                ControlRefusal::UnderWay => "ATTEMPT_UNDER_WAY",
+            }),
+            Self::QueueFull => Telling::new(Code::ResourceExhausted, "QUEUE_FULL").retry(LATER),
+            Self::TooMany(_) => Telling::new(Code::ResourceExhausted, "TOO_MANY_CALLS").retry(SOON),
+            Self::ShuttingDown => Telling::new(Code::Unavailable, "SHUTTING_DOWN").retry(SOON),
+            Self::Storage(StorageError::Overloaded(_)) => {
+                Telling::new(Code::ResourceExhausted, "STORE_OVERLOADED").retry(SOON)
+            }
+            Self::Storage(StorageError::DiskNearlyFull { .. }) => {
+                Telling::new(Code::ResourceExhausted, "DISK_NEARLY_FULL").retry(LATER)
+            }
+            Self::Storage(StorageError::Damaged(_)) => Telling::new(Code::DataLoss, "RECORD_DAMAGED"),
+            Self::Storage(StorageError::Failed(_)) => Telling::new(Code::Unavailable, "STORE_FAILED").retry(SOON),
+            Self::Internal(_) => Telling::new(Code::Internal, "INTERNAL"),
+        }
+    }
+
+    /// The violations, those of an account that is not there included.
+    fn violations(&self) -> Vec<Violation> {
+        match self {
+            Self::Invalid(violations) => violations.clone(),
+            Self::NoAccount { id, field } => vec![Violation {
+                field: (*field).to_owned(),
+                description: format!("there is no account {id}"),
+                recipient: None,
+            }],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The message for people: the first violation in full, so that a client that reads no details says enough.
+    fn message(&self) -> String {
+        let mut message = match self {
+            Self::Invalid(violations) => match violations.as_slice() {
+                [] => self.to_string(),
+                [one] => format!("{}: {}", one.field, one.description),
+                [first, others @ ..] => {
+                    format!("{}: {} (and {} more mistakes)", first.field, first.description, others.len())
+                }
+            },
+            _ => self.to_string(),
+        };
+        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        message
+    }
+
+    /// The refusal as an entry of a stream of answers.
+    pub(super) fn into_wire(self) -> v1::Refusal {
+        let violations = self.violations().into_iter().map(|violation| v1::FieldViolation {
+            field: violation.field,
+            description: violation.description,
+            recipient: violation.recipient,
+        });
+        v1::Refusal { code: self.telling().code as i32, message: self.message(), violations: violations.collect() }
+    }
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        let Telling { code, reason, metadata, retry_after } = refusal.telling();
+        let metadata: HashMap<String, String> =
+            metadata.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, metadata);
+        let violations = refusal.violations();
+        if !violations.is_empty() {
+            details.set_bad_request(wire_violations(violations));
+        }
+        if retry_after.is_some() {
+            details.set_retry_info(retry_after);
+        }
+        match &refusal {
+            Refusal::NoAccount { id, .. } | Refusal::AccountExists(id) => {
+                details.set_resource_info("hikyaku.v1.Account", id.as_str(), "", "");
+            }
+            Refusal::NoJob(id) | Refusal::KeyReused(id) => {
+                details.set_resource_info("hikyaku.v1.Job", id.to_string(), "", "");
+            }
+            _ => {}
+        }
+        Self::with_error_details(code, refusal.message(), details)
+    }
+}
+
+/// As many violations as a status can carry; the last says how many are left out.
+fn wire_violations(violations: Vec<Violation>) -> Vec<FieldViolation> {
+    let count = violations.len();
+    let mut bytes = 0;
+    let mut kept: Vec<FieldViolation> = Vec::new();
+    for violation in violations {
+        let description = match violation.recipient {
+            Some(index) => format!("{} (recipient {index})", violation.description),
+            None => violation.description,
+        };
+        bytes += violation.field.len() + description.len();
+        if bytes > VIOLATION_BYTES_MAX && !kept.is_empty() {
+            break;
+        }
+        kept.push(FieldViolation::new(violation.field, description));
+    }
+    let left_out = count - kept.len();
+    if left_out > 0
+        && let Some(last) = kept.last_mut()
+    {
+        last.description = format!("{}; {left_out} more mistakes are not listed", last.description);
+    }
+    kept
+}
+
+impl Refusal {
+    /// The refusal of a creation.
+    pub(super) fn of_creation(error: CreateAccountError, id: &AccountId) -> Self {
+        match error {
+            CreateAccountError::Exists => Self::AccountExists(id.clone()),
+            CreateAccountError::Storage(error) => Self::Storage(error),
+        }
+    }
+
+    /// The refusal of an update.
+    pub(super) fn of_update(error: UpdateAccountError, id: &AccountId) -> Self {
+        match error {
+            UpdateAccountError::Unknown => Self::no_account(id.clone()),
+            UpdateAccountError::Stale { current } => Self::StaleEtag(current),
+            UpdateAccountError::Storage(error) => Self::Storage(error),
+        }
+    }
+
+    /// The refusal of a deletion.
+    pub(super) fn of_deletion(error: DeleteAccountError, id: &AccountId) -> Self {
+        match error {
+            DeleteAccountError::Unknown => Self::no_account(id.clone()),
+            DeleteAccountError::Stale { current } => Self::StaleEtag(current),
+            DeleteAccountError::OpenJobs(count) => Self::OpenJobs(count),
+            DeleteAccountError::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(refusal: Refusal, code: Code, reason: &str, can_retry: bool) {
+        let status = Status::from(refusal);
+        let details = status.get_error_details();
+        assert_eq!(status.code(), code, "{reason}");
+        assert_eq!(details.error_info().map(|info| info.reason.as_str()), Some(reason));
+        assert_eq!(details.retry_info().is_some(), can_retry, "{reason}");
+    }
+
+    #[test]
+    fn each_refusal_has_a_code_and_a_reason() {
+        let id: AccountId = "sales".parse().expect("an id");
+        let full = StorageError::DiskNearlyFull { free_bytes: 1, needed_bytes: 2 };
+        check(Refusal::field("x", "is wrong"), Code::InvalidArgument, "INVALID_FIELDS", false);
+        check(Refusal::no_account(id), Code::NotFound, "ACCOUNT_NOT_FOUND", false);
+        check(Refusal::StaleEtag(Etag(2)), Code::Aborted, "ETAG_STALE", false);
+        check(Refusal::OpenJobs(2), Code::FailedPrecondition, "ACCOUNT_HAS_OPEN_JOBS", false);
+        check(Refusal::AccountBusy(2), Code::Aborted, "ACCOUNT_BUSY", true);
+        check(ControlRefusal::IsHeld.into(), Code::FailedPrecondition, "JOB_IS_HELD", false);
+        check(Refusal::QueueFull, Code::ResourceExhausted, "QUEUE_FULL", true);
+        check(full.into(), Code::ResourceExhausted, "DISK_NEARLY_FULL", true);
+        check(StorageError::Overloaded("x").into(), Code::ResourceExhausted, "STORE_OVERLOADED", true);
+        check(StorageError::Failed("x".into()).into(), Code::Unavailable, "STORE_FAILED", true);
+        check(StorageError::Damaged("x".into()).into(), Code::DataLoss, "RECORD_DAMAGED", false);
+    }
+
+    #[test]
+    fn a_status_with_many_violations_fits_into_the_trailers() {
+        let violation = |index: u32| Violation {
+            field: format!("job.to[{index}].address"),
+            description: "x".repeat(400),
+            recipient: Some(index),
+        };
+        let status = Status::from(Refusal::Invalid((0..50).map(violation).collect()));
+        assert!(status.details().len() < 4_096, "{} bytes", status.details().len());
+        let details = status.get_error_details();
+        let told = &details.bad_request().expect("violations").field_violations;
+        assert_eq!(told[0].field, "job.to[0].address");
+        assert!(told[0].description.ends_with("(recipient 0)"));
+        assert!(told[told.len() - 1].description.ends_with("more mistakes are not listed"));
+    }
+
+    #[test]
+    fn a_stream_tells_the_same_as_a_status() {
+        let id: AccountId = "sales".parse().expect("an id");
+        let wire = Refusal::NoAccount { id, field: "job.account_id" }.into_wire();
+        assert_eq!((wire.code, wire.message.as_str()), (Code::NotFound as i32, "there is no account sales"));
+        assert_eq!(wire.violations[0].field, "job.account_id");
+    }
+}
