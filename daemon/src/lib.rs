@@ -2,6 +2,7 @@
 //! app → service → delivery → accounts → storage, wire → platform → policy, compose → domain.
 
 pub mod accounts;
+pub mod app;
 pub mod compose;
 pub mod delivery;
 pub mod domain;

@@ -18,19 +18,10 @@ use tokio::{
 };
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    service::Routes,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{service::Routes, transport::server::TcpIncoming};
 
 use super::config::{TcpListen, Tls, UnixListen};
-
-/// Most calls at once on one connection.
-const STREAMS_PER_CONNECTION_MAX: u32 = 1_024;
-/// How often a silent connection is asked whether its peer is alive.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
-/// How long a peer may take to answer that.
-const KEEPALIVE_SECONDS_MAX: Duration = Duration::from_secs(20);
+use crate::service::{guard::Guard, routes::server};
 
 /// The open listeners, each a task that ends some time after the token was cancelled.
 #[derive(Debug)]
@@ -46,22 +37,22 @@ impl Listeners {
     }
 
     /// Takes calls on a Unix socket, whose file goes when no more are taken.
-    pub(super) fn unix(&mut self, listen: &UnixListen, routes: Routes) -> anyhow::Result<()> {
+    pub(super) fn unix(&mut self, listen: &UnixListen, guard: Guard, routes: Routes) -> anyhow::Result<()> {
         let listener = bind_unix(listen).with_context(|| format!("cannot listen on {}", listen.path.display()))?;
         tracing::info!(path = %listen.path.display(), "listening");
         let stopped = SocketFile { path: listen.path.clone(), stop: self.stop.clone() }.stopped();
         let incoming = UnixListenerStream::new(listener);
-        let router = server().add_routes(routes);
+        let router = server(guard).add_routes(routes);
         self.servers.spawn(router.serve_with_incoming_shutdown(incoming, stopped));
         Ok(())
     }
 
     /// Takes calls over TCP.
-    pub(super) async fn tcp(&mut self, listen: &TcpListen, routes: Routes) -> anyhow::Result<()> {
+    pub(super) async fn tcp(&mut self, listen: &TcpListen, guard: Guard, routes: Routes) -> anyhow::Result<()> {
         let failed = || format!("cannot listen on {}", listen.address);
         let listener = TcpListener::bind(listen.address).await.with_context(failed)?;
         let address = listener.local_addr().with_context(failed)?;
-        let mut server = server();
+        let mut server = server(guard);
         if let Some(Tls { server: tls, .. }) = &listen.tls {
             server = server.tls_config(tls.clone()).with_context(failed)?;
         }
@@ -88,13 +79,6 @@ impl Listeners {
         let ended = async { while self.servers.join_next().await.is_some() {} };
         tokio::time::timeout(limit, ended).await.is_ok()
     }
-}
-
-fn server() -> Server {
-    Server::builder()
-        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_SECONDS_MAX))
 }
 
 /// The file of our socket. It goes before the listener does: from then on another daemon may have one in its place.
@@ -191,7 +175,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let listen = listen(folder.path());
         let mut listeners = Listeners::new(CancellationToken::new());
-        listeners.unix(&listen, Routes::default()).unwrap();
+        listeners.unix(&listen, Guard::Local, Routes::default()).unwrap();
         assert!(listen.path.exists());
         assert!(listeners.end(Duration::from_secs(5)).await);
         assert!(!listen.path.exists());

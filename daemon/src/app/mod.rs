@@ -1,3 +1,9 @@
 //! The daemon as a program: its configuration, its commands, and how the parts are joined.
 
+pub mod commands;
 pub mod config;
+mod health;
+mod host;
+mod janitor;
+mod listeners;
+mod wiring;

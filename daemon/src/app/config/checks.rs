@@ -16,6 +16,7 @@ use super::{
     setting::Setting,
     settings::{ACCESS_API_KEY_FILE, SEAL_KEY_FILE, TCP_ADDRESS, TCP_TLS_CERTIFICATE, TCP_TLS_KEY},
 };
+use crate::service::api_keys::ApiKeys;
 
 /// Longest TLS handshake, in seconds.
 const HANDSHAKE_SECONDS_MAX: u64 = 10;
@@ -29,11 +30,22 @@ pub(super) fn seal_key_file(reader: &mut Reader) -> PathBuf {
     path
 }
 
-/// The file of API keys; when it is named it must be readable, and not open to others.
-pub(super) fn api_key_file(reader: &mut Reader) -> Option<PathBuf> {
+/// The API keys; the file must be readable when it is named, and not open to others.
+pub(super) fn api_keys(reader: &mut Reader) -> Option<ApiKeys> {
     let path = reader.optional(&ACCESS_API_KEY_FILE)?;
-    check_secret(reader, &ACCESS_API_KEY_FILE, &path);
-    Some(path)
+    if !check_secret(reader, &ACCESS_API_KEY_FILE, &path) {
+        return None;
+    }
+    let bytes = read(reader, &ACCESS_API_KEY_FILE, &path)?;
+    match ApiKeys::parse(&String::from_utf8_lossy(&bytes)) {
+        Ok(keys) => Some(keys),
+        Err(mistakes) => {
+            for mistake in mistakes {
+                reader.blame(&ACCESS_API_KEY_FILE, format!("{}: {mistake}", path.display()));
+            }
+            None
+        }
+    }
 }
 
 /// The TCP listener, if there is one.

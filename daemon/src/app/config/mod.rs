@@ -21,6 +21,7 @@ pub use self::{
 use crate::{
     domain::account::EhloName,
     platform::logging::{LogFilter, LogFormat},
+    service::api_keys::ApiKeys,
 };
 
 /// A configuration without a mistake: numbers are within bounds, files that must be there could be read.
@@ -34,8 +35,8 @@ pub struct Config {
     pub unix: UnixListen,
     /// gRPC over TCP, if it is wanted.
     pub tcp: Option<TcpListen>,
-    /// The file of those who may call over TCP; nothing when everybody on this machine may.
-    pub api_key_file: Option<PathBuf>,
+    /// Who may call over TCP; nothing when everybody on this machine may.
+    pub api_keys: Option<ApiKeys>,
     /// How mail is sent.
     pub delivery: Delivery,
     /// What is logged.
@@ -138,7 +139,7 @@ impl Config {
             store: store(&mut reader),
             seal_key_file: checks::seal_key_file(&mut reader),
             unix: UnixListen { path: reader.value(&settings::UNIX_PATH), mode: reader.value(&settings::UNIX_MODE) },
-            api_key_file: checks::api_key_file(&mut reader),
+            api_keys: checks::api_keys(&mut reader),
             tcp: checks::tcp(&mut reader),
             delivery: delivery(&mut reader),
             log: Log { format: reader.value(&settings::LOG_FORMAT), filter: reader.value(&settings::LOG_FILTER) },
@@ -180,7 +181,7 @@ mod tests {
     #[test]
     fn no_file_is_a_configuration() {
         let config = Config::read("", &Environment::new()).expect("no mistake");
-        assert!(config.tcp.is_none() && config.api_key_file.is_none());
+        assert!(config.tcp.is_none() && config.api_keys.is_none());
         assert_eq!(config.store.path, Path::new("/var/lib/hikyaku/store"));
         assert_eq!(config.unix.mode, 0o660);
     }
