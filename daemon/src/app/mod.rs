@@ -2,6 +2,7 @@
 
 pub mod commands;
 pub mod config;
+pub mod demo;
 mod health;
 mod host;
 mod janitor;

@@ -86,9 +86,11 @@ impl Judge<'_> {
         if let Fault::Closing(reply) = &broken.cause {
             return self.replied(recipients, broken.phase, reply);
         }
-        let ruling = classify_broken(broken.phase, breakage(&broken.cause));
-        let response = Response::Broken(broken.cause.to_string());
-        Met { recipients, phase: broken.phase, response, ruling }
+        // A message whose final dot never left is as safe to send again as one whose DATA was never answered.
+        let is_safe = broken.phase == Phase::EndOfData && !broken.in_doubt;
+        let phase = if is_safe { Phase::Data } else { broken.phase };
+        let ruling = classify_broken(phase, breakage(&broken.cause));
+        Met { recipients, phase, response: Response::Broken(broken.cause.to_string()), ruling }
     }
 
     /// What recipients met whose message needs an extension that the server lacks.

@@ -30,6 +30,14 @@ pub struct Parking {
     pub strikes: u32,
 }
 
+impl Parking {
+    /// Whether an operator's pause is in force: no worker's word ends or replaces it.
+    #[must_use]
+    pub fn is_paused_at(&self, now: Timestamp) -> bool {
+        self.cause == ParkingCause::Paused && self.until.is_none_or(|until| until > now)
+    }
+}
+
 /// The kinds of obstacle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ParkingCause {

@@ -1,6 +1,7 @@
-//! What the host gives us: time, chance, and its wish that we stop.
+//! What the host gives us: time, chance, sealed secrets, and its wish that we stop.
 
 pub mod clock;
 pub mod entropy;
 pub mod logging;
+pub mod sealing;
 pub mod shutdown;

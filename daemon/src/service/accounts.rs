@@ -14,7 +14,7 @@ use super::{
     },
     guard::caller_of,
     paging::{account_token, after_account, page_size},
-    routes::Parts,
+    parts::Parts,
     status::Refusal,
 };
 use crate::{

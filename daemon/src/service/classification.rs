@@ -36,10 +36,7 @@ impl Classification {
 
 #[tonic::async_trait]
 impl ClassificationService for Classification {
-    async fn classify(
-        &self,
-        request: Request<v1::ClassifyRequest>,
-    ) -> Result<Response<v1::ClassifyResponse>, Status> {
+    async fn classify(&self, request: Request<v1::ClassifyRequest>) -> Result<Response<v1::ClassifyResponse>, Status> {
         let (provider, phase, reply) = read(&request.into_inner()).map_err(Refusal::from)?;
         let ruling = self.rules.classify(provider, phase, &reply);
         Ok(Response::new(v1::ClassifyResponse {

@@ -221,6 +221,21 @@ mod tests {
         check(&guard, "/grpc.health.v1.Health/Check", None, Ok(None));
     }
 
+    #[tokio::test]
+    async fn a_panic_ends_its_call_only() {
+        let buggy = tower::service_fn(|request: http::Request<Body>| async move {
+            assert_eq!(request.extensions().get::<Caller>().map(Caller::as_str), Some("local"));
+            assert!(!request.uri().path().ends_with("GetJob"), "a bug");
+            Ok::<_, std::convert::Infallible>(Status::ok("fine").into_http::<Body>())
+        });
+        let mut guarded = GuardLayer(Guard::Local).layer(buggy);
+        let answer = guarded.call(request(GET_JOB, None)).await.expect("an answer");
+        let status = Status::from_header_map(answer.headers()).expect("a status");
+        assert_eq!((status.code(), status.message()), (Code::Internal, "the call met a bug: please report this"));
+        let other = guarded.call(request("/hikyaku.v1.JobService/ListJobs", None)).await.expect("an answer");
+        assert_eq!(Status::from_header_map(other.headers()).map(|status| status.code()), Some(Code::Ok));
+    }
+
     #[test]
     fn every_method_of_the_api_has_a_rule() {
         let api = prost_types::FileDescriptorSet::decode(hikyaku_proto::DESCRIPTOR_SET).expect("our own descriptors");

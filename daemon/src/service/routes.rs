@@ -9,7 +9,6 @@ use hikyaku_proto::{
         job_service_server::JobServiceServer, store_service_server::StoreServiceServer,
     },
 };
-use tokio_util::sync::CancellationToken;
 use tonic::{server::NamedService, service::Routes, transport::Server};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::layer::util::{Identity, Stack};
@@ -19,10 +18,8 @@ use super::{
     classification::Classification,
     guard::{Guard, GuardLayer},
     jobs::service::Jobs,
+    parts::Parts,
     store::Store,
-};
-use crate::{
-    domain::time::Clock, platform::entropy::Entropy, policy::classify::rules::Rules, storage::SharedStorage,
 };
 
 /// Largest request, in bytes.
@@ -36,21 +33,6 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Flow-control windows: enough for 100 small submissions under way, or for a large one at a good rate.
 const STREAM_WINDOW_BYTES: u32 = 1_024 * 1_024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1_024 * 1_024;
-
-/// What the services work with.
-#[derive(Clone, Debug)]
-pub struct Parts {
-    /// The store.
-    pub storage: SharedStorage,
-    /// Tells the time.
-    pub clock: Arc<dyn Clock>,
-    /// Makes job ids.
-    pub entropy: Arc<dyn Entropy>,
-    /// Judge replies.
-    pub rules: Arc<Rules>,
-    /// Ends streams and refuses new ones when the daemon stops.
-    pub shutdown: CancellationToken,
-}
 
 /// All services, and the door to what health probes are told; not serving until [`Health::set_serving`].
 ///
@@ -118,12 +100,6 @@ impl Health {
     /// It does not: it is not ready yet, its store has failed, or it stops.
     pub async fn set_not_serving(&self) {
         self.set(ServingStatus::NotServing).await;
-    }
-
-    /// It runs, but takes no jobs for the time being: its disk is nearly full. Only the service of jobs says so, for a
-    /// restart would not help.
-    pub async fn set_refusing_jobs(&self) {
-        self.reporter.set_service_status(Self::SERVICES[1], ServingStatus::NotServing).await;
     }
 
     async fn set(&self, status: ServingStatus) {

@@ -128,13 +128,18 @@ impl Refusal {
             Self::OpenJobs(count) => {
                 Telling::new(Code::FailedPrecondition, "ACCOUNT_HAS_OPEN_JOBS").with("open_jobs", count)
             }
-            Self::AccountBusy(count) => Telling::new(Code::Aborted, "ACCOUNT_BUSY").with("open_jobs", count).retry(SOON),
+            Self::AccountBusy(count) => {
+                Telling::new(Code::Aborted, "ACCOUNT_BUSY").with("open_jobs", count).retry(SOON)
+            }
             Self::KeyReused(id) => Telling::new(Code::AlreadyExists, "IDEMPOTENCY_KEY_REUSED").with("job_id", id),
-            Self::Control(refusal) => Telling::new(Code::FailedPrecondition, match refusal {
-                ControlRefusal::NothingToDo => "NOTHING_TO_DO",
-                ControlRefusal::IsHeld => "JOB_IS_HELD",
-                ControlRefusal::UnderWay => "ATTEMPT_UNDER_WAY",
-            }),
+            Self::Control(refusal) => Telling::new(
+                Code::FailedPrecondition,
+                match refusal {
+                    ControlRefusal::NothingToDo => "NOTHING_TO_DO",
+                    ControlRefusal::IsHeld => "JOB_IS_HELD",
+                    ControlRefusal::UnderWay => "ATTEMPT_UNDER_WAY",
+                },
+            ),
             Self::QueueFull => Telling::new(Code::ResourceExhausted, "QUEUE_FULL").retry(LATER),
             Self::TooMany(_) => Telling::new(Code::ResourceExhausted, "TOO_MANY_CALLS").retry(SOON),
             Self::ShuttingDown => Telling::new(Code::Unavailable, "SHUTTING_DOWN").retry(SOON),

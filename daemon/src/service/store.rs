@@ -17,7 +17,7 @@ use tokio::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{routes::Parts, status::Refusal};
+use super::{parts::Parts, status::Refusal};
 use crate::storage::{Findings, Progress, SharedStorage, StorageError};
 
 /// How often a caller is told of the progress.
@@ -55,9 +55,8 @@ impl StoreService for Store {
         let turn = self.take_turn()?;
         let storage = Arc::clone(&self.storage);
         tracing::info!(target = %target.display(), "backup begins");
-        let steps = with_progress(turn, move |progress| {
-            Box::pin(async move { storage.backup(&target, &*progress).await })
-        });
+        let steps =
+            with_progress(turn, move |progress| Box::pin(async move { storage.backup(&target, &*progress).await }));
         let answers = steps.map(|step| match step? {
             Step::Underway { done, total } => {
                 Ok(v1::BackupStoreResponse { records_done: done, records_total: total, complete: false })

@@ -29,8 +29,13 @@ use crate::domain::{
     time::Timestamp,
 };
 
+pub mod blobs;
+#[cfg(test)]
+pub mod contract;
 pub mod memory;
+pub mod records;
 pub mod settlement;
+pub mod sled;
 
 use settlement::{Expiry, Mark, MarkOutcome, Settlement};
 
@@ -275,7 +280,8 @@ pub enum Controlled {
 /// refused with [`TenureError::Lost`], so that the ledger, the pace and the sessions of an account live in one place.
 #[async_trait]
 pub trait Queue: Send + Sync + fmt::Debug {
-    /// Takes an account over from whoever held it.
+    /// Takes an account over from whoever held it. The tenure of an account that does not exist is worth nothing: every
+    /// change that shows it is refused.
     async fn take_tenure(&self, account: &AccountId) -> Result<Tenure, StorageError>;
 
     /// The accounts that have a waiting job, due or not yet, or an in-doubt mark, in the order of their ids; asked once

@@ -18,14 +18,8 @@ use crate::{
 
 /// Jobs that are cancelled in one commit.
 const PAGE_JOBS: usize = 500;
-const OPEN_STATES: [JobState; 6] = [
-    JobState::Held,
-    JobState::Scheduled,
-    JobState::Queued,
-    JobState::Sending,
-    JobState::Deferred,
-    JobState::InDoubt,
-];
+const OPEN_STATES: [JobState; 6] =
+    [JobState::Held, JobState::Scheduled, JobState::Queued, JobState::Sending, JobState::Deferred, JobState::InDoubt];
 
 impl Accounts {
     /// Deletes an account and says how many open jobs were cancelled for that.
@@ -75,7 +69,8 @@ impl Accounts {
             let ids: Vec<_> = page.jobs.iter().map(|record| record.job.id).collect();
             let done = self.storage.control(ids, Control::Cancel, now).await?;
             let flying = page.jobs.iter().map(|record| record.marked);
-            cancelled += done.iter().zip(flying).filter(|(done, flying)| **done == Controlled::Done && !flying).count() as u64;
+            cancelled +=
+                done.iter().zip(flying).filter(|(done, flying)| **done == Controlled::Done && !flying).count() as u64;
             match page.next {
                 Some(next) => after = Some(next),
                 None => return Ok(cancelled),

@@ -195,12 +195,8 @@ fn to_retry(wire: v1::Retry, violations: &mut Violations) -> Option<Retry> {
         to_duration(given, default, bounds, format_args!("settings.retry.{field}"), violations)
     };
     let first_delay = length(wire.first_delay, usual.first_delay, &FIRST_DELAY_BOUNDS, "first_delay");
-    let delay_max = length(
-        wire.delay_max,
-        usual.delay_max.max(first_delay.unwrap_or_default()),
-        &DELAY_MAX_BOUNDS,
-        "delay_max",
-    );
+    let delay_max =
+        length(wire.delay_max, usual.delay_max.max(first_delay.unwrap_or_default()), &DELAY_MAX_BOUNDS, "delay_max");
     let give_up_after = length(wire.give_up_after, usual.give_up_after, &GIVE_UP_BOUNDS, "give_up_after");
     if let (Some(first), Some(longest)) = (first_delay, delay_max)
         && longest < first

@@ -30,7 +30,9 @@ pub(in crate::service) fn to_selection(selector: Option<v1::JobSelector>) -> Res
     let mut violations = Violations::default();
     let selected = match selector.and_then(|selector| selector.selection) {
         Some(Selection::JobId(id)) => parse::<JobId>(&id, "selector.job_id", &mut violations).map(Selected::One),
-        Some(Selection::Filter(filter)) => to_filter(filter, "selector.filter", &mut violations).map(Selected::Matching),
+        Some(Selection::Filter(filter)) => {
+            to_filter(filter, "selector.filter", &mut violations).map(Selected::Matching)
+        }
         None => {
             violations.add("selector", "is required: a job_id or a filter");
             None
@@ -43,11 +45,7 @@ pub(in crate::service) fn to_selection(selector: Option<v1::JobSelector>) -> Res
 }
 
 /// A filter that a caller sent.
-pub(in crate::service) fn to_filter(
-    wire: v1::JobFilter,
-    at: &str,
-    violations: &mut Violations,
-) -> Option<JobFilter> {
+pub(in crate::service) fn to_filter(wire: v1::JobFilter, at: &str, violations: &mut Violations) -> Option<JobFilter> {
     let account = match wire.account_id.as_str() {
         "" => Some(None),
         id => parse::<AccountId>(id, format_args!("{at}.account_id"), violations).map(Some),

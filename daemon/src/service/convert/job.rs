@@ -71,9 +71,7 @@ fn from_recipient(job: &Job, index: u32, recipient: &Recipient, flight: Flight, 
         RecipientState::Submitted { at, reply } => {
             (v1::RecipientState::Submitted, Some(*at), Some(from_acceptance(reply)))
         }
-        RecipientState::Failed { at, finding } => {
-            (v1::RecipientState::Failed, Some(*at), Some(from_finding(finding)))
-        }
+        RecipientState::Failed { at, finding } => (v1::RecipientState::Failed, Some(*at), Some(from_finding(finding))),
         RecipientState::InDoubt { since } => (v1::RecipientState::InDoubt, Some(*since), None),
         RecipientState::Expired { at, last } => {
             (v1::RecipientState::Expired, Some(*at), last.as_ref().map(from_finding))
@@ -163,19 +161,4 @@ pub(in crate::service) fn to_priority(priority: i32) -> Option<Priority> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn states_and_priorities_survive_the_wire() {
-        for number in 1..=11 {
-            let state = v1::JobState::try_from(number).expect("a state");
-            assert_eq!(to_state(state).map(from_state), Some(state));
-        }
-        for priority in Priority::ALL {
-            assert_eq!(to_priority(from_priority(priority).into()), Some(priority));
-        }
-        assert_eq!(to_priority(0), Some(Priority::Normal));
-        assert_eq!(to_priority(5), None);
-    }
-}
+mod tests;

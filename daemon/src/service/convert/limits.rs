@@ -30,14 +30,12 @@ pub(in crate::service) fn from_limits(limits: &Limits) -> v1::Limits {
     v1::Limits {
         quotas: limits.quotas.iter().map(from_quota).collect(),
         interval: Some(from_duration(limits.interval)),
-        pace: limits.pace.map(|pace| v1::Pace {
-            messages_per_minute: pace.messages_per_minute.get(),
-            burst: pace.burst.get(),
-        }),
-        batch: limits.batch.map(|batch| v1::BatchPause {
-            messages: batch.messages.get(),
-            pause: Some(from_duration(batch.pause)),
-        }),
+        pace: limits
+            .pace
+            .map(|pace| v1::Pace { messages_per_minute: pace.messages_per_minute.get(), burst: pace.burst.get() }),
+        batch: limits
+            .batch
+            .map(|batch| v1::BatchPause { messages: batch.messages.get(), pause: Some(from_duration(batch.pause)) }),
         connections_max: limits.connections_max.get(),
         messages_per_connection_max: limits.messages_per_connection_max.get(),
         recipients_per_job_max: limits.recipients_per_job_max.get(),
@@ -79,9 +77,8 @@ pub(in crate::service) fn to_limits(
         to_duration(wire.interval, Duration::ZERO, &INTERVAL_BOUNDS, format_args!("{at}.interval"), violations);
     let pace = wire.pace.map_or(Some(None), |pace| to_pace(pace, at, violations).map(Some));
     let batch = wire.batch.map_or(Some(None), |batch| to_batch(batch, at, violations).map(Some));
-    let mut bounded = |given, default, most, field: &str| {
-        to_number(given, default, most, format_args!("{at}.{field}"), violations)
-    };
+    let mut bounded =
+        |given, default, most, field: &str| to_number(given, default, most, format_args!("{at}.{field}"), violations);
     let connections_max = bounded(wire.connections_max, usual.connections_max, CONNECTIONS_MAX, "connections_max");
     let messages_per_connection_max = bounded(
         wire.messages_per_connection_max,

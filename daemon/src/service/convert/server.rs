@@ -9,7 +9,7 @@ use super::{
     values::{from_duration, parse, to_duration},
     violations::Violations,
 };
-use crate::domain::account::{Encryption, EhloName, Host, ProviderKind, Server, Timeouts};
+use crate::domain::account::{EhloName, Encryption, Host, ProviderKind, Server, Timeouts};
 
 /// Longest custom CA in PEM, in bytes.
 const CUSTOM_CA_BYTES_MAX: usize = 64 * 1_024;
@@ -164,7 +164,8 @@ mod tests {
     #[track_caller]
     fn check_endpoint(port: u32, encryption: v1::Encryption, expected: (u16, Encryption)) {
         let mut violations = Violations::default();
-        let server = to_server(Some(v1::Server { port, encryption: encryption.into(), ..wire() }), "s", &mut violations);
+        let server =
+            to_server(Some(v1::Server { port, encryption: encryption.into(), ..wire() }), "s", &mut violations);
         let server = violations.finish(server).expect("a good server");
         assert_eq!((server.port.get(), server.encryption), expected, "{port} {encryption:?}");
     }

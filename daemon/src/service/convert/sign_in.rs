@@ -49,7 +49,8 @@ pub(in crate::service) fn to_sign_in(
         Ok(v1::PasswordMechanism::Plain) => Some(PasswordMechanism::Plain),
         Ok(v1::PasswordMechanism::Login) => Some(PasswordMechanism::Login),
         Err(_) => {
-            violations.add(format_args!("{at}.password.mechanism"), "must be PLAIN or LOGIN, or unset for the first offered");
+            violations
+                .add(format_args!("{at}.password.mechanism"), "must be PLAIN or LOGIN, or unset for the first offered");
             None
         }
     };
@@ -105,7 +106,8 @@ mod tests {
     use super::*;
 
     fn wire(user: &str, password: &str) -> v1::SignIn {
-        let method = v1::PasswordSignIn { user: user.into(), password: password.into(), ..v1::PasswordSignIn::default() };
+        let method =
+            v1::PasswordSignIn { user: user.into(), password: password.into(), ..v1::PasswordSignIn::default() };
         v1::SignIn { method: Some(Method::Password(method)) }
     }
 

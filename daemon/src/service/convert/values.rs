@@ -145,10 +145,7 @@ where
 
 /// A mailbox on the wire.
 pub(in crate::service) fn from_mailbox(mailbox: &Mailbox) -> v1::Mailbox {
-    v1::Mailbox {
-        name: mailbox.name.clone().unwrap_or_default(),
-        address: mailbox.address.as_str().to_owned(),
-    }
+    v1::Mailbox { name: mailbox.name.clone().unwrap_or_default(), address: mailbox.address.as_str().to_owned() }
 }
 
 /// A mailbox that a caller sent. `recipient` is its index among to, cc and bcc, when it is one of these.

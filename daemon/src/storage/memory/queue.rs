@@ -9,7 +9,7 @@ use crate::{
         ids::{AccountId, JobId},
         job::{Flight, Priority},
         ledger::{Charge, Usage},
-        parking::{Parking, ParkingCause, Standing},
+        parking::Standing,
         time::Timestamp,
     },
     storage::{
@@ -20,7 +20,8 @@ use crate::{
 
 impl Model {
     pub(super) fn check_tenure(&self, tenure: &Tenure) -> Result<(), TenureError> {
-        if self.epochs.get(&tenure.account) == Some(&tenure.epoch) {
+        let is_there = self.accounts.contains_key(&tenure.account);
+        if is_there && self.epochs.get(&tenure.account) == Some(&tenure.epoch) {
             Ok(())
         } else {
             Err(TenureError::Lost(tenure.account.clone()))
@@ -29,9 +30,7 @@ impl Model {
 
     pub(super) fn report_standing(&mut self, account: &AccountId, standing: Standing, now: Timestamp) -> Standing {
         let stored = self.accounts.get(account).map(|(_, stored)| stored.clone()).unwrap_or_default();
-        let is_paused =
-            |parking: &Parking| parking.cause == ParkingCause::Paused && parking.until.is_none_or(|until| until > now);
-        if matches!(&stored, Standing::Parked(parking) if is_paused(parking)) {
+        if matches!(&stored, Standing::Parked(parking) if parking.is_paused_at(now)) {
             return stored;
         }
         self.set_standing(account, standing.clone(), now);

@@ -171,10 +171,10 @@ fn each_bound_is_told_with_its_field() {
     check(|s| s.display_name = "a\nb".into(), &["settings.display_name"]);
     check(|s| s.from = None, &["settings.from.address"]);
     check(|s| s.server = None, &["settings.server"]);
-    check(|s| s.may_send_as = vec!["@example.com".into(), "@".into(), "x".into()], &[
-        "settings.may_send_as[1]",
-        "settings.may_send_as[2]",
-    ]);
+    check(
+        |s| s.may_send_as = vec!["@example.com".into(), "@".into(), "x".into()],
+        &["settings.may_send_as[1]", "settings.may_send_as[2]"],
+    );
     check(|s| s.reply_to = Some(v1::Mailbox::default()), &["settings.reply_to.address"]);
     check(|s| s.in_doubt = 7, &["settings.in_doubt"]);
     check(|s| s.retry = retry(|r| r.first_delay = seconds(0)), &["settings.retry.first_delay"]);
@@ -185,7 +185,8 @@ fn each_bound_is_told_with_its_field() {
     check(|s| s.retry = retry(|r| r.multiplier = f64::NAN), &["settings.retry.multiplier"]);
     check(|s| s.retry = retry(|r| r.jitter = Some(1.1)), &["settings.retry.jitter"]);
     check(|s| s.retry = retry(|r| r.jitter = Some(0.0)), &[]);
-    let pace = |burst| Some(v1::Limits { pace: Some(v1::Pace { messages_per_minute: 1, burst }), ..v1::Limits::default() });
+    let pace =
+        |burst| Some(v1::Limits { pace: Some(v1::Pace { messages_per_minute: 1, burst }), ..v1::Limits::default() });
     check(|s| s.limits = pace(1_440), &[]);
     check(|s| s.limits = pace(1_441), &["settings.limits.pace.burst"]);
 }

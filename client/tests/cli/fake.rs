@@ -1,0 +1,366 @@
+//! A made-up daemon: it keeps accounts and jobs in memory and hands every mail to nobody, at once.
+
+use std::{
+    collections::BTreeMap,
+    pin::Pin,
+    sync::{Mutex, MutexGuard},
+};
+
+use hikyaku_client::proto::*;
+use prost_types::Timestamp;
+use tokio::sync::broadcast;
+use tonic::{Code, Request, Response, Status, Streaming};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+type Answer<T> = Result<Response<T>, Status>;
+type Answers<T> = Pin<Box<dyn tokio_stream::Stream<Item = Result<T, Status>> + Send>>;
+
+pub(crate) struct Fake {
+    state: Mutex<State>,
+    events: broadcast::Sender<WatchJobsResponse>,
+}
+
+#[derive(Default)]
+struct State {
+    accounts: BTreeMap<String, Account>,
+    jobs: BTreeMap<String, Job>,
+    keys: BTreeMap<String, String>,
+}
+
+/// What the provider is made to say; some of it would act upon a terminal.
+const REPLY: &str = "250-2.0.0 Ok\n250 2.0.0 queued \u{1b}[31mas\u{9b}2J 7";
+const PAGE: usize = 2;
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self { state: Mutex::default(), events: broadcast::channel(1_000).0 }
+    }
+}
+
+impl Fake {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn store(&self, request: SubmitJobRequest) -> Result<SubmitJobResponse, Status> {
+        let draft = request.job.unwrap();
+        check(&draft, &self.state())?;
+        if request.dry_run {
+            return Ok(SubmitJobResponse { message_bytes: 400, ..SubmitJobResponse::default() });
+        }
+        let mut state = self.state();
+        if let Some(job_id) = state.keys.get(&request.idempotency_key) {
+            return Ok(SubmitJobResponse { job_id: job_id.clone(), existing: true, ..SubmitJobResponse::default() });
+        }
+        let job_id = format!("job-{}", state.jobs.len() + 1);
+        if !request.idempotency_key.is_empty() {
+            state.keys.insert(request.idempotency_key, job_id.clone());
+        }
+        let job = taken(&job_id, draft);
+        let event = WatchJobsResponse {
+            cursor: state.jobs.len().to_string(),
+            at: Some(time(2)),
+            account_id: job.account_id.clone(),
+            job_id: job_id.clone(),
+            state: job.state,
+            change: Some(watch_jobs_response::Change::Attempted(JobAttempted {
+                attempt: 1,
+                submitted: 1,
+                ..JobAttempted::default()
+            })),
+        };
+        state.jobs.insert(job_id.clone(), job);
+        let _ = self.events.send(event);
+        Ok(SubmitJobResponse { job_id, message_bytes: 400, warnings: vec!["it is late".to_owned()], existing: false })
+    }
+
+    fn control(&self, selector: Option<JobSelector>) -> Result<Option<ControlSummary>, Status> {
+        let matched = match selector.and_then(|selector| selector.selection) {
+            Some(job_selector::Selection::JobId(id)) => u64::from(self.state().jobs.contains_key(&id)),
+            Some(job_selector::Selection::Filter(filter)) => {
+                self.state().jobs.values().filter(|job| job.account_id == filter.account_id).count() as u64
+            }
+            None => return Err(Status::invalid_argument("no selection")),
+        };
+        if matched == 0 {
+            return Err(Status::not_found("there is no such job"));
+        }
+        // Everything has been sent already, but for the first job.
+        Ok(Some(ControlSummary { matched, changed: u64::from(matched > 1), refused: matched - u64::from(matched > 1) }))
+    }
+
+    fn account(&self, id: &str) -> Result<Account, Status> {
+        let account = self.state().accounts.get(id).cloned();
+        account.ok_or_else(|| Status::not_found(format!("there is no account \"{id}\"")))
+    }
+}
+
+fn check(draft: &JobDraft, state: &State) -> Result<(), Status> {
+    let mut details = ErrorDetails::new();
+    if !state.accounts.contains_key(&draft.account_id) {
+        details.add_bad_request_violation("job.account_id", "there is no such account");
+    }
+    for (index, mailbox) in draft.to.iter().enumerate() {
+        if !mailbox.address.contains('@') {
+            let what = format!("\"{}\" has no @", mailbox.address);
+            details.add_bad_request_violation(format!("job.to[{index}].address"), what);
+        }
+    }
+    if matches!(&draft.content, Some(job_draft::Content::Mail(mail)) if mail.subject == "mail 13") {
+        details.add_bad_request_violation("job.mail.subject", "it is unlucky");
+    }
+    if details.bad_request().is_none() {
+        return Ok(());
+    }
+    Err(Status::with_error_details(Code::InvalidArgument, "the job is refused", details))
+}
+
+fn taken(job_id: &str, draft: JobDraft) -> Job {
+    let finding = Finding {
+        phase: "end-of-data".to_owned(),
+        code: 250,
+        enhanced_code: "2.0.0".to_owned(),
+        text: REPLY.to_owned(),
+        verdict: Verdict::Accepted.into(),
+        blame: 0,
+    };
+    let subject = match draft.content {
+        Some(job_draft::Content::Mail(mail)) => mail.subject,
+        Some(job_draft::Content::Raw(raw)) => format!("raw of {} bytes", raw.len()),
+        None => String::new(),
+    };
+    let recipients = draft.to.into_iter().map(|mailbox| Recipient {
+        address: mailbox.address,
+        field: RecipientField::To.into(),
+        state: RecipientState::Submitted.into(),
+        since: Some(time(2)),
+        finding: Some(finding.clone()),
+    });
+    Job {
+        job_id: job_id.to_owned(),
+        account_id: draft.account_id,
+        state: JobState::Submitted.into(),
+        recipients: recipients.collect(),
+        subject,
+        message_id: "<1@example.jp>".to_owned(),
+        message_bytes: 400,
+        priority: draft.priority,
+        labels: draft.labels,
+        accepted_at: Some(time(1)),
+        accepted_by: "tester".to_owned(),
+        attempts_made: 1,
+        attempts: vec![Attempt {
+            number: 1,
+            started_at: Some(time(1)),
+            ended_at: Some(time(2)),
+            outcomes: vec![Outcome { recipients: vec![0], finding: Some(finding) }],
+        }],
+        ..Job::default()
+    }
+}
+
+fn time(seconds: i64) -> Timestamp {
+    Timestamp { seconds: 1_700_000_000 + seconds, nanos: 0 }
+}
+
+#[tonic::async_trait]
+impl job_service_server::JobService for Fake {
+    type SubmitJobsStream = Answers<SubmitJobsResponse>;
+    type WatchJobsStream = Answers<WatchJobsResponse>;
+
+    async fn submit_job(&self, request: Request<SubmitJobRequest>) -> Answer<SubmitJobResponse> {
+        Ok(Response::new(self.store(request.into_inner())?))
+    }
+
+    async fn submit_jobs(&self, request: Request<Streaming<SubmitJobsRequest>>) -> Answer<Self::SubmitJobsStream> {
+        let mut requests = request.into_inner();
+        let mut answers = Vec::new();
+        // The client must not wait for an answer before it has sent its share.
+        while let Some(SubmitJobsRequest { sequence, submission }) = requests.message().await? {
+            use submit_jobs_response::Result as Outcome;
+            let result = self.store(submission.unwrap()).map(Outcome::Accepted).unwrap_or_else(|status| {
+                let details = status.get_error_details();
+                let bad = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
+                let violations = bad.into_iter().map(|one| FieldViolation {
+                    field: one.field,
+                    description: one.description,
+                    recipient: None,
+                });
+                Outcome::Refused(Refusal {
+                    code: status.code().into(),
+                    message: status.message().to_owned(),
+                    violations: violations.collect(),
+                })
+            });
+            answers.push(Ok(SubmitJobsResponse { sequence, result: Some(result) }));
+            if answers.len() == hikyaku_client::IN_FLIGHT_MAX {
+                break;
+            }
+        }
+        let first = tokio_stream::iter(answers);
+        // What lies within the bound was answered at once; beyond it each request waits for an answer.
+        let rest = tokio_stream::StreamExt::map(requests, |request| {
+            let result = submit_jobs_response::Result::Accepted(SubmitJobResponse {
+                job_id: format!("late-{}", request.as_ref().map_or(0, |request| request.sequence)),
+                ..SubmitJobResponse::default()
+            });
+            request.map(|request| SubmitJobsResponse { sequence: request.sequence, result: Some(result) })
+        });
+        Ok(Response::new(Box::pin(tokio_stream::StreamExt::chain(first, rest))))
+    }
+
+    async fn get_job(&self, request: Request<GetJobRequest>) -> Answer<GetJobResponse> {
+        let job = self.state().jobs.get(&request.into_inner().job_id).cloned();
+        let job = job.ok_or_else(|| Status::not_found("there is no such job"))?;
+        Ok(Response::new(GetJobResponse { job: Some(job) }))
+    }
+
+    async fn list_jobs(&self, request: Request<ListJobsRequest>) -> Answer<ListJobsResponse> {
+        let start: usize = request.into_inner().page_token.parse().unwrap_or(0);
+        let all: Vec<Job> = self.state().jobs.values().cloned().collect();
+        let next = start + PAGE;
+        let next_page_token = if next < all.len() { next.to_string() } else { String::new() };
+        let jobs = all.into_iter().skip(start).take(PAGE).collect();
+        Ok(Response::new(ListJobsResponse { jobs, next_page_token }))
+    }
+
+    async fn cancel_jobs(&self, request: Request<CancelJobsRequest>) -> Answer<CancelJobsResponse> {
+        Ok(Response::new(CancelJobsResponse { summary: self.control(request.into_inner().selector)? }))
+    }
+
+    async fn hold_jobs(&self, request: Request<HoldJobsRequest>) -> Answer<HoldJobsResponse> {
+        Ok(Response::new(HoldJobsResponse { summary: self.control(request.into_inner().selector)? }))
+    }
+
+    async fn release_jobs(&self, request: Request<ReleaseJobsRequest>) -> Answer<ReleaseJobsResponse> {
+        Ok(Response::new(ReleaseJobsResponse { summary: self.control(request.into_inner().selector)? }))
+    }
+
+    async fn retry_jobs(&self, request: Request<RetryJobsRequest>) -> Answer<RetryJobsResponse> {
+        Ok(Response::new(RetryJobsResponse { summary: self.control(request.into_inner().selector)? }))
+    }
+
+    async fn watch_jobs(&self, _: Request<WatchJobsRequest>) -> Answer<Self::WatchJobsStream> {
+        let events = tokio_stream::wrappers::UnboundedReceiverStream::new({
+            let mut source = self.events.subscribe();
+            let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+            tokio::spawn(async move {
+                while let Ok(event) = source.recv().await {
+                    if sender.send(Ok(event)).is_err() {
+                        return;
+                    }
+                }
+            });
+            receiver
+        });
+        Ok(Response::new(Box::pin(events)))
+    }
+}
+
+#[tonic::async_trait]
+impl account_service_server::AccountService for Fake {
+    async fn create_account(&self, request: Request<CreateAccountRequest>) -> Answer<CreateAccountResponse> {
+        let key = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
+        let created_by = key.unwrap_or("socket").to_owned();
+        let CreateAccountRequest { account_id, settings } = request.into_inner();
+        let account = Account {
+            account_id: account_id.clone(),
+            settings,
+            etag: "1".to_owned(),
+            created_by,
+            created_at: Some(time(0)),
+            standing: Some(AccountStanding { state: AccountState::Active.into(), ..AccountStanding::default() }),
+            ..Account::default()
+        };
+        self.state().accounts.insert(account_id, account.clone());
+        Ok(Response::new(CreateAccountResponse { account: Some(account) }))
+    }
+
+    async fn get_account(&self, request: Request<GetAccountRequest>) -> Answer<GetAccountResponse> {
+        let account = self.account(&request.into_inner().account_id)?;
+        Ok(Response::new(GetAccountResponse { account: Some(account) }))
+    }
+
+    async fn list_accounts(&self, _: Request<ListAccountsRequest>) -> Answer<ListAccountsResponse> {
+        let accounts = self.state().accounts.values().cloned().collect();
+        Ok(Response::new(ListAccountsResponse { accounts, next_page_token: String::new() }))
+    }
+
+    async fn update_account(&self, request: Request<UpdateAccountRequest>) -> Answer<UpdateAccountResponse> {
+        let UpdateAccountRequest { account_id, settings, etag } = request.into_inner();
+        let mut account = self.account(&account_id)?;
+        if account.etag != etag {
+            return Err(Status::aborted("the account was changed since"));
+        }
+        account.settings = settings;
+        account.etag = format!("{etag}1");
+        self.state().accounts.insert(account_id, account.clone());
+        Ok(Response::new(UpdateAccountResponse { account: Some(account) }))
+    }
+
+    async fn delete_account(&self, request: Request<DeleteAccountRequest>) -> Answer<DeleteAccountResponse> {
+        self.account(&request.into_inner().account_id)?;
+        Ok(Response::new(DeleteAccountResponse { cancelled_jobs: 3 }))
+    }
+
+    async fn pause_account(&self, request: Request<PauseAccountRequest>) -> Answer<PauseAccountResponse> {
+        let PauseAccountRequest { account_id, until, reason } = request.into_inner();
+        let standing = AccountStanding { state: AccountState::Paused.into(), until, reason, ..Default::default() };
+        let account = Account { standing: Some(standing), ..self.account(&account_id)? };
+        Ok(Response::new(PauseAccountResponse { account: Some(account) }))
+    }
+
+    async fn resume_account(&self, request: Request<ResumeAccountRequest>) -> Answer<ResumeAccountResponse> {
+        let account = self.account(&request.into_inner().account_id)?;
+        Ok(Response::new(ResumeAccountResponse { account: Some(account) }))
+    }
+
+    async fn get_account_usage(&self, request: Request<GetAccountUsageRequest>) -> Answer<GetAccountUsageResponse> {
+        let account = self.account(&request.into_inner().account_id)?;
+        let quotas = account.settings.unwrap_or_default().limits.unwrap_or_default().quotas;
+        let usage = quotas.into_iter().map(|quota| QuotaUsage {
+            left: u64::from(quota.limit) - 1,
+            used: 1,
+            quota: Some(quota),
+            resets_at: Some(time(60)),
+        });
+        Ok(Response::new(GetAccountUsageResponse { quotas: usage.collect() }))
+    }
+}
+
+#[tonic::async_trait]
+impl classification_service_server::ClassificationService for Fake {
+    async fn classify(&self, request: Request<ClassifyRequest>) -> Answer<ClassifyResponse> {
+        let request = request.into_inner();
+        Ok(Response::new(ClassifyResponse {
+            verdict: Verdict::RejectRecipient.into(),
+            blame: Blame::Recipient.into(),
+            wait: Some(prost_types::Duration { seconds: 90, nanos: 0 }),
+            rule: format!("{}/{}/{}", request.provider, request.phase, request.reply),
+        }))
+    }
+}
+
+#[tonic::async_trait]
+impl store_service_server::StoreService for Fake {
+    type BackupStoreStream = Answers<BackupStoreResponse>;
+    type VerifyStoreStream = Answers<VerifyStoreResponse>;
+
+    async fn backup_store(&self, request: Request<BackupStoreRequest>) -> Answer<Self::BackupStoreStream> {
+        let complete = !request.into_inner().path.contains("torn");
+        let steps = [(1, false), (2, complete)]
+            .map(|(records_done, complete)| Ok(BackupStoreResponse { records_done, records_total: 2, complete }));
+        Ok(Response::new(Box::pin(tokio_stream::iter(steps))))
+    }
+
+    async fn verify_store(&self, _: Request<VerifyStoreRequest>) -> Answer<Self::VerifyStoreStream> {
+        let findings = StoreFindings {
+            records: 9,
+            quarantined_count: 1,
+            quarantined: vec!["job 7: wrong check sum".to_owned()],
+            mended: 2,
+        };
+        let last = VerifyStoreResponse { records_done: 9, records_total: 9, findings: Some(findings) };
+        Ok(Response::new(Box::pin(tokio_stream::iter([Ok(VerifyStoreResponse::default()), Ok(last)]))))
+    }
+}

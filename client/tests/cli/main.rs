@@ -1,0 +1,8 @@
+//! The program `hikyaku` from outside, against a daemon that is made up.
+#![expect(clippy::unwrap_used, reason = "a test may panic; clippy sees that in test functions only")]
+
+mod accounts;
+mod fake;
+mod jobs;
+mod manners;
+mod scene;

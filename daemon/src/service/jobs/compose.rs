@@ -1,0 +1,181 @@
+//! How an order becomes a job with its message, or what is wrong with it in view of its account.
+
+use crate::{
+    compose::{
+        message::{ComposeError, Identity, compose},
+        raw::adopt_raw,
+    },
+    domain::{
+        account::AccountSettings,
+        ids::{Caller, JobId},
+        job::{Job, MessageFacts, SUBJECT_KEPT_BYTES_MAX, Schedule},
+        mail::{Draft, Mailbox, Message},
+        time::Timestamp,
+    },
+    policy::admission::{self, Content, Submission, envelope_recipients},
+    service::convert::{
+        draft::{Order, OrderContent},
+        violations::{Violation, Violations},
+    },
+};
+
+/// What a job is made of besides its order.
+pub(super) struct Birth {
+    pub(super) id: JobId,
+    pub(super) caller: Caller,
+    pub(super) now: Timestamp,
+}
+
+/// A message that was made or adopted.
+struct Composed {
+    message: Message,
+    message_id: String,
+    subject: String,
+}
+
+/// Makes the job of an order and its message.
+pub(super) fn job_of(order: Order, settings: &AccountSettings, birth: Birth) -> Result<(Job, Message), Vec<Violation>> {
+    let Birth { id, caller, now } = birth;
+    let from = order.from.clone().unwrap_or_else(|| settings.from.clone());
+    let due = order.send_at.map_or(now, |send_at| send_at.max(now));
+    let identity = Identity::of_job(id, &from.address, due);
+    let mut violations = Violations::default();
+    let composed = compose_order(&order, &from, settings, &identity, now, &mut violations);
+    let Composed { message, message_id, subject } = violations.finish(composed)?;
+    let facts = MessageFacts { message_id, bytes: message.bytes.len() as u64, is_eight_bit: message.is_eight_bit };
+    let job = Job {
+        id,
+        account: order.account,
+        caller,
+        accepted_at: now,
+        sender: from.address,
+        recipients: envelope_recipients(&order.to, &order.cc, &order.bcc),
+        subject,
+        message: facts,
+        priority: order.priority,
+        labels: order.labels,
+        expires_at: order.expires_at,
+        schedule: if order.hold { Schedule::Held { due } } else { Schedule::Waiting { due } },
+        attempts_made: 0,
+        first_attempt_at: None,
+        attempts: Vec::new(),
+        wish: None,
+    };
+    Ok((job, message))
+}
+
+fn compose_order(
+    order: &Order,
+    from: &Mailbox,
+    settings: &AccountSettings,
+    identity: &Identity,
+    now: Timestamp,
+    violations: &mut Violations,
+) -> Option<Composed> {
+    let draft;
+    let adopted;
+    let (made, content) = match &order.content {
+        OrderContent::Mail { subject, .. } => {
+            draft = draft_of(order, from, settings);
+            let composed = compose(&draft, identity).map(|message| Composed {
+                message,
+                message_id: identity.message_id.clone(),
+                subject: beginning(subject),
+            });
+            (composed, Content::Draft(&draft))
+        }
+        OrderContent::Raw(bytes) => {
+            if !settings.may_send_from(&from.address) {
+                let reason = format!("the account may not send as {}", from.address);
+                violations.add("job.from.address", reason);
+            }
+            match adopt_raw(bytes, identity) {
+                Err(error) => (Err(error), Content::Raw { from: &from.address }),
+                Ok(found) => {
+                    adopted = found.from;
+                    let subject = beginning(&found.subject);
+                    let composed = Composed { message: found.message, message_id: found.message_id, subject };
+                    (Ok(composed), Content::Raw { from: &adopted })
+                }
+            }
+        }
+    };
+    let submission = Submission {
+        content,
+        to: &order.to,
+        cc: &order.cc,
+        bcc: &order.bcc,
+        message_bytes: made.as_ref().ok().map(|made| made.message.bytes.len() as u64),
+        send_at: order.send_at,
+        expires_at: order.expires_at,
+        labels: order.labels.len(),
+    };
+    for found in admission::check(&submission, settings, now) {
+        let field = on_the_wire(&found.field);
+        match found.recipient.and_then(|index| u32::try_from(index).ok()) {
+            Some(index) => violations.add_for(index, field, found.reason),
+            None => violations.add(field, found.reason),
+        }
+    }
+    made.map_err(|ComposeError { field, reason }| violations.add(on_the_wire(&field), reason)).ok()
+}
+
+fn draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings) -> Draft {
+    let reply_to =
+        if order.reply_to.is_empty() { settings.reply_to.iter().cloned().collect() } else { order.reply_to.clone() };
+    let mut draft = Draft {
+        from: from.clone(),
+        reply_to,
+        to: order.to.clone(),
+        cc: order.cc.clone(),
+        subject: String::new(),
+        text: None,
+        html: None,
+        headers: Vec::new(),
+        attachments: Vec::new(),
+    };
+    if let OrderContent::Mail { subject, text, html, headers, attachments } = &order.content {
+        draft.subject.clone_from(subject);
+        draft.text.clone_from(text);
+        draft.html.clone_from(html);
+        draft.headers.clone_from(headers);
+        draft.attachments.clone_from(attachments);
+    }
+    draft
+}
+
+/// The path in the request of a field that is named as it is in a draft.
+fn on_the_wire(field: &str) -> String {
+    const OF_MAIL: [&str; 5] = ["subject", "text", "html", "headers", "attachments"];
+    let inner = field.strip_prefix("job.").filter(|inner| OF_MAIL.iter().any(|name| inner.starts_with(name)));
+    inner.map_or_else(|| field.to_owned(), |inner| format!("job.mail.{inner}"))
+}
+
+fn beginning(subject: &str) -> String {
+    subject[..subject.floor_char_boundary(SUBJECT_KEPT_BYTES_MAX)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_a_draft_are_named_as_in_the_request() {
+        for (field, path) in [
+            ("job.headers[1].name", "job.mail.headers[1].name"),
+            ("job.text", "job.mail.text"),
+            ("job.attachments", "job.mail.attachments"),
+            ("job.to[3].address", "job.to[3].address"),
+            ("job.raw", "job.raw"),
+            ("job", "job"),
+        ] {
+            assert_eq!(on_the_wire(field), path);
+        }
+    }
+
+    #[test]
+    fn long_subjects_are_cut_between_characters() {
+        assert!(beginning(&"飛".repeat(100)).len() <= SUBJECT_KEPT_BYTES_MAX);
+        assert_eq!(beginning("short"), "short");
+    }
+}

@@ -1,0 +1,153 @@
+//! How one submission is taken in: checked, composed, stored, answered.
+
+use std::sync::Arc;
+
+use hikyaku_proto::v1;
+use prost::Message as _;
+use tokio::sync::Semaphore;
+
+use super::compose::{Birth, job_of};
+use crate::{
+    domain::{
+        account::AccountSettings,
+        ids::{Caller, JobId},
+        job::Job,
+        mail::Message,
+        parking::Standing,
+        time::{Clock, Timestamp},
+    },
+    platform::entropy::Entropy,
+    service::{
+        convert::{
+            draft::{Order, to_order},
+            violations::Violation,
+        },
+        parts::Parts,
+        status::Refusal,
+    },
+    storage::{Acceptance, AccountRecord, Idempotency, SharedStorage, Submission},
+};
+
+/// Submissions that are composed at once may hold this much, over all callers, in KiB.
+const UNDER_WAY_KIB_MAX: u32 = 512 * 1_024;
+/// Submissions of this size are composed on a thread of their own, in bytes: it takes milliseconds.
+const COMPOSED_ASIDE_BYTES: usize = 256 * 1_024;
+
+/// Takes submissions in.
+#[derive(Clone, Debug)]
+pub(super) struct Intake {
+    storage: SharedStorage,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    room: Arc<Semaphore>,
+}
+
+impl Intake {
+    pub(super) fn new(parts: &Parts) -> Self {
+        Self {
+            storage: Arc::clone(&parts.storage),
+            clock: Arc::clone(&parts.clock),
+            entropy: Arc::clone(&parts.entropy),
+            room: Arc::new(Semaphore::new(UNDER_WAY_KIB_MAX as usize)),
+        }
+    }
+
+    /// Takes one submission in; it is on stable storage when this returns.
+    pub(super) async fn submit(
+        &self,
+        request: v1::SubmitJobRequest,
+        caller: Caller,
+    ) -> Result<v1::SubmitJobResponse, Refusal> {
+        let name = caller.clone();
+        let answer = self.try_submit(request, caller).await;
+        match &answer {
+            Ok(answer) => {
+                let v1::SubmitJobResponse { job_id, existing, message_bytes, .. } = answer;
+                tracing::debug!(caller = %name, job = job_id, existing, message_bytes, "job accepted");
+            }
+            Err(refusal) => tracing::debug!(caller = %name, reason = %refusal, "job refused"),
+        }
+        answer
+    }
+
+    async fn try_submit(
+        &self,
+        request: v1::SubmitJobRequest,
+        caller: Caller,
+    ) -> Result<v1::SubmitJobResponse, Refusal> {
+        let bytes = request.encoded_len();
+        let needed = u32::try_from(bytes / 1_024 + 1).unwrap_or(u32::MAX).min(UNDER_WAY_KIB_MAX);
+        let _room = self.room.acquire_many(needed).await.map_err(|_| Refusal::ShuttingDown)?;
+        let payload_hash = payload_hash(&request);
+        let mut order = to_order(request)?;
+        let (key, dry_run) = (order.key.take(), order.dry_run);
+        let Some(account) = self.storage.account(&order.account).await? else {
+            return Err(Refusal::NoAccount { id: order.account, field: "job.account_id" });
+        };
+        let now = self.clock.now();
+        let warnings = warnings(&account, now);
+        let birth = Birth { id: self.new_id(now), caller: caller.clone(), now };
+        let (job, message) = compose(order, account.account.settings, birth, bytes).await?;
+        let (id, account, message_bytes) = (job.id, job.account.clone(), job.message.bytes);
+        let mut answer = v1::SubmitJobResponse { job_id: String::new(), existing: false, warnings, message_bytes };
+        if dry_run {
+            return Ok(answer);
+        }
+        let idempotency = key.map(|key| Idempotency { caller, key, payload_hash });
+        let accepted = self.storage.accept(vec![Submission { job, message, idempotency }]).await?;
+        match accepted.first() {
+            Some(Acceptance::Accepted) => answer.job_id = id.to_string(),
+            Some(Acceptance::Existing(first)) => {
+                answer.job_id = first.to_string();
+                answer.existing = true;
+            }
+            Some(Acceptance::KeyReused(first)) => return Err(Refusal::KeyReused(*first)),
+            Some(Acceptance::UnknownAccount) => {
+                return Err(Refusal::NoAccount { id: account, field: "job.account_id" });
+            }
+            Some(Acceptance::QueueFull) => return Err(Refusal::QueueFull),
+            None => return Err(Refusal::Internal("the store gave no answer")),
+        }
+        Ok(answer)
+    }
+
+    fn new_id(&self, now: Timestamp) -> JobId {
+        let mut random = [0; 10];
+        self.entropy.fill(&mut random);
+        JobId::new(now, random)
+    }
+}
+
+/// Tells different submissions under one idempotency key apart. The encoding has no maps, so it is always the same.
+fn payload_hash(request: &v1::SubmitJobRequest) -> [u8; 32] {
+    match &request.job {
+        Some(job) if !request.idempotency_key.is_empty() => *blake3::hash(&job.encode_to_vec()).as_bytes(),
+        _ => [0; 32],
+    }
+}
+
+async fn compose(
+    order: Order,
+    settings: AccountSettings,
+    birth: Birth,
+    bytes: usize,
+) -> Result<(Job, Message), Refusal> {
+    let made: Result<(Job, Message), Vec<Violation>> = if bytes < COMPOSED_ASIDE_BYTES {
+        job_of(order, &settings, birth)
+    } else {
+        let aside = tokio::task::spawn_blocking(move || job_of(order, &settings, birth));
+        aside.await.map_err(|_| Refusal::Internal("the message could not be composed"))?
+    };
+    Ok(made?)
+}
+
+/// What the caller should know although its job is accepted.
+fn warnings(account: &AccountRecord, now: Timestamp) -> Vec<String> {
+    match &account.standing {
+        Standing::Parked(parking) if parking.until.is_none_or(|until| until > now) => {
+            let until = parking.until.map(|until| format!(" until {until}")).unwrap_or_default();
+            vec![format!("the account does not send at present{until}: {}", parking.reason)]
+        }
+        Standing::Parked(_) | Standing::Active => Vec::new(),
+    }
+}

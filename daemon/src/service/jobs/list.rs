@@ -1,0 +1,53 @@
+//! Lists of jobs, in pages that common clients can take.
+
+use hikyaku_proto::v1;
+use prost::Message as _;
+
+use super::service::Jobs;
+use crate::{
+    service::{
+        convert::{
+            filter::to_filter,
+            job::{Detail, from_job},
+            violations::Violations,
+        },
+        paging::{after_job, job_token, page_size},
+        status::Refusal,
+    },
+    storage::Page,
+};
+
+/// Most bytes of one page, unless a single job has more. Clients take 4 MiB unless they are told otherwise.
+const PAGE_BYTES_MAX: usize = 2 * 1_024 * 1_024;
+
+impl Jobs {
+    /// One page of the jobs that match.
+    pub(super) async fn page(&self, request: v1::ListJobsRequest) -> Result<v1::ListJobsResponse, Refusal> {
+        let wire_filter = request.filter.unwrap_or_default();
+        let mark = wire_filter.encode_to_vec();
+        let mut violations = Violations::default();
+        let filter = to_filter(wire_filter, "filter", &mut violations);
+        let limit = page_size(request.page_size, &mut violations);
+        let after = after_job(&request.page_token, &mark, &mut violations);
+        let ((filter, limit), after) = violations.finish(filter.zip(limit).zip(after))?;
+        let now = self.clock.now();
+        let page = self.storage.list(&filter, Page { after, limit, now }).await?;
+
+        let mut next = page.next;
+        let mut bytes = 0;
+        let mut last = None;
+        let mut jobs = Vec::with_capacity(page.jobs.len());
+        for record in &page.jobs {
+            let job = from_job(record, Detail::Summary, now);
+            bytes += job.encoded_len();
+            if last.is_some() && bytes > PAGE_BYTES_MAX {
+                next = last;
+                break;
+            }
+            last = Some(record.job.id);
+            jobs.push(job);
+        }
+        let next_page_token = next.map(|last| job_token(last, &mark)).unwrap_or_default();
+        Ok(v1::ListJobsResponse { jobs, next_page_token })
+    }
+}

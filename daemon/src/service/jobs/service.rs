@@ -1,0 +1,157 @@
+//! JobService as callers reach it: each call, and the part that does it.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream::BoxStream};
+use hikyaku_proto::v1::{self, job_service_server::JobService};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{
+    intake::Intake,
+    stream::answers,
+    watch::{Wanted, events},
+};
+use crate::{
+    domain::{ids::JobId, job::Control, time::Clock},
+    service::{
+        convert::job::{Detail, from_job},
+        guard::caller_of,
+        parts::Parts,
+        status::Refusal,
+    },
+    storage::SharedStorage,
+};
+
+/// Most streams of each kind at once, over all callers.
+const SUBMIT_STREAMS_MAX: usize = 64;
+const WATCHES_MAX: usize = 1_000;
+
+/// The service.
+#[derive(Debug)]
+pub(in crate::service) struct Jobs {
+    pub(super) storage: SharedStorage,
+    pub(super) clock: Arc<dyn Clock>,
+    intake: Intake,
+    shutdown: CancellationToken,
+    submit_streams: Arc<Semaphore>,
+    watches: Arc<Semaphore>,
+}
+
+impl Jobs {
+    pub(in crate::service) fn new(parts: &Parts) -> Self {
+        Self {
+            storage: Arc::clone(&parts.storage),
+            clock: Arc::clone(&parts.clock),
+            intake: Intake::new(parts),
+            shutdown: parts.shutdown.clone(),
+            submit_streams: Arc::new(Semaphore::new(SUBMIT_STREAMS_MAX)),
+            watches: Arc::new(Semaphore::new(WATCHES_MAX)),
+        }
+    }
+
+    async fn get(&self, job_id: &str) -> Result<v1::Job, Refusal> {
+        let id = job_id.parse::<JobId>().map_err(|error| Refusal::field("job_id", error.to_string()))?;
+        let record = self.storage.job(id).await?.ok_or(Refusal::NoJob(id))?;
+        Ok(from_job(&record, Detail::Full, self.clock.now()))
+    }
+
+    /// Refuses what would begin while the daemon stops.
+    fn check_open(&self) -> Result<(), Refusal> {
+        if self.shutdown.is_cancelled() { Err(Refusal::ShuttingDown) } else { Ok(()) }
+    }
+}
+
+fn place(places: &Arc<Semaphore>, kind: &'static str) -> Result<OwnedSemaphorePermit, Refusal> {
+    Arc::clone(places).try_acquire_owned().map_err(|_| Refusal::TooMany(kind))
+}
+
+#[tonic::async_trait]
+impl JobService for Jobs {
+    type SubmitJobsStream = BoxStream<'static, Result<v1::SubmitJobsResponse, Status>>;
+    type WatchJobsStream = BoxStream<'static, Result<v1::WatchJobsResponse, Status>>;
+
+    async fn submit_job(
+        &self,
+        request: Request<v1::SubmitJobRequest>,
+    ) -> Result<Response<v1::SubmitJobResponse>, Status> {
+        self.check_open()?;
+        let caller = caller_of(&request)?;
+        Ok(Response::new(self.intake.submit(request.into_inner(), caller).await?))
+    }
+
+    async fn submit_jobs(
+        &self,
+        request: Request<Streaming<v1::SubmitJobsRequest>>,
+    ) -> Result<Response<Self::SubmitJobsStream>, Status> {
+        self.check_open()?;
+        let caller = caller_of(&request)?;
+        let place = place(&self.submit_streams, "streams of submissions")?;
+        let answers = answers(self.intake.clone(), caller, request.into_inner(), self.shutdown.clone());
+        // The place is free again when the stream is dropped.
+        let answers = answers.map(move |answer| {
+            let _held = &place;
+            answer
+        });
+        Ok(Response::new(answers.boxed()))
+    }
+
+    async fn get_job(&self, request: Request<v1::GetJobRequest>) -> Result<Response<v1::GetJobResponse>, Status> {
+        let job = self.get(&request.into_inner().job_id).await?;
+        Ok(Response::new(v1::GetJobResponse { job: Some(job) }))
+    }
+
+    async fn list_jobs(&self, request: Request<v1::ListJobsRequest>) -> Result<Response<v1::ListJobsResponse>, Status> {
+        Ok(Response::new(self.page(request.into_inner()).await?))
+    }
+
+    async fn cancel_jobs(
+        &self,
+        request: Request<v1::CancelJobsRequest>,
+    ) -> Result<Response<v1::CancelJobsResponse>, Status> {
+        let caller = caller_of(&request)?;
+        let v1::CancelJobsRequest { selector, dry_run } = request.into_inner();
+        let summary = self.steer(selector, Control::Cancel, dry_run, &caller).await?;
+        Ok(Response::new(v1::CancelJobsResponse { summary: Some(summary) }))
+    }
+
+    async fn hold_jobs(&self, request: Request<v1::HoldJobsRequest>) -> Result<Response<v1::HoldJobsResponse>, Status> {
+        let caller = caller_of(&request)?;
+        let v1::HoldJobsRequest { selector, dry_run } = request.into_inner();
+        let summary = self.steer(selector, Control::Hold, dry_run, &caller).await?;
+        Ok(Response::new(v1::HoldJobsResponse { summary: Some(summary) }))
+    }
+
+    async fn release_jobs(
+        &self,
+        request: Request<v1::ReleaseJobsRequest>,
+    ) -> Result<Response<v1::ReleaseJobsResponse>, Status> {
+        let caller = caller_of(&request)?;
+        let v1::ReleaseJobsRequest { selector, dry_run } = request.into_inner();
+        let summary = self.steer(selector, Control::Release, dry_run, &caller).await?;
+        Ok(Response::new(v1::ReleaseJobsResponse { summary: Some(summary) }))
+    }
+
+    async fn retry_jobs(
+        &self,
+        request: Request<v1::RetryJobsRequest>,
+    ) -> Result<Response<v1::RetryJobsResponse>, Status> {
+        let caller = caller_of(&request)?;
+        let v1::RetryJobsRequest { selector, dry_run } = request.into_inner();
+        let summary = self.steer(selector, Control::Retry, dry_run, &caller).await?;
+        Ok(Response::new(v1::RetryJobsResponse { summary: Some(summary) }))
+    }
+
+    async fn watch_jobs(
+        &self,
+        request: Request<v1::WatchJobsRequest>,
+    ) -> Result<Response<Self::WatchJobsStream>, Status> {
+        self.check_open()?;
+        let place = place(&self.watches, "watches")?;
+        let head = *self.storage.head().borrow();
+        let wanted = Wanted::read(request.into_inner(), head).map_err(Refusal::from)?;
+        let events = events(Arc::clone(&self.storage), wanted, self.shutdown.clone(), place);
+        Ok(Response::new(events.boxed()))
+    }
+}

@@ -1,0 +1,242 @@
+//! Large messages as files that are named by the BLAKE3 hash of their content, so that equal ones are kept once.
+//!
+//! A file is durable before anything refers to it: it is written under another name, synced, renamed, and its directory
+//! is synced. A [`Pin`] keeps a file that nothing refers to yet from being collected.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// The name of a file: the hash of its content.
+pub type FileHash = [u8; 32];
+
+/// A directory of files named by their content.
+#[derive(Clone, Debug)]
+pub struct Files {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    root: PathBuf,
+    pins: Mutex<HashMap<FileHash, usize>>,
+    next_temporary: AtomicU64,
+}
+
+/// Keeps a file from being collected for as long as it lives.
+#[derive(Debug)]
+pub struct Pin {
+    shared: Arc<Shared>,
+    /// Which file.
+    pub hash: FileHash,
+}
+
+impl Files {
+    /// Opens the directory, which is made when it is not there, and removes what a crash left half-written.
+    ///
+    /// # Errors
+    /// When the directory cannot be made, read or synced.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        fs::create_dir_all(root)?;
+        for entry in fs::read_dir(root)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        sync_dir(root)?;
+        let pins = Mutex::default();
+        Ok(Self { shared: Arc::new(Shared { root: root.to_owned(), pins, next_temporary: AtomicU64::new(0) }) })
+    }
+
+    /// Where the file of this hash is.
+    #[must_use]
+    pub fn path(&self, hash: &FileHash) -> PathBuf {
+        let name = blake3::Hash::from(*hash).to_hex();
+        self.shared.root.join(&name[..2]).join(name.as_str())
+    }
+
+    /// Stores what `content` gives and returns its hash, pinned. The file is durable then. Blocks.
+    ///
+    /// # Errors
+    /// When reading or writing fails.
+    pub fn store(&self, mut content: impl Read) -> io::Result<Pin> {
+        let number = self.shared.next_temporary.fetch_add(1, Ordering::Relaxed);
+        let temporary = self.shared.root.join(format!("new.{number}"));
+        let stored = self.write(&temporary, &mut content);
+        if stored.is_err() {
+            // What stays is removed at the next start.
+            let _ = fs::remove_file(&temporary);
+        }
+        stored
+    }
+
+    fn write(&self, temporary: &Path, content: &mut impl Read) -> io::Result<Pin> {
+        let mut file = File::create(temporary)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut block = vec![0; 128 * 1_024];
+        loop {
+            match content.read(&mut block)? {
+                0 => break,
+                read => {
+                    hasher.update(&block[..read]);
+                    file.write_all(&block[..read])?;
+                }
+            }
+        }
+        let pin = self.pin(*hasher.finalize().as_bytes());
+        let path = self.path(&pin.hash);
+        if path.exists() {
+            fs::remove_file(temporary)?;
+            return Ok(pin);
+        }
+        file.sync_data()?;
+        let dir = path.parent().unwrap_or(&self.shared.root);
+        if !dir.exists() {
+            fs::create_dir_all(dir)?;
+            sync_dir(&self.shared.root)?;
+        }
+        fs::rename(temporary, &path)?;
+        sync_dir(dir)?;
+        Ok(pin)
+    }
+
+    /// Reads a whole file and checks that it still is what its name says. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be read, or with [`io::ErrorKind::InvalidData`] when its content is not that of its name.
+    pub fn read(&self, hash: &FileHash) -> io::Result<Vec<u8>> {
+        let content = fs::read(self.path(hash))?;
+        if blake3::hash(&content).as_bytes() == hash {
+            Ok(content)
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "the file's content is not that of its name"))
+        }
+    }
+
+    /// Keeps a file from being collected.
+    #[must_use]
+    pub fn pin(&self, hash: FileHash) -> Pin {
+        *self.pins().entry(hash).or_default() += 1;
+        Pin { shared: Arc::clone(&self.shared), hash }
+    }
+
+    /// Deletes a file unless it is pinned, or `is_referenced` says that something refers to it. Returns whether it went.
+    ///
+    /// # Errors
+    /// When `is_referenced` fails or the file cannot be deleted; one that is not there is no error.
+    pub fn collect<E: From<io::Error>>(
+        &self,
+        hash: &FileHash,
+        is_referenced: impl FnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        // The lock is held on purpose: nobody may pin the file between the question and the deletion.
+        let pins = self.pins();
+        if pins.contains_key(hash) || is_referenced()? {
+            return Ok(false);
+        }
+        match fs::remove_file(self.path(hash)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The hashes of all files. Blocks.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn all(&self) -> io::Result<Vec<FileHash>> {
+        let mut hashes = Vec::new();
+        for dir in fs::read_dir(&self.shared.root)? {
+            let dir = dir?;
+            if !dir.file_type()?.is_dir() {
+                continue;
+            }
+            for file in fs::read_dir(dir.path())? {
+                let name = file?.file_name();
+                let hash = name.to_str().and_then(|name| blake3::Hash::from_hex(name).ok());
+                hashes.extend(hash.map(|hash| *hash.as_bytes()));
+            }
+        }
+        Ok(hashes)
+    }
+
+    fn pins(&self) -> std::sync::MutexGuard<'_, HashMap<FileHash, usize>> {
+        self.shared.pins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut pins = self.shared.pins.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = pins.get_mut(&self.hash) {
+            *count -= 1;
+            if *count == 0 {
+                pins.remove(&self.hash);
+            }
+        }
+    }
+}
+
+/// Makes the names in a directory durable.
+///
+/// # Errors
+/// When the directory cannot be opened or synced.
+pub fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unreferenced() -> Result<bool, io::Error> {
+        Ok(false)
+    }
+
+    #[test]
+    fn equal_content_is_kept_once_and_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        let first = files.store(&b"hello"[..]).unwrap();
+        let second = files.store(&b"hello"[..]).unwrap();
+        assert_eq!(first.hash, second.hash);
+        assert_eq!(files.read(&first.hash).unwrap(), b"hello");
+        assert_eq!(files.all().unwrap(), [first.hash]);
+    }
+
+    #[test]
+    fn a_file_is_collected_when_nothing_needs_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        let pin = files.store(&b"hello"[..]).unwrap();
+        let hash = pin.hash;
+        assert!(!files.collect(&hash, unreferenced).unwrap(), "pinned");
+        drop(pin);
+        assert!(!files.collect(&hash, || Ok::<_, io::Error>(true)).unwrap(), "referenced");
+        assert!(files.collect(&hash, unreferenced).unwrap());
+        assert!(!files.collect(&hash, unreferenced).unwrap(), "gone");
+        assert!(files.all().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_changed_file_and_half_written_ones_are_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        let pin = files.store(&b"hello"[..]).unwrap();
+        fs::write(files.path(&pin.hash), b"jello").unwrap();
+        assert_eq!(files.read(&pin.hash).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        fs::write(dir.path().join("new.7"), b"half").unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        assert!(!dir.path().join("new.7").exists());
+        assert_eq!(files.all().unwrap().len(), 1);
+    }
+}

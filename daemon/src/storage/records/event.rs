@@ -1,0 +1,142 @@
+//! How events are kept: those of one commit together, each account's id once.
+
+use serde::{Deserialize, Serialize};
+
+use super::{BadRow, as_base64, codes::Code, idempotency::job_id, job::parsed, standing::ParkingRow};
+use crate::domain::{
+    event::{Event, EventKind, JobChange},
+    ids::AccountId,
+    time::Timestamp,
+};
+
+/// The events of one commit.
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EventsRow {
+    /// The accounts that the events mean by their place.
+    #[prost(string, repeated, tag = "1")]
+    pub accounts: Vec<String>,
+    /// The events, in order.
+    #[prost(message, repeated, tag = "2")]
+    pub events: Vec<EventRow>,
+}
+
+/// An [`Event`].
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EventRow {
+    /// In milliseconds since 1970.
+    #[prost(uint64, tag = "1")]
+    pub at: u64,
+    /// The account's place, counted from 0.
+    #[prost(uint32, tag = "2")]
+    pub account: u32,
+    /// 1 job accepted, 2 attempted, 3 controlled, 4 expired; 10 account created, 11 updated, 12 deleted, 13 parked,
+    /// 14 resumed.
+    #[prost(uint32, tag = "3")]
+    pub kind: u32,
+    /// The job, 16 bytes; empty for an event about the account.
+    #[prost(bytes = "vec", tag = "4")]
+    #[serde(with = "as_base64")]
+    pub job: Vec<u8>,
+    /// The job's state afterwards.
+    #[prost(uint32, tag = "5")]
+    pub state: u32,
+    /// For an attempt its number and the counts of submitted, deferred, failed and in doubt; for a control its code.
+    #[prost(uint32, repeated, tag = "6")]
+    pub numbers: Vec<u32>,
+    /// Why the account was parked.
+    #[prost(message, optional, tag = "7")]
+    pub parking: Option<ParkingRow>,
+}
+
+impl EventsRow {
+    /// The row of events that were committed together.
+    #[must_use]
+    pub fn new(events: &[Event]) -> Self {
+        let mut accounts: Vec<String> = Vec::new();
+        let mut places = std::collections::HashMap::new();
+        let rows = events.iter().map(|event| {
+            let account = *places.entry(&event.account).or_insert_with(|| {
+                accounts.push(event.account.as_str().to_owned());
+                u32::try_from(accounts.len() - 1).expect("a commit holds fewer than 65,536 events")
+            });
+            EventRow::new(event, account)
+        });
+        let events = rows.collect();
+        Self { accounts, events }
+    }
+
+    /// The events, in order.
+    ///
+    /// # Errors
+    /// When a part of the row means nothing.
+    pub fn into_events(self) -> Result<Vec<Event>, BadRow> {
+        let accounts = self.accounts.iter().map(|text| parsed::<AccountId>("account", text));
+        let accounts = accounts.collect::<Result<Vec<_>, _>>()?;
+        let account = |place: u32| {
+            let found = usize::try_from(place).ok().and_then(|place| accounts.get(place));
+            found.cloned().ok_or_else(|| BadRow::new("event", "means no account"))
+        };
+        self.events.into_iter().map(|row| Ok(row.into_event(account)?)).collect()
+    }
+}
+
+impl EventRow {
+    fn new(event: &Event, account: u32) -> Self {
+        let mut row = Self { at: event.at.as_millis(), account, ..Self::default() };
+        row.kind = match &event.kind {
+            EventKind::Job { id, change, state } => {
+                row.job = id.to_bytes().to_vec();
+                row.state = state.code();
+                match change {
+                    JobChange::Accepted => 1,
+                    JobChange::Attempted { attempt, submitted, deferred, failed, in_doubt } => {
+                        row.numbers = vec![*attempt, *submitted, *deferred, *failed, *in_doubt];
+                        2
+                    }
+                    JobChange::Controlled(control) => {
+                        row.numbers = vec![control.code()];
+                        3
+                    }
+                    JobChange::Expired => 4,
+                }
+            }
+            EventKind::AccountCreated => 10,
+            EventKind::AccountUpdated => 11,
+            EventKind::AccountDeleted => 12,
+            EventKind::AccountParked(parking) => {
+                row.parking = Some(parking.into());
+                13
+            }
+            EventKind::AccountResumed => 14,
+        };
+        row
+    }
+
+    fn into_event(self, account: impl Fn(u32) -> Result<AccountId, BadRow>) -> Result<Event, BadRow> {
+        let bad = |why: &str| BadRow::new("event", why);
+        let kind = match (self.kind, self.numbers.as_slice()) {
+            (1, _) => self.job_event(JobChange::Accepted)?,
+            (2, &[attempt, submitted, deferred, failed, in_doubt]) => {
+                self.job_event(JobChange::Attempted { attempt, submitted, deferred, failed, in_doubt })?
+            }
+            (3, &[control]) => self.job_event(JobChange::Controlled(Code::from_code(control)?))?,
+            (4, _) => self.job_event(JobChange::Expired)?,
+            (10, _) => EventKind::AccountCreated,
+            (11, _) => EventKind::AccountUpdated,
+            (12, _) => EventKind::AccountDeleted,
+            (13, _) => {
+                let parking = self.parking.ok_or_else(|| bad("parks without a reason"))?;
+                EventKind::AccountParked(parking.try_into()?)
+            }
+            (14, _) => EventKind::AccountResumed,
+            (kind, _) => return Err(BadRow::new("event", format_args!("unknown kind {kind}"))),
+        };
+        Ok(Event { at: Timestamp::from_millis(self.at), account: account(self.account)?, kind })
+    }
+
+    fn job_event(&self, change: JobChange) -> Result<EventKind, BadRow> {
+        Ok(EventKind::Job { id: job_id(&self.job)?, change, state: Code::from_code(self.state)? })
+    }
+}

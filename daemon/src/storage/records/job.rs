@@ -1,0 +1,208 @@
+//! How a job is kept.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BadRow, as_base64,
+    codes::{Code, optional},
+    history::{HistoryRow, HistoryWriter},
+};
+use crate::domain::{
+    ids::JobId,
+    job::{Job, MessageFacts, Schedule},
+    recipient::{Deferral, Recipient, RecipientState},
+    time::Timestamp,
+};
+
+/// A [`Job`] without its id, which is its key, and with the place of its message.
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are those of the job; times are in milliseconds since 1970")]
+pub struct JobRow {
+    #[prost(string, tag = "1")]
+    pub account: String,
+    #[prost(string, tag = "2")]
+    pub caller: String,
+    #[prost(uint64, tag = "3")]
+    pub accepted_at: u64,
+    #[prost(string, tag = "4")]
+    pub sender: String,
+    #[prost(message, repeated, tag = "5")]
+    pub recipients: Vec<RecipientRow>,
+    #[prost(string, tag = "6")]
+    pub subject: String,
+    #[prost(string, tag = "7")]
+    pub message_id: String,
+    #[prost(uint64, tag = "8")]
+    pub message_bytes: u64,
+    #[prost(bool, tag = "9")]
+    pub is_eight_bit: bool,
+    #[prost(uint32, tag = "10")]
+    pub priority: u32,
+    #[prost(string, repeated, tag = "11")]
+    pub labels: Vec<String>,
+    #[prost(uint64, optional, tag = "12")]
+    pub expires_at: Option<u64>,
+    /// 0 waiting, 1 held, 2 idle.
+    #[prost(uint32, tag = "13")]
+    pub schedule: u32,
+    #[prost(uint64, tag = "14")]
+    pub due: u64,
+    #[prost(uint32, tag = "15")]
+    pub attempts_made: u32,
+    #[prost(uint64, optional, tag = "16")]
+    pub first_attempt_at: Option<u64>,
+    #[prost(message, optional, tag = "17")]
+    pub history: Option<HistoryRow>,
+    /// 0 for none.
+    #[prost(uint32, tag = "18")]
+    pub wish: u32,
+    /// The hash that names the file of the message; empty when the message is in the store itself.
+    #[prost(bytes = "vec", tag = "19")]
+    #[serde(with = "as_base64")]
+    pub file: Vec<u8>,
+}
+
+/// A [`Recipient`].
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RecipientRow {
+    /// The address.
+    #[prost(string, tag = "1")]
+    pub address: String,
+    /// The header field.
+    #[prost(uint32, tag = "2")]
+    pub field: u32,
+    /// 0 pending, 1 submitted, 2 failed, 3 in doubt, 4 expired, 5 cancelled.
+    #[prost(uint32, tag = "3")]
+    pub state: u32,
+    /// Since when, in milliseconds since 1970.
+    #[prost(uint64, tag = "4")]
+    pub at: u64,
+    /// The place of the finding in the history; 0 for none.
+    #[prost(uint32, tag = "5")]
+    pub finding: u32,
+    /// The place of the reply in the history; 0 for none.
+    #[prost(uint32, tag = "6")]
+    pub reply: u32,
+}
+
+impl JobRow {
+    /// The row of a job whose message is in the file named by `file`, or in the store itself.
+    #[must_use]
+    pub fn new(job: &Job, file: Option<&[u8; 32]>) -> Self {
+        let mut history = HistoryWriter::default();
+        let recipients = job.recipients.iter().map(|recipient| RecipientRow::new(recipient, &mut history)).collect();
+        let (schedule, due) = match job.schedule {
+            Schedule::Waiting { due } => (0, due.as_millis()),
+            Schedule::Held { due } => (1, due.as_millis()),
+            Schedule::Idle => (2, 0),
+        };
+        Self {
+            account: job.account.as_str().to_owned(),
+            caller: job.caller.as_str().to_owned(),
+            accepted_at: job.accepted_at.as_millis(),
+            sender: job.sender.as_str().to_owned(),
+            recipients,
+            subject: job.subject.clone(),
+            message_id: job.message.message_id.clone(),
+            message_bytes: job.message.bytes,
+            is_eight_bit: job.message.is_eight_bit,
+            priority: job.priority.code(),
+            labels: job.labels.iter().map(|label| label.as_str().to_owned()).collect(),
+            expires_at: job.expires_at.map(Timestamp::as_millis),
+            schedule,
+            due,
+            attempts_made: job.attempts_made,
+            first_attempt_at: job.first_attempt_at.map(Timestamp::as_millis),
+            history: history.finish(&job.attempts),
+            wish: job.wish.map_or(0, Code::code),
+            file: file.map(|hash| hash.to_vec()).unwrap_or_default(),
+        }
+    }
+
+    /// The job that is kept under this id.
+    ///
+    /// # Errors
+    /// When a part of the row means nothing.
+    pub fn into_job(self, id: JobId) -> Result<Job, BadRow> {
+        let history = self.history.unwrap_or_default();
+        let due = Timestamp::from_millis(self.due);
+        let schedule = match self.schedule {
+            0 => Schedule::Waiting { due },
+            1 => Schedule::Held { due },
+            2 => Schedule::Idle,
+            other => return Err(BadRow::new("schedule", format_args!("unknown code {other}"))),
+        };
+        let labels = self.labels.iter().map(|label| parsed("label", label));
+        Ok(Job {
+            id,
+            account: parsed("account", &self.account)?,
+            caller: parsed("caller", &self.caller)?,
+            accepted_at: Timestamp::from_millis(self.accepted_at),
+            sender: parsed("sender", &self.sender)?,
+            recipients: self.recipients.iter().map(|row| row.to_recipient(&history)).collect::<Result<_, _>>()?,
+            subject: self.subject,
+            message: MessageFacts {
+                message_id: self.message_id,
+                bytes: self.message_bytes,
+                is_eight_bit: self.is_eight_bit,
+            },
+            priority: Code::from_code(self.priority)?,
+            labels: labels.collect::<Result<_, _>>()?,
+            expires_at: self.expires_at.map(Timestamp::from_millis),
+            schedule,
+            attempts_made: self.attempts_made,
+            first_attempt_at: self.first_attempt_at.map(Timestamp::from_millis),
+            attempts: history.attempts()?,
+            wish: optional(self.wish)?,
+        })
+    }
+
+    /// The hash that names the file of the message, if it has one.
+    ///
+    /// # Errors
+    /// When it is no hash.
+    pub fn file(&self) -> Result<Option<[u8; 32]>, BadRow> {
+        if self.file.is_empty() {
+            return Ok(None);
+        }
+        self.file.as_slice().try_into().map(Some).map_err(|_| BadRow::new("file", "is no hash"))
+    }
+}
+
+impl RecipientRow {
+    fn new<'a>(recipient: &'a Recipient, history: &mut HistoryWriter<'a>) -> Self {
+        let (state, at, finding, reply) = match &recipient.state {
+            RecipientState::Pending { deferral: None } => (0, Timestamp::EPOCH, 0, 0),
+            RecipientState::Pending { deferral: Some(met) } => (0, met.at, history.finding(&met.finding), 0),
+            RecipientState::Submitted { at, reply } => (1, *at, 0, history.text(reply.text())),
+            RecipientState::Failed { at, finding } => (2, *at, history.finding(finding), 0),
+            RecipientState::InDoubt { since } => (3, *since, 0, 0),
+            RecipientState::Expired { at, last } => (4, *at, last.as_ref().map_or(0, |met| history.finding(met)), 0),
+            RecipientState::Cancelled { at } => (5, *at, 0, 0),
+        };
+        let address = recipient.address.as_str().to_owned();
+        Self { address, field: recipient.field.code(), state, at: at.as_millis(), finding, reply }
+    }
+
+    fn to_recipient(&self, history: &HistoryRow) -> Result<Recipient, BadRow> {
+        let at = Timestamp::from_millis(self.at);
+        let finding = || (self.finding != 0).then(|| history.finding(self.finding)).transpose();
+        let state = match self.state {
+            0 => RecipientState::Pending { deferral: finding()?.map(|finding| Deferral { at, finding }) },
+            1 => RecipientState::Submitted { at, reply: history.reply(self.reply)? },
+            2 => RecipientState::Failed { at, finding: history.finding(self.finding)? },
+            3 => RecipientState::InDoubt { since: at },
+            4 => RecipientState::Expired { at, last: finding()? },
+            5 => RecipientState::Cancelled { at },
+            other => return Err(BadRow::new("recipient state", format_args!("unknown code {other}"))),
+        };
+        Ok(Recipient { address: parsed("recipient", &self.address)?, field: Code::from_code(self.field)?, state })
+    }
+}
+
+/// Parses a text of the domain; the row is bad when it does not parse.
+pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(what: &str, text: &str) -> Result<T, BadRow> {
+    text.parse().map_err(|error| BadRow::new(what, error))
+}

@@ -1,0 +1,202 @@
+//! How jobs come in: encoded by their caller, checked and stored by the committer.
+
+use ::sled::IVec;
+
+use super::{
+    SledStore, codec,
+    jobs::{INLINE_BYTES_MAX, job_event, job_frames, ready_key, ready_value},
+    keys::Key,
+    txn::Txn,
+    writer::{BYTES_PER_COMMIT_MAX, CHANGES_PER_COMMIT_MAX, Patience, Weight},
+};
+use crate::{
+    domain::{
+        event::{Event, JobChange},
+        ids::{AccountId, JobId},
+        job::Flight,
+        time::Timestamp,
+    },
+    storage::{Acceptance, Idempotency, StorageError, Submission, blobs::Pin, records::idempotency::IdempotencyRow},
+};
+
+/// A submission as it will be stored.
+#[derive(Debug)]
+struct Prepared {
+    job: JobId,
+    account: AccountId,
+    /// The account's number; nothing when there is no such account.
+    number: Option<u32>,
+    is_open: bool,
+    entries: Vec<(IVec, IVec)>,
+    key: Option<PreparedKey>,
+    event: Event,
+    bytes: usize,
+    pin: Option<Pin>,
+}
+
+#[derive(Debug)]
+struct PreparedKey {
+    hash: [u8; 16],
+    row: IdempotencyRow,
+}
+
+impl SledStore {
+    pub(super) async fn accept_jobs(&self, submissions: Vec<Submission>) -> Result<Vec<Acceptance>, StorageError> {
+        self.disk.failure.check()?;
+        self.space.check()?;
+        let total = submissions.len();
+        let mut prepared = Vec::with_capacity(total);
+        for submission in submissions {
+            prepared.push(self.prepare(submission).await?);
+        }
+        let calls = into_calls(prepared);
+        // Room for all is taken before anything is sent, so that a refusal means that nothing was stored.
+        let mut rooms = Vec::with_capacity(calls.len());
+        for call in &calls {
+            rooms.push(self.writer.room(weight(call), Patience::Refuse).await?);
+        }
+        let open_jobs_max = self.settings.open_jobs_per_account_max;
+        let mut sent = Vec::with_capacity(calls.len());
+        for (call, room) in calls.into_iter().zip(rooms) {
+            let weight = weight(&call);
+            sent.push(self.writer.send(weight, room, move |txn| accept_all(txn, call, open_jobs_max))?);
+        }
+        let mut answers = Vec::with_capacity(total);
+        for answer in sent {
+            answers.extend(answer.wait().await?.0);
+        }
+        Ok(answers)
+    }
+
+    async fn prepare(&self, submission: Submission) -> Result<Prepared, StorageError> {
+        let Submission { job, message, idempotency } = submission;
+        let pin = if message.bytes.len() > INLINE_BYTES_MAX {
+            let content = message.bytes.clone();
+            Some(self.in_background(move |store| store.store_file(&content)).await?)
+        } else {
+            None
+        };
+        let number = self.number_of(&job.account);
+        let mut entries = job_frames(&job, pin.as_ref().map(|pin| &pin.hash));
+        let id = job.id;
+        match &pin {
+            Some(pin) => {
+                let key = Key::FileEdge { file: pin.hash, job: id };
+                entries.push(codec::single(&key, &[]));
+            }
+            None => entries.extend(codec::frames(|chunk| Key::Body { job: id, chunk }, &message.bytes)),
+        }
+        if let Some(key) = number.and_then(|number| ready_key(number, &job)) {
+            entries.push((IVec::from(key.to_bytes()), ready_value(&job)));
+        }
+        let bytes = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let key = idempotency.map(|idempotency| prepare_key(&idempotency, id, job.accepted_at));
+        let event = job_event(&job, JobChange::Accepted, Flight::Grounded, job.accepted_at);
+        Ok(Prepared { job: id, is_open: job.is_open(), account: job.account, number, entries, key, event, bytes, pin })
+    }
+
+    fn store_file(&self, content: &[u8]) -> Result<Pin, StorageError> {
+        // A file that cannot be written says nothing about the store's own log: only this submission is refused.
+        let full = |error: &std::io::Error| error.kind() == std::io::ErrorKind::StorageFull;
+        self.files.store(content).map_err(|error| {
+            self.space.look();
+            match self.space.check() {
+                Err(refusal) if full(&error) => refusal,
+                _ if full(&error) => StorageError::DiskNearlyFull { free_bytes: 0, needed_bytes: content.len() as u64 },
+                _ => self.disk.failure.record(format_args!("cannot write a message's file: {error}")),
+            }
+        })
+    }
+}
+
+/// The hash under which an idempotency key is kept: keys of different callers never meet.
+fn key_hash(idempotency: &Idempotency) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    // A caller's name holds no NUL, so the two parts cannot run into each other.
+    hasher.update(idempotency.caller.as_str().as_bytes()).update(&[0]).update(idempotency.key.as_str().as_bytes());
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    hash
+}
+
+fn prepare_key(idempotency: &Idempotency, job: JobId, at: Timestamp) -> PreparedKey {
+    let row = IdempotencyRow {
+        job: job.to_bytes().to_vec(),
+        payload_hash: idempotency.payload_hash.to_vec(),
+        day: day_of(at),
+    };
+    PreparedKey { hash: key_hash(idempotency), row }
+}
+
+/// The day of a time, counted from 1970-01-01 in UTC.
+pub(super) fn day_of(time: Timestamp) -> u32 {
+    u32::try_from(time.as_millis() / 86_400_000).unwrap_or(u32::MAX)
+}
+
+/// Cuts submissions into calls that each fit into a commit.
+fn into_calls(prepared: Vec<Prepared>) -> Vec<Vec<Prepared>> {
+    let mut calls: Vec<Vec<Prepared>> = Vec::new();
+    let mut bytes = 0;
+    for one in prepared {
+        let fits = |call: &&mut Vec<Prepared>| {
+            call.len() < CHANGES_PER_COMMIT_MAX && bytes + one.bytes <= BYTES_PER_COMMIT_MAX
+        };
+        match calls.last_mut().filter(|call| fits(call)) {
+            Some(call) => {
+                bytes += one.bytes;
+                call.push(one);
+            }
+            None => {
+                bytes = one.bytes;
+                calls.push(vec![one]);
+            }
+        }
+    }
+    calls
+}
+
+fn weight(call: &[Prepared]) -> Weight {
+    Weight { changes: call.len(), bytes: call.iter().map(|one| one.bytes).sum() }
+}
+
+type Accepted = (Vec<Acceptance>, Vec<Prepared>);
+
+fn accept_all(txn: &mut Txn, call: Vec<Prepared>, open_jobs_max: u64) -> Result<Accepted, StorageError> {
+    let mut answers = Vec::with_capacity(call.len());
+    let mut call = call;
+    for one in &mut call {
+        answers.push(accept_one(txn, one, open_jobs_max)?);
+    }
+    // What was prepared goes back with the answer: its pins are held until the commit is durable.
+    Ok((answers, call))
+}
+
+fn accept_one(txn: &mut Txn, one: &mut Prepared, open_jobs_max: u64) -> Result<Acceptance, StorageError> {
+    if let Some(key) = &one.key {
+        let hash = key.hash;
+        if let Some(known) = txn.row::<IdempotencyRow>(|_| Key::Idempotency { hash })? {
+            let job = known.value.job_id().map_err(|error| StorageError::Damaged(error.to_string()))?;
+            let is_same = known.value.payload_hash == key.row.payload_hash;
+            return Ok(if is_same { Acceptance::Existing(job) } else { Acceptance::KeyReused(job) });
+        }
+    }
+    let entry = txn.accounts.get(&one.account);
+    let Some(entry) = entry.filter(|entry| Some(entry.number) == one.number) else {
+        return Ok(Acceptance::UnknownAccount);
+    };
+    if entry.open_jobs >= open_jobs_max {
+        return Ok(Acceptance::QueueFull);
+    }
+    if let Some(PreparedKey { hash, row }) = one.key.take() {
+        let day_key = Key::IdempotencyDay { day: row.day, hash };
+        txn.put(IVec::from(day_key.to_bytes()), IVec::default());
+        txn.put_row(|_| Key::Idempotency { hash }, &row, 1);
+    }
+    for (key, value) in one.entries.drain(..) {
+        txn.put(key, value);
+    }
+    txn.count_open(&one.account, false, one.is_open);
+    txn.made.changed.insert(one.account.clone());
+    txn.event(one.event.clone());
+    Ok(Acceptance::Accepted)
+}

@@ -1,0 +1,167 @@
+//! Jobs as their callers see them, on sled.
+
+use async_trait::async_trait;
+
+use super::{
+    SledStore,
+    jobs::{self, Before, StoredJob, job_event, load_message},
+    keys::{Family, Key},
+    txn::Txn,
+    writer::{Patience, Weight},
+};
+use crate::{
+    domain::{
+        event::JobChange,
+        ids::JobId,
+        job::{Control, ControlRefusal, Flight},
+        mail::Message,
+        time::Timestamp,
+    },
+    storage::{
+        Acceptance, Controlled, JobFilter, JobPage, JobRecord, JobStore, LIST_SCAN_JOBS_MAX, PAGE_MAX, Page,
+        StorageError, Submission,
+    },
+};
+
+/// About how many bytes a control call takes for each job.
+const CONTROL_BYTES: usize = 1_024;
+
+#[async_trait]
+impl JobStore for SledStore {
+    async fn accept(&self, submissions: Vec<Submission>) -> Result<Vec<Acceptance>, StorageError> {
+        self.accept_jobs(submissions).await
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<JobRecord>, StorageError> {
+        let stored = jobs::load(&self.disk, id)?;
+        stored.map(|stored| self.record(stored)).transpose()
+    }
+
+    async fn message(&self, id: JobId) -> Result<Option<Message>, StorageError> {
+        match jobs::load(&self.disk, id)? {
+            None => Ok(None),
+            Some(stored) => Ok(Some(self.with_message(stored).await?.1)),
+        }
+    }
+
+    async fn list(&self, filter: &JobFilter, page: Page) -> Result<JobPage, StorageError> {
+        let filter = filter.clone();
+        self.in_background(move |store| store.find_jobs(&filter, page)).await
+    }
+
+    async fn control(
+        &self,
+        ids: Vec<JobId>,
+        control: Control,
+        now: Timestamp,
+    ) -> Result<Vec<Controlled>, StorageError> {
+        let weight = Weight { changes: ids.len(), bytes: ids.len() * CONTROL_BYTES };
+        self.writer.commit(weight, Patience::Refuse, move |txn| control_all(txn, &ids, control, now)).await
+    }
+}
+
+fn control_all(
+    txn: &mut Txn,
+    ids: &[JobId],
+    control: Control,
+    now: Timestamp,
+) -> Result<Vec<Controlled>, StorageError> {
+    // Read all before the first is changed: a damaged one refuses the call, which then has changed nothing.
+    for id in ids {
+        jobs::load(txn, *id)?;
+    }
+    ids.iter().map(|id| control_one(txn, *id, control, now)).collect()
+}
+
+fn control_one(txn: &mut Txn, id: JobId, control: Control, now: Timestamp) -> Result<Controlled, StorageError> {
+    let Some(mut stored) = jobs::load(txn, id)? else {
+        return Ok(Controlled::Unknown);
+    };
+    let Some(account) = txn.accounts.get(&stored.job.account).map(|entry| entry.number) else {
+        // The account was deleted: nobody could send it.
+        return Ok(Controlled::Refused(ControlRefusal::NothingToDo));
+    };
+    let flight = if jobs::is_marked(txn, account, id)? { Flight::UnderWay } else { Flight::Grounded };
+    let before = Before::of(account, &stored.job);
+    if let Err(refusal) = stored.job.control(control, flight, now) {
+        return Ok(Controlled::Refused(refusal));
+    }
+    txn.replace_job(account, &stored, &before);
+    txn.event(job_event(&stored.job, JobChange::Controlled(control), flight, now));
+    Ok(Controlled::Done)
+}
+
+impl SledStore {
+    /// A job with its message; a file is read in the background.
+    pub(super) async fn with_message(&self, stored: StoredJob) -> Result<(StoredJob, Message), StorageError> {
+        if stored.file.is_none() {
+            let message = load_message(&self.disk, &self.files, &stored)?;
+            return Ok((stored, message));
+        }
+        self.in_background(move |store| {
+            let message = load_message(&store.disk, &store.files, &stored)?;
+            Ok((stored, message))
+        })
+        .await
+    }
+
+    fn record(&self, stored: StoredJob) -> Result<JobRecord, StorageError> {
+        let marked = self.is_marked(&stored.job.account, stored.job.id)?;
+        Ok(JobRecord { job: stored.job, marked })
+    }
+
+    fn find_jobs(&self, filter: &JobFilter, page: Page) -> Result<JobPage, StorageError> {
+        let limit = page.limit.clamp(1, PAGE_MAX);
+        let first = filter.accepted_from.map_or(JobId::from_bytes([0; 16]), JobId::first_at);
+        let end = filter.accepted_before.map_or(JobId::from_bytes([0xff; 16]), JobId::first_at);
+        let end = page.after.map_or(end, |after| after.min(end));
+        let start = Key::Job { job: first, chunk: 0 }.to_bytes();
+        let end = Key::Job { job: end, chunk: 0 }.to_bytes();
+        let mut found = JobPage { jobs: Vec::new(), next: None };
+        if start >= end {
+            return Ok(found);
+        }
+        let mut seen = 0;
+        for entry in self.disk.tree.range(start..end).keys().rev() {
+            let key = self.disk.checked(entry)?;
+            let Some(Key::Job { job: id, chunk: 0 }) = Key::parse(&key) else { continue };
+            seen += 1;
+            if let Some(record) = self.listed(id)?.filter(|record| matches(filter, record, page.now)) {
+                found.jobs.push(record);
+            }
+            if found.jobs.len() == limit || seen == LIST_SCAN_JOBS_MAX {
+                let rest = [Family::Job as u8];
+                let before = self.disk.tree.range(rest.to_vec()..key.to_vec()).next_back();
+                found.next = before.map(|entry| self.disk.checked(entry)).transpose()?.map(|_| id);
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// A job for a list; a damaged one is left out and logged.
+    fn listed(&self, id: JobId) -> Result<Option<JobRecord>, StorageError> {
+        match jobs::load(&self.disk, id) {
+            Ok(stored) => stored.map(|stored| self.record(stored)).transpose(),
+            Err(StorageError::Damaged(why)) => {
+                tracing::warn!(job = %id, reason = %why, "a list leaves a damaged job out");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn matches(filter: &JobFilter, record: &JobRecord, now: Timestamp) -> bool {
+    let job = &record.job;
+    let flight = if record.marked { Flight::UnderWay } else { Flight::Grounded };
+    let is_recipient = |wanted: &String| {
+        job.recipients.iter().any(|recipient| recipient.address.as_str().eq_ignore_ascii_case(wanted))
+    };
+    filter.account.as_ref().is_none_or(|account| job.account == *account)
+        && (filter.states.is_empty() || filter.states.contains(&job.state(flight, now)))
+        && filter.label.as_ref().is_none_or(|label| job.labels.contains(label))
+        && filter.recipient.as_ref().is_none_or(is_recipient)
+        && filter.accepted_from.is_none_or(|from| job.accepted_at >= from)
+        && filter.accepted_before.is_none_or(|before| job.accepted_at < before)
+}

@@ -1,0 +1,145 @@
+//! How jobs are read and rewritten together with what is derived from them.
+
+use ::sled::IVec;
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::{
+    codec,
+    disk::{self, Disk, View},
+    keys::Key,
+    txn::Txn,
+};
+use crate::{
+    domain::{
+        event::{Event, EventKind, JobChange},
+        ids::JobId,
+        job::{Flight, Job},
+        mail::Message,
+        time::Timestamp,
+    },
+    storage::{
+        StorageError,
+        blobs::{FileHash, Files},
+        lane_of,
+        records::job::JobRow,
+    },
+};
+
+/// Longest message that is kept in the store itself, in bytes; a longer one becomes a file.
+pub(super) const INLINE_BYTES_MAX: usize = 64 * 1_024;
+
+/// A job as it was read.
+#[derive(Debug)]
+pub(super) struct StoredJob {
+    /// The job.
+    pub(super) job: Job,
+    /// The file of its message, if it is not in the store itself.
+    pub(super) file: Option<FileHash>,
+    /// How many frames its row has.
+    pub(super) frames: u16,
+}
+
+/// Reads a job.
+pub(super) fn load(view: &impl View, id: JobId) -> Result<Option<StoredJob>, StorageError> {
+    let Some(stored) = disk::read_row::<JobRow>(view, |chunk| Key::Job { job: id, chunk })? else {
+        return Ok(None);
+    };
+    let frames = stored.frames;
+    let damaged = |error| StorageError::Damaged(format!("job {id}: {error}"));
+    let file = stored.value.file().map_err(damaged)?;
+    let job = stored.value.into_job(id).map_err(damaged)?;
+    Ok(Some(StoredJob { job, file, frames }))
+}
+
+/// Reads a job's message. May block when it is a file.
+pub(super) fn load_message(disk: &Disk, files: &Files, stored: &StoredJob) -> Result<Message, StorageError> {
+    let id = stored.job.id;
+    let bytes = match &stored.file {
+        Some(hash) => files.read(hash).map_err(|error| StorageError::Damaged(format!("message of {id}: {error}")))?,
+        None => {
+            let read = disk::read(disk, |chunk| Key::Body { job: id, chunk })?;
+            read.ok_or_else(|| StorageError::Damaged(format!("message of {id}: it is missing")))?.value
+        }
+    };
+    Ok(Message { bytes: Bytes::from(bytes), is_eight_bit: stored.job.message.is_eight_bit })
+}
+
+/// The frames of a job's row.
+pub(super) fn job_frames(job: &Job, file: Option<&FileHash>) -> Vec<(IVec, IVec)> {
+    let id = job.id;
+    codec::frames(|chunk| Key::Job { job: id, chunk }, &JobRow::new(job, file).encode_to_vec())
+}
+
+/// The entry of the ready index that a job has while it waits.
+pub(super) fn ready_key(account: u32, job: &Job) -> Option<Key> {
+    let due = job.due()?;
+    Some(Key::Ready { account, priority: job.priority, lane: lane_of(&job.labels), due, job: job.id })
+}
+
+/// What the ready index keeps beside the key: the recipients of the next attempt, and the expiry in milliseconds, 0 for
+/// none. It has no check sum: a wrong value only makes a job wait for a look at its row.
+pub(super) fn ready_value(job: &Job) -> IVec {
+    let recipients = u32::try_from(job.pending().len()).unwrap_or(u32::MAX);
+    let expires_at = job.expires_at.map_or(0, Timestamp::as_millis);
+    let mut value = [0; 12];
+    value[..4].copy_from_slice(&recipients.to_be_bytes());
+    value[4..].copy_from_slice(&expires_at.to_be_bytes());
+    IVec::from(&value)
+}
+
+/// Reads what [`ready_value`] wrote: recipients and expiry.
+pub(super) fn parse_ready_value(value: &[u8]) -> Option<(u32, Option<Timestamp>)> {
+    let (recipients, expires_at) = value.split_first_chunk::<4>()?;
+    let expires_at = u64::from_be_bytes(expires_at.try_into().ok()?);
+    let expires_at = (expires_at > 0).then(|| Timestamp::from_millis(expires_at));
+    Some((u32::from_be_bytes(*recipients), expires_at))
+}
+
+/// Whether the in-doubt mark of a job is set.
+pub(super) fn is_marked(view: &impl View, account: u32, job: JobId) -> Result<bool, StorageError> {
+    Ok(view.get(&Key::Mark { account, job, chunk: 0 }.to_bytes())?.is_some())
+}
+
+/// An event about a job, as it is afterwards.
+pub(super) fn job_event(job: &Job, change: JobChange, flight: Flight, now: Timestamp) -> Event {
+    let state = job.state(flight, now);
+    Event { at: now, account: job.account.clone(), kind: EventKind::Job { id: job.id, change, state } }
+}
+
+impl Txn {
+    /// Rewrites a job of the account with this number, and what is derived from it.
+    pub(super) fn replace_job(&mut self, account: u32, stored: &StoredJob, before: &Before) {
+        let job = &stored.job;
+        let id = job.id;
+        let frames = job_frames(job, stored.file.as_ref());
+        let count = u16::try_from(frames.len()).expect("frames are counted by 16 bits");
+        for (key, value) in frames {
+            self.put(key, value);
+        }
+        self.remove_frames(|chunk| Key::Job { job: id, chunk }, count..stored.frames);
+        let ready = ready_key(account, job);
+        if let Some(old) = before.ready.as_ref().filter(|old| ready.as_ref() != Some(old)) {
+            self.remove_key(old);
+        }
+        if let Some(new) = ready {
+            self.put(IVec::from(new.to_bytes()), ready_value(job));
+        }
+        self.count_open(&job.account, before.is_open, job.is_open());
+        self.made.changed.insert(job.account.clone());
+    }
+}
+
+/// What was derived from a job before it changed.
+#[derive(Debug)]
+pub(super) struct Before {
+    ready: Option<Key>,
+    is_open: bool,
+}
+
+impl Before {
+    /// Taken before a job is changed.
+    pub(super) fn of(account: u32, job: &Job) -> Self {
+        Self { ready: ready_key(account, job), is_open: job.is_open() }
+    }
+}

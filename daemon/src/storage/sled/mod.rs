@@ -1,0 +1,169 @@
+//! The embedded engine: sled 0.34.7 behind a fence.
+//!
+//! A store is a directory: `db/` is sled's, `files/` holds large messages, `ballast` is given up when the disk is nearly
+//! full, `lock` keeps a second daemon out. What sled cannot be trusted with is done here: one thread writes (`writer`),
+//! our own descriptor is synced after each commit, no value is longer than 4,000 bytes (`codec`), opening is guarded
+//! (`open`), and the first error stops the store (`disk`).
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
+};
+
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    domain::{event::Cursor, ids::AccountId, time::Clock},
+    platform::sealing::Sealer,
+    storage::{StorageError, blobs::Files},
+};
+
+mod accept;
+mod account_store;
+mod attempts;
+mod care;
+mod codec;
+mod disk;
+mod event_log;
+mod job_store;
+mod jobs;
+mod keys;
+mod open;
+mod queue;
+mod ready;
+mod settings;
+mod space;
+mod txn;
+mod writer;
+
+pub use open::OpenError;
+pub use settings::SledSettings;
+
+use disk::Disk;
+use space::Space;
+use txn::{AccountEntry, Made, Txn};
+use writer::{Audience, Writer};
+
+type Directory = Arc<RwLock<BTreeMap<AccountId, AccountEntry>>>;
+
+/// A store on sled.
+#[derive(Clone, Debug)]
+pub struct SledStore {
+    writer: Arc<Writer>,
+    disk: Disk,
+    files: Files,
+    space: Space,
+    directory: Directory,
+    changed: Arc<Changed>,
+    head: watch::Sender<Cursor>,
+    sealer: Arc<Sealer>,
+    settings: Arc<SledSettings>,
+    path: Arc<PathBuf>,
+    _clock: Arc<dyn Clock>,
+    _lock: Arc<std::fs::File>,
+}
+
+impl SledStore {
+    /// Opens a store, or makes one where there is none. Blocks; many jobs take seconds, which is said in the log.
+    ///
+    /// # Errors
+    /// When another process uses the store, it cannot be read, or its format is another one.
+    pub fn open(
+        path: &Path,
+        settings: SledSettings,
+        sealer: Sealer,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, OpenError> {
+        open::open(path, settings, sealer, clock)
+    }
+
+    /// Waits until the store has stopped by itself, and says why. The daemon must end then.
+    pub async fn failed(&self) -> String {
+        self.disk.failure.wait().await
+    }
+
+    fn directory(&self) -> RwLockReadGuard<'_, BTreeMap<AccountId, AccountEntry>> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn entry_of(&self, id: &AccountId) -> Option<AccountEntry> {
+        self.directory().get(id).copied()
+    }
+
+    fn number_of(&self, id: &AccountId) -> Option<u32> {
+        self.entry_of(id).map(|entry| entry.number)
+    }
+
+    fn all_entries(&self) -> Vec<(AccountId, AccountEntry)> {
+        self.directory().iter().map(|(id, entry)| (id.clone(), *entry)).collect()
+    }
+
+    /// Does blocking work on a thread that may block.
+    async fn in_background<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        self.disk.failure.check()?;
+        let store = self.clone();
+        match tokio::task::spawn_blocking(move || work(&store)).await {
+            Ok(result) => result,
+            Err(error) => Err(self.disk.failure.record(format_args!("reading the store panicked: {error}"))),
+        }
+    }
+}
+
+/// The accounts whose workers should look again.
+#[derive(Debug, Default)]
+struct Changed {
+    accounts: Mutex<HashSet<AccountId>>,
+    news: Notify,
+}
+
+impl Changed {
+    fn add(&self, accounts: HashSet<AccountId>) {
+        if !accounts.is_empty() {
+            self.accounts.lock().unwrap_or_else(PoisonError::into_inner).extend(accounts);
+            self.news.notify_one();
+        }
+    }
+
+    async fn take(&self) -> HashSet<AccountId> {
+        loop {
+            let accounts = std::mem::take(&mut *self.accounts.lock().unwrap_or_else(PoisonError::into_inner));
+            if !accounts.is_empty() {
+                return accounts;
+            }
+            self.news.notified().await;
+        }
+    }
+}
+
+/// Tells the rest of the store what each commit made.
+struct Publisher {
+    directory: Directory,
+    changed: Arc<Changed>,
+    head: watch::Sender<Cursor>,
+    files: Files,
+}
+
+impl Audience for Publisher {
+    fn committed(&mut self, txn: &Txn, made: Made) {
+        if !made.entries.is_empty() {
+            let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+            for id in made.entries {
+                match txn.accounts.get(&id) {
+                    Some(entry) => directory.insert(id, *entry),
+                    None => directory.remove(&id),
+                };
+            }
+        }
+        for hash in made.loose_files {
+            care::collect_file(&txn.disk, &self.files, &hash);
+        }
+        if let Some(head) = made.head {
+            self.head.send_replace(head);
+        }
+        self.changed.add(made.changed);
+    }
+}

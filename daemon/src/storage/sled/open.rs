@@ -1,0 +1,338 @@
+//! How a store is opened without trusting sled: its leftovers are removed, its panics caught, a copy is tried.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, TryLockError},
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{Arc, RwLock},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+
+use super::{
+    Changed, Publisher, SledStore,
+    codec::{self, Frame},
+    disk::{self, Disk, Failure, View},
+    keys::{Family, Key},
+    settings::SledSettings,
+    space::Space,
+    txn::{AccountEntry, META_FORMAT, META_NEXT_ACCOUNT, Txn, cursor},
+    writer::Writer,
+};
+use crate::{
+    domain::{
+        event::Cursor,
+        ids::{AccountId, Etag},
+        time::Clock,
+    },
+    platform::sealing::Sealer,
+    storage::{
+        StorageError,
+        blobs::{Files, sync_dir},
+        records::{account::AccountRow, event::EventsRow},
+    },
+};
+
+/// The format that this version writes.
+const FORMAT: u32 = 1;
+/// How often a long opening is mentioned in the log.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why a store does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A file or directory cannot be used.
+    #[error("cannot use {path}")]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has it open.
+    #[error("the store {0} is in use by another process")]
+    InUse(PathBuf),
+    /// sled cannot read its files, not even a copy without snapshots.
+    #[error(
+        "the store {path} is damaged and does not open: {why}; nothing was changed. Restore the last backup with \
+         `hikyakud restore`, or import the last export into an empty directory with `hikyakud import`"
+    )]
+    Damaged {
+        /// Which one.
+        path: PathBuf,
+        /// What sled said.
+        why: String,
+    },
+    /// It was written by another version.
+    #[error("the store {path} has format {found}; this version reads format {FORMAT}")]
+    Format {
+        /// Which one.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// It opened, but cannot be read.
+    #[error("the store opened, but cannot be used")]
+    Storage(#[from] StorageError),
+}
+
+pub(super) fn open(
+    path: &Path,
+    settings: SledSettings,
+    sealer: Sealer,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<SledStore>, OpenError> {
+    let broken = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OpenError::Io { path, source }
+    };
+    fs::create_dir_all(path).map_err(broken(path))?;
+    let lock = lock(path)?;
+    let db_path = path.join("db");
+    let db = open_fenced(path, &db_path, &settings, clock.as_ref())?;
+    let files_path = path.join("files");
+    let files = Files::open(&files_path).map_err(broken(&files_path))?;
+    sync_dir(path).map_err(broken(path))?;
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        sync_dir(parent).map_err(broken(parent))?;
+    }
+    let disk = Disk { tree: (*db).clone(), failure: Failure::new() };
+    check_format(path, &disk)?;
+    let (accounts, next_account) = load_accounts(&disk)?;
+    let (head, next_seq) = load_head(&disk)?;
+    let space = Space::new(path, &settings);
+    let directory = Arc::new(RwLock::new(accounts.clone()));
+    let changed = Arc::new(Changed::default());
+    let head = watch::Sender::new(head);
+    let publisher = Publisher {
+        directory: Arc::clone(&directory),
+        changed: Arc::clone(&changed),
+        head: head.clone(),
+        files: files.clone(),
+    };
+    let txn = Txn::new(disk.clone(), accounts, next_account, next_seq);
+    let database = db_path.join("db");
+    let descriptor = File::open(&database).map_err(broken(&database))?;
+    let waiting_bytes_max = settings.waiting_bytes_max;
+    let writer = Writer::start(txn, descriptor, space.clone(), publisher, waiting_bytes_max).map_err(broken(path))?;
+    Ok(Arc::new(SledStore {
+        writer: Arc::new(writer),
+        disk,
+        files,
+        space,
+        directory,
+        changed,
+        head,
+        sealer: Arc::new(sealer),
+        settings: Arc::new(settings),
+        path: Arc::new(path.to_owned()),
+        _clock: clock,
+        _lock: Arc::new(lock),
+    }))
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let lock_path = path.join("lock");
+    let broken = |source| OpenError::Io { path: lock_path.clone(), source };
+    let file = File::options().create(true).append(true).open(&lock_path).map_err(broken)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(broken(source)),
+    }
+}
+
+/// Opens sled's directory; when that fails, a copy of it without snapshots, which then takes its place.
+fn open_fenced(
+    path: &Path,
+    db_path: &Path,
+    settings: &SledSettings,
+    clock: &dyn Clock,
+) -> Result<::sled::Db, OpenError> {
+    let broken = |source| OpenError::Io { path: db_path.to_owned(), source };
+    fs::create_dir_all(db_path).map_err(broken)?;
+    remove_unfinished_snapshots(db_path).map_err(broken)?;
+    let first = match open_guarded(db_path, settings) {
+        Ok(db) => {
+            sync_dir(db_path).map_err(broken)?;
+            check_spilled_pages(db_path);
+            return Ok(db);
+        }
+        Err(why) => why,
+    };
+    tracing::error!(reason = %first, "the store does not open; trying a copy without its snapshots");
+    let copy = path.join("db.rescue");
+    copy_without_snapshots(db_path, &copy).map_err(broken)?;
+    match open_guarded(&copy, settings) {
+        Ok(db) => drop(db),
+        Err(second) => {
+            fs::remove_dir_all(&copy).map_err(broken)?;
+            return Err(OpenError::Damaged {
+                path: path.to_owned(),
+                why: format!("{first}; without snapshots: {second}"),
+            });
+        }
+    }
+    let damaged = path.join(format!("db.damaged-{}", clock.now().as_millis()));
+    fs::rename(db_path, &damaged).map_err(broken)?;
+    fs::rename(&copy, db_path).map_err(broken)?;
+    sync_dir(path).map_err(broken)?;
+    tracing::warn!(kept = %damaged.display(), "the copy opened and has taken the store's place; verify the store now");
+    open_guarded(db_path, settings).map_err(|why| OpenError::Damaged { path: path.to_owned(), why })
+}
+
+/// Opens sled and turns its panics into texts. Says in the log that it takes long when it does.
+fn open_guarded(db_path: &Path, settings: &SledSettings) -> Result<::sled::Db, String> {
+    let config = ::sled::Config::new()
+        .path(db_path)
+        .cache_capacity(settings.cache_bytes)
+        .mode(::sled::Mode::HighThroughput)
+        // Garbage is collected in the flushing thread only: it must run.
+        .flush_every_ms(Some(500))
+        .use_compression(false);
+    let started = Instant::now();
+    let (done, waiting) = std::sync::mpsc::channel::<()>();
+    let bytes = fs::metadata(db_path.join("db")).map_or(0, |facts| facts.len());
+    let opened = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while let Err(std::sync::mpsc::RecvTimeoutError::Timeout) = waiting.recv_timeout(PATIENCE) {
+                let seconds = started.elapsed().as_secs();
+                tracing::info!(seconds, bytes, "still opening the store: sled reads its whole log");
+            }
+        });
+        let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
+        drop(done);
+        opened
+    });
+    match opened {
+        Ok(Ok(db)) => Ok(db),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panic) => Err(super::writer::panic_text(&*panic).to_owned()),
+    }
+}
+
+/// sled does not open beside a snapshot that a crash or a full disk left unfinished; everything in it is in the log.
+fn remove_unfinished_snapshots(db_path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(db_path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            tracing::warn!(file = %name, "removing a snapshot that was left unfinished");
+            fs::remove_file(entry.path())?;
+        }
+    }
+    sync_dir(db_path)
+}
+
+/// sled never syncs pages that it puts into files of their own; our values are too short for that to happen.
+fn check_spilled_pages(db_path: &Path) {
+    let spilled = fs::read_dir(db_path.join("blobs")).map_or(0, Iterator::count);
+    if spilled > 0 {
+        tracing::error!(
+            files = spilled,
+            "sled has spilled pages that a power cut can lose: export and import the store"
+        );
+    }
+}
+
+fn copy_without_snapshots(from: &Path, to: &Path) -> io::Result<()> {
+    if to.exists() {
+        fs::remove_dir_all(to)?;
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let is_snapshot = entry.file_name().to_string_lossy().starts_with("snap.");
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_without_snapshots(&entry.path(), &target)?;
+        } else if !is_snapshot {
+            fs::copy(entry.path(), &target)?;
+            File::open(&target)?.sync_all()?;
+        }
+    }
+    sync_dir(to)
+}
+
+fn check_format(path: &Path, disk: &Disk) -> Result<(), OpenError> {
+    match read_number(disk, &META_FORMAT)? {
+        Some(FORMAT) => Ok(()),
+        Some(found) => Err(OpenError::Format { path: path.to_owned(), found }),
+        None if disk.tree.is_empty() => {
+            let (key, value) = codec::single(&META_FORMAT, &FORMAT.to_be_bytes());
+            disk.checked(disk.tree.insert(key, value))?;
+            disk.checked(disk.tree.flush())?;
+            Ok(())
+        }
+        None => Err(OpenError::Format { path: path.to_owned(), found: 0 }),
+    }
+}
+
+fn read_number(disk: &Disk, key: &Key) -> Result<Option<u32>, StorageError> {
+    let bytes = key.to_bytes();
+    let Some(value) = disk.get(&bytes)? else {
+        return Ok(None);
+    };
+    let damaged = |why: String| StorageError::Damaged(format!("{key:?}: {why}"));
+    let frame = Frame::parse(&bytes, value).map_err(|error| damaged(error.to_string()))?;
+    let number = frame.payload().try_into().map_err(|_| damaged("is no number".into()))?;
+    Ok(Some(u32::from_be_bytes(number)))
+}
+
+/// All accounts, and the number that the next one gets.
+pub(super) fn load_accounts(disk: &Disk) -> Result<(BTreeMap<AccountId, AccountEntry>, u32), StorageError> {
+    let mut accounts = BTreeMap::new();
+    let mut next = 1;
+    for entry in disk.tree.scan_prefix(Family::Account.prefix()).keys() {
+        let key = Key::parse(&disk.checked(entry)?);
+        let Some(Key::Account { account: number, chunk: 0 }) = key else { continue };
+        next = next.max(number.saturating_add(1));
+        let id = disk::read_row::<AccountRow>(disk, |chunk| Key::Account { account: number, chunk }).and_then(|row| {
+            let row = row.map(|stored| stored.value).unwrap_or_default();
+            let id = row.id.parse().map_err(|error| StorageError::Damaged(format!("account {number}: {error}")))?;
+            Ok((id, Etag(row.etag)))
+        });
+        match id {
+            Ok((id, etag)) => {
+                let open_jobs = read_tally(disk, number)?;
+                accounts.insert(id, AccountEntry { number, etag, open_jobs });
+            }
+            Err(StorageError::Damaged(why)) => {
+                tracing::error!(reason = %why, "a damaged account is left out: verify the store");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let stored = match read_number(disk, &META_NEXT_ACCOUNT) {
+        Err(StorageError::Damaged(_)) => None,
+        other => other?,
+    };
+    Ok((accounts, next.max(stored.unwrap_or(1))))
+}
+
+fn read_tally(disk: &Disk, account: u32) -> Result<u64, StorageError> {
+    let bytes = Key::Tally { account }.to_bytes();
+    let frame = disk.get(&bytes)?.and_then(|value| Frame::parse(&bytes, value).ok());
+    let tally = frame.and_then(|frame| frame.payload().try_into().ok());
+    Ok(tally.map_or(0, u64::from_be_bytes))
+}
+
+/// The head of the event log, and the number of the next commit with events.
+fn load_head(disk: &Disk) -> Result<(Cursor, u64), StorageError> {
+    let Some(seq) = SledStore::newest_seq(disk)? else {
+        return Ok((Cursor(0), 1));
+    };
+    let events = disk::read_row::<EventsRow>(disk, |chunk| Key::Events { seq, chunk });
+    let count = match events {
+        Ok(row) => row.map_or(0, |stored| stored.value.events.len()),
+        // Whoever follows the log is then past the damaged commit.
+        Err(StorageError::Damaged(_)) => 0xffff,
+        Err(error) => return Err(error),
+    };
+    Ok((cursor(seq, count), seq + 1))
+}

@@ -1,0 +1,183 @@
+//! The queue as workers see it, on sled.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+
+use super::{
+    SledStore, account_store, attempts,
+    disk::{self, View},
+    jobs,
+    keys::{Family, Key},
+    writer::{Patience, Weight},
+};
+use crate::{
+    domain::{
+        ids::{AccountId, JobId},
+        ledger::{QuotaKey, Usage},
+        parking::Standing,
+        time::Timestamp,
+    },
+    storage::{
+        Consignment, Queue, Ready, StorageError, Tenure, TenureError,
+        records::ledger::{MarkRow, UsageRow},
+        settlement::{Expiry, Mark, MarkOutcome, Settlement},
+    },
+};
+
+/// About how many bytes a change of an attempt takes.
+const ATTEMPT_BYTES: usize = 1_024;
+
+#[async_trait]
+impl Queue for SledStore {
+    async fn take_tenure(&self, account: &AccountId) -> Result<Tenure, StorageError> {
+        let account = account.clone();
+        self.writer.commit(weight(1), Patience::Wait, move |txn| Ok(txn.take_tenure(&account))).await
+    }
+
+    async fn accounts_with_work(&self) -> Result<Vec<AccountId>, StorageError> {
+        self.in_background(Self::find_accounts_with_work).await
+    }
+
+    async fn changed(&self) -> HashSet<AccountId> {
+        self.changed.take().await
+    }
+
+    async fn ready(
+        &self,
+        account: &AccountId,
+        skip: &HashSet<JobId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Ready, StorageError> {
+        self.disk.failure.check()?;
+        self.number_of(account).map_or_else(|| Ok(Ready::default()), |number| self.find_ready(number, skip, limit, now))
+    }
+
+    async fn consign(&self, ids: &[JobId]) -> Result<Vec<Consignment>, StorageError> {
+        let mut consignments = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Some(stored) = jobs::load(&self.disk, *id)? else { continue };
+            let (stored, message) = self.with_message(stored).await?;
+            consignments.push(Consignment { job: stored.job, message });
+        }
+        Ok(consignments)
+    }
+
+    async fn mark_in_doubt(&self, tenure: &Tenure, marks: Vec<Mark>) -> Result<Vec<MarkOutcome>, TenureError> {
+        let tenure = tenure.clone();
+        let weight = weight(marks.len());
+        self.writer.commit(weight, Patience::Wait, move |txn| attempts::mark_all(txn, &tenure, &marks)).await?
+    }
+
+    async fn settle(&self, tenure: &Tenure, settlements: Vec<Settlement>) -> Result<(), TenureError> {
+        let tenure = tenure.clone();
+        let weight = weight(settlements.len());
+        self.writer.commit(weight, Patience::Wait, move |txn| attempts::settle_all(txn, &tenure, settlements)).await?
+    }
+
+    async fn expire(&self, tenure: &Tenure, expiries: Vec<Expiry>) -> Result<(), TenureError> {
+        let tenure = tenure.clone();
+        let weight = weight(expiries.len());
+        self.writer.commit(weight, Patience::Wait, move |txn| attempts::expire_all(txn, &tenure, &expiries)).await?
+    }
+
+    async fn report_standing(
+        &self,
+        tenure: &Tenure,
+        standing: Standing,
+        now: Timestamp,
+    ) -> Result<Standing, TenureError> {
+        let tenure = tenure.clone();
+        let report = move |txn: &mut super::txn::Txn| account_store::report(txn, &tenure, standing, now);
+        self.writer.commit(weight(1), Patience::Wait, report).await?
+    }
+
+    async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError> {
+        let Some(number) = self.number_of(account) else {
+            return Ok(Vec::new());
+        };
+        self.in_background(move |store| store.find_marks(number)).await
+    }
+
+    async fn usage(&self, account: &AccountId) -> Result<Vec<Usage>, StorageError> {
+        let Some(number) = self.number_of(account) else {
+            return Ok(Vec::new());
+        };
+        self.in_background(move |store| store.find_usage(number)).await
+    }
+
+    async fn forget_usage(&self, tenure: &Tenure, buckets: Vec<(QuotaKey, u64)>) -> Result<(), TenureError> {
+        let tenure = tenure.clone();
+        let forget = move |txn: &mut super::txn::Txn| {
+            if let Err(lost) = txn.check_tenure(&tenure) {
+                return Ok(Err(lost));
+            }
+            if let Some(number) = txn.accounts.get(&tenure.account).map(|entry| entry.number) {
+                buckets.iter().for_each(|(key, bucket)| txn.forget_bucket(number, key, *bucket));
+            }
+            Ok(Ok(()))
+        };
+        self.writer.commit(weight(1), Patience::Wait, forget).await?
+    }
+}
+
+const fn weight(changes: usize) -> Weight {
+    Weight { changes, bytes: changes * ATTEMPT_BYTES }
+}
+
+impl SledStore {
+    fn find_marks(&self, account: u32) -> Result<Vec<Mark>, StorageError> {
+        let prefix = Family::Mark.of_account(account);
+        let mut marks = Vec::new();
+        for entry in self.disk.tree.scan_prefix(prefix).keys() {
+            let key = Key::parse(&self.disk.checked(entry)?);
+            let Some(Key::Mark { job, chunk: 0, .. }) = key else { continue };
+            let row = disk::read_row::<MarkRow>(&self.disk, |chunk| Key::Mark { account, job, chunk })?;
+            if let Some(row) = row {
+                let mark = row.value.into_mark(job);
+                marks.push(mark.map_err(|error| StorageError::Damaged(format!("mark of {job}: {error}")))?);
+            }
+        }
+        Ok(marks)
+    }
+
+    fn find_usage(&self, account: u32) -> Result<Vec<Usage>, StorageError> {
+        let prefix = Family::Bucket.of_account(account);
+        let mut usages = Vec::new();
+        for entry in self.disk.tree.scan_prefix(prefix).keys() {
+            let key = Key::parse(&self.disk.checked(entry)?);
+            let Some(Key::Bucket { quota, bucket, .. }) = key else { continue };
+            let row = disk::read_row::<UsageRow>(&self.disk, |_| Key::Bucket { account, quota, bucket })?;
+            if let Some(row) = row {
+                let usage = row.value.into_usage(bucket);
+                usages.push(usage.map_err(|error| StorageError::Damaged(format!("quota ledger: {error}")))?);
+            }
+        }
+        usages.retain(|usage| usage.amount > 0);
+        Ok(usages)
+    }
+
+    fn find_accounts_with_work(&self) -> Result<Vec<AccountId>, StorageError> {
+        let mut found = Vec::new();
+        for (id, entry) in self.all_entries() {
+            let mut has_work = false;
+            for family in [Family::Ready, Family::Mark] {
+                let prefix = family.of_account(entry.number);
+                has_work = has_work || self.disk.seek(&prefix, &prefix)?.is_some();
+            }
+            if has_work {
+                found.push(id);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the in-doubt mark of an account's job is set.
+    pub(super) fn is_marked(&self, account: &AccountId, job: JobId) -> Result<bool, StorageError> {
+        let Some(account) = self.number_of(account) else {
+            return Ok(false);
+        };
+        Ok(self.disk.get(&Key::Mark { account, job, chunk: 0 }.to_bytes())?.is_some())
+    }
+}

@@ -1,0 +1,290 @@
+//! One commit in the making: what its changes see and what they leave, before any of it is on disk.
+//!
+//! A change first reads and decides all it needs and only then writes, so that a change that fails leaves nothing.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use ::sled::{Batch, IVec};
+use prost::Message;
+
+use super::{
+    codec,
+    disk::{self, Disk, Stored, View},
+    keys::{Family, Key},
+};
+use crate::{
+    domain::{
+        event::{Cursor, Event},
+        ids::{AccountId, Etag},
+        ledger::{Charge, QuotaKey},
+    },
+    storage::{
+        StorageError, Tenure, TenureError,
+        records::{
+            event::EventsRow,
+            ledger::{QuotaKeyRow, UsageRow},
+        },
+    },
+};
+
+/// Most events of one commit; the low 16 bits of a cursor count them.
+pub(super) const EVENTS_PER_COMMIT_MAX: usize = 60_000;
+
+/// What the committer knows of an account without reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AccountEntry {
+    /// The number that stands for it in keys.
+    pub(super) number: u32,
+    /// The version of its settings.
+    pub(super) etag: Etag,
+    /// Its open jobs.
+    pub(super) open_jobs: u64,
+}
+
+/// Facts in the meta family.
+pub(super) const META_FORMAT: Key = Key::Meta { fact: 0 };
+/// The number that the next account gets.
+pub(super) const META_NEXT_ACCOUNT: Key = Key::Meta { fact: 1 };
+
+/// The committer's memory, and the commit in the making.
+#[derive(Debug)]
+pub(super) struct Txn {
+    pub(super) disk: Disk,
+    /// All accounts.
+    pub(super) accounts: BTreeMap<AccountId, AccountEntry>,
+    /// The number that the next account gets.
+    pub(super) next_account: u32,
+    /// The number that the next commit with events gets.
+    pub(super) next_seq: u64,
+    tenures: HashMap<AccountId, u64>,
+    last_epoch: u64,
+    overlay: HashMap<IVec, Option<IVec>>,
+    charges: HashMap<(u32, QuotaKey, u64), i64>,
+    events: Vec<Event>,
+    pub(super) made: Made,
+}
+
+/// What a commit has to tell when it is durable.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    /// Accounts whose entry changed or went.
+    pub(super) entries: HashSet<AccountId>,
+    /// Accounts whose queue, settings or standing changed.
+    pub(super) changed: HashSet<AccountId>,
+    /// Files that have lost a reference.
+    pub(super) loose_files: HashSet<[u8; 32]>,
+    /// The head of the event log, if it grew.
+    pub(super) head: Option<Cursor>,
+}
+
+impl View for Txn {
+    fn get(&self, key: &[u8]) -> Result<Option<IVec>, StorageError> {
+        match self.overlay.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.disk.get(key),
+        }
+    }
+}
+
+impl Txn {
+    pub(super) fn new(
+        disk: Disk,
+        accounts: BTreeMap<AccountId, AccountEntry>,
+        next_account: u32,
+        next_seq: u64,
+    ) -> Self {
+        Self {
+            disk,
+            accounts,
+            next_account,
+            next_seq,
+            tenures: HashMap::new(),
+            last_epoch: 0,
+            overlay: HashMap::new(),
+            charges: HashMap::new(),
+            events: Vec::new(),
+            made: Made::default(),
+        }
+    }
+
+    /// Stores an entry as it is.
+    pub(super) fn put(&mut self, key: IVec, value: IVec) {
+        self.overlay.insert(key, Some(value));
+    }
+
+    /// Takes an entry away.
+    pub(super) fn remove(&mut self, key: IVec) {
+        self.overlay.insert(key, None);
+    }
+
+    /// Takes an entry away.
+    pub(super) fn remove_key(&mut self, key: &Key) {
+        self.remove(IVec::from(key.to_bytes()));
+    }
+
+    /// Reads a row.
+    pub(super) fn row<T: Message + Default>(
+        &self,
+        key_of: impl Fn(u16) -> Key,
+    ) -> Result<Option<Stored<T>>, StorageError> {
+        disk::read_row(self, key_of)
+    }
+
+    /// Stores a row; `old_frames` is how many frames it had before.
+    pub(super) fn put_row(&mut self, key_of: impl Fn(u16) -> Key, row: &impl Message, old_frames: u16) {
+        let frames = codec::frames(&key_of, &row.encode_to_vec());
+        let count = u16::try_from(frames.len()).expect("frames are counted by 16 bits");
+        self.overlay.extend(frames.into_iter().map(|(key, value)| (key, Some(value))));
+        self.remove_frames(key_of, count..old_frames);
+    }
+
+    /// Takes frames of a value away.
+    pub(super) fn remove_frames(&mut self, key_of: impl Fn(u16) -> Key, frames: std::ops::Range<u16>) {
+        for chunk in frames {
+            self.remove_key(&key_of(chunk));
+        }
+    }
+
+    /// All keys that begin with `prefix`, as this commit will leave them. For families that are small.
+    pub(super) fn keys_with(&self, prefix: &[u8]) -> Result<Vec<IVec>, StorageError> {
+        let mut keys = Vec::new();
+        for entry in self.disk.tree.scan_prefix(prefix).keys() {
+            keys.push(self.disk.checked(entry)?);
+        }
+        keys.retain(|key| !self.overlay.contains_key(key));
+        let new = self.overlay.iter().filter(|(key, value)| value.is_some() && key.starts_with(prefix));
+        keys.extend(new.map(|(key, _)| key.clone()));
+        Ok(keys)
+    }
+
+    /// Notes an event.
+    pub(super) fn event(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// Changes an account's number of open jobs.
+    pub(super) fn count_open(&mut self, account: &AccountId, was_open: bool, is_open: bool) {
+        if was_open == is_open {
+            return;
+        }
+        if let Some(entry) = self.accounts.get_mut(account) {
+            entry.open_jobs = if is_open { entry.open_jobs + 1 } else { entry.open_jobs.saturating_sub(1) };
+            self.made.entries.insert(account.clone());
+        }
+    }
+
+    /// Adds to a bucket of the ledger.
+    pub(super) fn charge(&mut self, account: u32, charge: &Charge) {
+        *self.charges.entry((account, charge.key.clone(), charge.bucket)).or_default() += charge.amount;
+    }
+
+    /// Forgets a bucket of the ledger.
+    pub(super) fn forget_bucket(&mut self, account: u32, key: &QuotaKey, bucket: u64) {
+        self.charges.remove(&(account, key.clone(), bucket));
+        self.remove_key(&Key::Bucket { account, quota: quota_hash(key), bucket });
+    }
+
+    /// Forgets a whole ledger.
+    pub(super) fn forget_ledger(&mut self, account: u32) -> Result<(), StorageError> {
+        let keys = self.keys_with(&Family::Bucket.of_account(account))?;
+        self.charges.retain(|(owner, _, _), _| *owner != account);
+        keys.into_iter().for_each(|key| self.remove(key));
+        Ok(())
+    }
+
+    /// Gives an account's tenure to a new worker.
+    pub(super) fn take_tenure(&mut self, account: &AccountId) -> Tenure {
+        self.last_epoch += 1;
+        self.tenures.insert(account.clone(), self.last_epoch);
+        Tenure { account: account.clone(), epoch: self.last_epoch }
+    }
+
+    /// Refuses a worker that has lost its account.
+    pub(super) fn check_tenure(&self, tenure: &Tenure) -> Result<(), TenureError> {
+        if self.tenures.get(&tenure.account) == Some(&tenure.epoch) {
+            Ok(())
+        } else {
+            Err(TenureError::Lost(tenure.account.clone()))
+        }
+    }
+
+    /// Ends the tenure of an account that goes.
+    pub(super) fn end_tenure(&mut self, account: &AccountId) {
+        self.tenures.remove(account);
+    }
+
+    /// Whether the next change could make too many events.
+    pub(super) fn is_full(&self) -> bool {
+        self.events.len() >= EVENTS_PER_COMMIT_MAX / 4
+    }
+
+    /// Everything to be written, and what is to be told once it is.
+    pub(super) fn finish(&mut self) -> Result<(Batch, Made), StorageError> {
+        self.write_charges()?;
+        self.write_tallies();
+        self.write_events();
+        let mut batch = Batch::default();
+        for (key, value) in self.overlay.drain() {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        Ok((batch, std::mem::take(&mut self.made)))
+    }
+
+    /// Whether nothing is to be written.
+    pub(super) fn is_empty(&self) -> bool {
+        self.overlay.is_empty() && self.charges.is_empty() && self.events.is_empty() && self.made.entries.is_empty()
+    }
+
+    fn write_charges(&mut self) -> Result<(), StorageError> {
+        for ((account, key, bucket), amount) in std::mem::take(&mut self.charges) {
+            let stored_key = Key::Bucket { account, quota: quota_hash(&key), bucket };
+            let before: i64 = match self.row::<UsageRow>(|_| stored_key.clone()) {
+                Ok(row) => row.map_or(0, |stored| stored.value.amount),
+                Err(StorageError::Damaged(why)) => {
+                    tracing::error!(reason = %why, "a damaged bucket of a quota ledger begins anew");
+                    0
+                }
+                Err(error) => return Err(error),
+            };
+            let total = before.saturating_add(amount);
+            let row = UsageRow { key: Some(QuotaKeyRow::from(&key)), amount: total };
+            if total == 0 { self.remove_key(&stored_key) } else { self.put_row(|_| stored_key.clone(), &row, 0) }
+        }
+        Ok(())
+    }
+
+    fn write_tallies(&mut self) {
+        let entries: Vec<_> = self.made.entries.iter().filter_map(|id| self.accounts.get(id)).copied().collect();
+        for entry in entries {
+            let key = Key::Tally { account: entry.number };
+            let (key, value) = codec::single(&key, &entry.open_jobs.to_be_bytes());
+            self.put(key, value);
+        }
+    }
+
+    fn write_events(&mut self) {
+        if self.events.is_empty() {
+            return;
+        }
+        let events = std::mem::take(&mut self.events);
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        self.put_row(|chunk| Key::Events { seq, chunk }, &EventsRow::new(&events), 0);
+        self.made.head = Some(cursor(seq, events.len()));
+    }
+}
+
+/// The cursor after `count` events of a commit.
+pub(super) fn cursor(seq: u64, count: usize) -> Cursor {
+    Cursor(seq << 16 | u64::try_from(count).unwrap_or(u64::MAX) & 0xffff)
+}
+
+/// What stands for a quota key in keys.
+pub(super) fn quota_hash(key: &QuotaKey) -> [u8; 8] {
+    let hash = blake3::hash(&QuotaKeyRow::from(key).encode_to_vec());
+    let [a, b, c, d, e, f, g, h, ..] = *hash.as_bytes();
+    [a, b, c, d, e, f, g, h]
+}
