@@ -5,7 +5,6 @@ pub mod accounts;
 pub mod app;
 pub mod compose;
 pub mod delivery;
-pub mod app;
 pub mod domain;
 pub mod platform;
 pub mod policy;

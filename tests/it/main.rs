@@ -1,3 +1,4 @@
 //! The daemon and its source seen from outside: one binary, one module a subject.
 
+mod bad_configs;
 mod layers;

@@ -24,7 +24,8 @@ use crate::{
     policy::classify::rules::Rules,
     service::{
         guard::Guard,
-        routes::{Health, Parts, routes},
+        parts::Parts,
+        routes::{Health, routes},
     },
     storage::{
         SharedStorage,

@@ -5,9 +5,7 @@ use std::{io::Write, process::ExitCode, time::Duration};
 use anyhow::Context as _;
 use clap::Args;
 use tonic::transport::Endpoint;
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use super::ConfigFile;
 
@@ -36,7 +34,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
     let status = match asked {
         Ok(status) => status,
         Err(error) => {
-            writeln!(out, "not serving: {error:#}")?;
+            writeln!(out, "not serving: {error}: {}", error.root_cause())?;
             return Ok(ExitCode::FAILURE);
         }
     };

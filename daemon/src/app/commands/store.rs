@@ -25,13 +25,6 @@ pub(super) enum Command {
     Verify(ConfigFile),
     /// Write a copy of the store. While a daemon has it open, use `hikyaku store backup` instead.
     Backup(Target),
-    /// Put a copy in the place of the store, which must be empty or absent.
-    Restore {
-        #[command(flatten)]
-        file: ConfigFile,
-        /// The folder of the copy.
-        source: PathBuf,
-    },
     /// Write all records as JSON lines; secrets stay sealed.
     Export(Target),
     /// Read what `export` wrote into a store that holds nothing.
@@ -63,7 +56,6 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitC
                 writeln!(out, "{records} records are in {}", target.display())?;
                 Ok(ExitCode::SUCCESS)
             }
-            Command::Restore { file, source } => restore(&file, source, out).await,
             Command::Export(Target { file, target }) => export(&file, target, out).await,
             Command::Import { file, source } => {
                 let input = File::open(&source).with_context(|| format!("cannot read {}", source.display()))?;
@@ -108,16 +100,6 @@ async fn export(file: &ConfigFile, target: PathBuf, out: &mut dyn Write) -> anyh
     Ok(ExitCode::SUCCESS)
 }
 
-async fn restore(file: &ConfigFile, source: PathBuf, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let config = file.load()?;
-    logging::start(config.log.format, &config.log.filter);
-    let progress = Bar::new();
-    let records = wiring::restore(&config, source.clone(), progress.clone()).await?;
-    progress.finish();
-    writeln!(out, "{records} records are in {} again", config.store.path.display())?;
-    Ok(ExitCode::SUCCESS)
-}
-
 /// A store that this process has open, and how far its task has come.
 struct Opened {
     storage: SharedStorage,
@@ -138,7 +120,7 @@ impl Opened {
 }
 
 /// A bar on standard error; nothing when that is not a terminal.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Bar(ProgressBar);
 
 impl Bar {
