@@ -1,3 +1,10 @@
-//! The daemon as a program: its commands.
+//! The daemon as a program: its configuration, its commands, and how the parts are joined.
 
+pub mod commands;
+pub mod config;
 pub mod demo;
+mod health;
+mod host;
+mod janitor;
+mod listeners;
+mod wiring;

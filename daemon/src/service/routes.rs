@@ -102,6 +102,12 @@ impl Health {
         self.set(ServingStatus::NotServing).await;
     }
 
+    /// It runs, but takes no jobs for the time being: its disk is nearly full. Only the service of jobs says so, for a
+    /// restart would not help.
+    pub async fn set_refusing_jobs(&self) {
+        self.reporter.set_service_status(JobServiceServer::<Jobs>::NAME, ServingStatus::NotServing).await;
+    }
+
     async fn set(&self, status: ServingStatus) {
         for service in Self::SERVICES {
             self.reporter.set_service_status(service, status).await;

@@ -1,0 +1,224 @@
+//! How the parts become one daemon, and how it ends. The only place that names an engine.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use sd_notify::NotifyState;
+use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    config::{Config, Store},
+    health, host, janitor,
+    listeners::Listeners,
+};
+use crate::{
+    delivery::{self, supervisor, supervisor::DeliveryError},
+    domain::time::Clock,
+    platform::{
+        clock::SystemClock,
+        entropy::{Entropy, OsEntropy},
+        sealing::Sealer,
+        shutdown::StopSignals,
+    },
+    policy::classify::rules::Rules,
+    service::{
+        guard::Guard,
+        parts::Parts,
+        routes::{Health, routes},
+    },
+    storage::{
+        SharedStorage,
+        sled::{SledSettings, SledStore},
+    },
+    wire::dial::TcpDialer,
+};
+
+/// How long calls under way may take to end when the daemon stops. Streams are told to end at once.
+const CALLS_END_MAX: Duration = Duration::from_secs(2);
+/// How much longer than its grace time delivery is waited for.
+const DELIVERY_END_MARGIN: Duration = Duration::from_secs(5);
+
+/// Runs until the host wishes that we stop, or until something breaks that only a restart can mend.
+///
+/// # Errors
+/// When it cannot start, or broke.
+pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
+    let mut signals = StopSignals::listen().context("cannot handle signals")?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), store = %config.store.path.display(), "starting");
+    tell(&[NotifyState::Status("opening the store")]);
+    let storage = tokio::select! {
+        biased;
+        signal = signals.next() => {
+            tracing::info!(signal, "stopped before the store was open");
+            return Ok(());
+        }
+        storage = open(&config) => storage?,
+    };
+    let daemon = Daemon::start(config, storage).await?;
+    tell(&[NotifyState::Ready, NotifyState::Status("running")]);
+    daemon.run(signals).await
+}
+
+/// Opens the store of a configuration, on a thread that may block.
+///
+/// # Errors
+/// When the sealing key cannot be had, or the store does not open.
+pub(super) async fn open(config: &Config) -> anyhow::Result<SharedStorage> {
+    let (store, key_file) = (config.store.clone(), config.seal_key_file.clone());
+    let opened = tokio::task::spawn_blocking(move || -> anyhow::Result<SharedStorage> {
+        for folder in [key_file.parent(), store.path.parent()].into_iter().flatten() {
+            make_private_folder(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        }
+        let sealer = Sealer::from_key_file(&key_file)?;
+        let store = SledStore::open(&store.path, settings(&store), sealer, Arc::new(SystemClock))?;
+        Ok(store)
+    });
+    opened.await.context("opening the store broke down")?
+}
+
+fn settings(store: &Store) -> SledSettings {
+    SledSettings {
+        cache_bytes: store.cache_bytes,
+        open_jobs_per_account_max: store.open_jobs_per_account_max,
+        intake_free_bytes_min: store.intake_free_bytes_min,
+        work_free_bytes_min: store.work_free_bytes_min,
+        ballast_bytes: store.ballast_bytes,
+        ..SledSettings::default()
+    }
+}
+
+fn make_private_folder(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// A running daemon.
+struct Daemon {
+    storage: SharedStorage,
+    health: Health,
+    listeners: Listeners,
+    delivery: JoinHandle<Result<(), DeliveryError>>,
+    stop_delivery: CancellationToken,
+    grace: Duration,
+    chores: Chores,
+}
+
+/// Tasks that end with the daemon, whatever they are at.
+struct Chores {
+    health: JoinHandle<crate::storage::StorageError>,
+    janitor: JoinHandle<std::convert::Infallible>,
+}
+
+impl Drop for Chores {
+    fn drop(&mut self) {
+        self.health.abort();
+        self.janitor.abort();
+    }
+}
+
+/// Why a daemon ends.
+enum End {
+    Wished(&'static str),
+    Broken(anyhow::Error),
+}
+
+impl Daemon {
+    async fn start(config: Config, storage: SharedStorage) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+        let rules = Arc::new(Rules::built_in());
+        let stop_calls = CancellationToken::new();
+        let parts = Parts {
+            storage: Arc::clone(&storage),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            rules: Arc::clone(&rules),
+            shutdown: stop_calls.clone(),
+        };
+        let (routes, health) = routes(parts).await;
+        let mut listeners = Listeners::new(stop_calls);
+        listeners.unix(&config.unix, Guard::Local, routes.clone())?;
+        if let Some(tcp) = &config.tcp {
+            listeners.tcp(tcp, config.api_keys.clone().map_or(Guard::Local, Guard::Keys), routes).await?;
+        }
+
+        let stop_delivery = CancellationToken::new();
+        let context = delivery::Context {
+            storage: Arc::clone(&storage),
+            rules,
+            dial: Arc::new(TcpDialer),
+            clock: Arc::clone(&clock),
+            entropy,
+            host_name: config.delivery.host_name.clone().unwrap_or_else(host::name),
+            connections: Arc::new(Semaphore::new(config.delivery.connections_max)),
+            stopping: stop_delivery.clone(),
+        };
+        let grace = config.delivery.shutdown_grace.saturating_sub(CALLS_END_MAX);
+        let chores = Chores {
+            health: tokio::spawn(health::follow(health.clone(), Arc::clone(&storage))),
+            janitor: tokio::spawn(janitor::run(Arc::clone(&storage), clock, config.store.keep_finished)),
+        };
+        let delivery = tokio::spawn(supervisor::run(context, grace));
+        Ok(Self { storage, health, listeners, delivery, stop_delivery, grace, chores })
+    }
+
+    /// Waits for a reason to end, and ends. A second signal ends at once: what is in flight is in doubt then.
+    async fn run(mut self, mut signals: StopSignals) -> anyhow::Result<()> {
+        let end = self.wait(&mut signals).await;
+        match &end {
+            End::Wished(signal) => tracing::info!(signal, "stopping"),
+            End::Broken(error) => tracing::error!(error = format!("{error:#}"), "stopping"),
+        }
+        tell(&[NotifyState::Stopping, NotifyState::Status("finishing what is in flight")]);
+        let stopped = tokio::select! {
+            biased;
+            signal = signals.next() => anyhow::bail!("a second signal ({signal}) came: ended at once"),
+            stopped = self.stop() => stopped,
+        };
+        match end {
+            End::Wished(_) => stopped.inspect(|()| tracing::info!("stopped")),
+            End::Broken(error) => Err(error),
+        }
+    }
+
+    async fn wait(&mut self, signals: &mut StopSignals) -> End {
+        tokio::select! {
+            biased;
+            signal = signals.next() => End::Wished(signal),
+            failed = &mut self.chores.health => End::Broken(match failed {
+                Ok(error) => error.into(),
+                Err(error) => anyhow::Error::from(error).context("watching the store broke down"),
+            }),
+            ended = &mut self.delivery => End::Broken(match ended {
+                Ok(Ok(())) => anyhow::anyhow!("delivery ended"),
+                Ok(Err(error)) => error.into(),
+                Err(error) => anyhow::Error::from(error).context("delivery broke down"),
+            }),
+            error = self.listeners.broken() => End::Broken(error),
+        }
+    }
+
+    /// No probe, no call, no mail, no store: in this order.
+    async fn stop(self) -> anyhow::Result<()> {
+        self.health.set_not_serving().await;
+        drop(self.chores);
+        if !self.listeners.end(CALLS_END_MAX).await {
+            tracing::warn!("some calls did not end in time");
+        }
+        self.stop_delivery.cancel();
+        if !self.delivery.is_finished()
+            && tokio::time::timeout(self.grace + DELIVERY_END_MARGIN, self.delivery).await.is_err()
+        {
+            tracing::warn!("delivery did not end in time");
+        }
+        self.storage.close().await.context("the store could not be closed")
+    }
+}
+
+/// Tells systemd, if it is there.
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "cannot tell systemd");
+    }
+}
