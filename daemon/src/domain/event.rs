@@ -1,6 +1,7 @@
 //! What happened, in the order in which it became durable.
 
 use super::{
+    attempt::{Attempt, Fate},
     ids::{AccountId, JobId},
     job::{Control, JobState},
     parking::Parking,
@@ -68,4 +69,22 @@ pub enum JobChange {
     Controlled(Control),
     /// Its time ran out.
     Expired,
+}
+
+impl JobChange {
+    /// That `attempt` ended, with its recipients counted by their fates.
+    #[must_use]
+    pub fn attempted(attempt: &Attempt) -> Self {
+        let count = |fates: &[Fate]| {
+            let met = attempt.outcomes.iter().filter(|outcome| fates.contains(&outcome.fate));
+            u32::try_from(met.map(|outcome| outcome.recipients.len()).sum::<usize>()).unwrap_or(u32::MAX)
+        };
+        Self::Attempted {
+            attempt: attempt.number,
+            submitted: count(&[Fate::Submitted]),
+            deferred: count(&[Fate::Deferred]),
+            failed: count(&[Fate::Failed, Fate::GivenUp]),
+            in_doubt: count(&[Fate::LeftInDoubt]),
+        }
+    }
 }

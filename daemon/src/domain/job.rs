@@ -215,6 +215,13 @@ impl Job {
         self.recipients.iter().any(|recipient| !recipient.state.is_final())
     }
 
+    /// When its last recipient became final; nothing while the job is open.
+    #[must_use]
+    pub fn finished_at(&self) -> Option<Timestamp> {
+        let ends: Option<Vec<_>> = self.recipients.iter().map(|recipient| recipient.state.final_at()).collect();
+        ends.map(|ends| ends.into_iter().fold(self.accepted_at, Timestamp::max))
+    }
+
     /// The indexes of the recipients that the next attempt is for.
     #[must_use]
     pub fn pending(&self) -> Vec<u32> {
@@ -254,15 +261,18 @@ impl Job {
         }
         self.remember(attempt);
         self.reschedule(retry_at);
-        if let Some(wish) = self.wish.take() {
-            let control = match wish {
-                Wish::Cancel => Control::Cancel,
-                Wish::Hold => Control::Hold,
-            };
-            let at = self.attempts.last().map_or(retry_at, |attempt| attempt.ended);
-            // A wish that finds nothing left to do has come true by itself.
-            let _ = self.control(control, Flight::Grounded, at);
-        }
+        let at = self.attempts.last().map_or(retry_at, |attempt| attempt.ended);
+        self.fulfil_wish(at);
+    }
+
+    /// Does what a caller wished while an attempt was under way that has now ended, and says what that was.
+    pub fn fulfil_wish(&mut self, at: Timestamp) -> Option<Control> {
+        let control = match self.wish.take()? {
+            Wish::Cancel => Control::Cancel,
+            Wish::Hold => Control::Hold,
+        };
+        // A wish that finds nothing left to do has come true by itself.
+        self.control(control, Flight::Grounded, at).ok().map(|()| control)
     }
 
     /// Ends every pending recipient because the client's time for the job has run out.
@@ -347,7 +357,7 @@ impl Job {
     fn reschedule(&mut self, due: Timestamp) {
         if !self.recipients.iter().any(|recipient| recipient.state.is_pending()) {
             self.schedule = Schedule::Idle;
-        } else if let Schedule::Waiting { due: old } = &mut self.schedule {
+        } else if let Schedule::Waiting { due: old } | Schedule::Held { due: old } = &mut self.schedule {
             *old = due;
         }
     }

@@ -70,6 +70,18 @@ impl RecipientState {
         !matches!(self, Self::Pending { .. } | Self::InDoubt { .. })
     }
 
+    /// When it became final, if it is.
+    #[must_use]
+    pub const fn final_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Submitted { at, .. }
+            | Self::Failed { at, .. }
+            | Self::Expired { at, .. }
+            | Self::Cancelled { at } => Some(*at),
+            Self::Pending { .. } | Self::InDoubt { .. } => None,
+        }
+    }
+
     /// Whether it waits for an attempt.
     #[must_use]
     pub const fn is_pending(&self) -> bool {

@@ -30,6 +30,9 @@ use crate::domain::{
 };
 
 pub mod blobs;
+#[cfg(test)]
+pub mod contract;
+pub mod memory;
 pub mod records;
 pub mod settlement;
 pub mod sled;
@@ -88,8 +91,8 @@ pub trait AccountStore: Send + Sync + fmt::Debug {
     /// Replaces an account's settings. `expected` is the etag that the caller has seen; `account` carries the new one.
     async fn update_account(&self, account: Account, expected: Etag) -> Result<(), UpdateAccountError>;
 
-    /// Deletes an account, its ledger and its standing. Its finished jobs stay until they are pruned.
-    /// Refused while it has open jobs: cancel them first.
+    /// Deletes an account, its ledger and its standing, and ends its tenure. Its finished jobs stay until they are
+    /// pruned. Refused while it has open jobs: cancel them first.
     async fn delete_account(
         &self,
         id: &AccountId,
@@ -98,7 +101,7 @@ pub trait AccountStore: Send + Sync + fmt::Debug {
     ) -> Result<(), DeleteAccountError>;
 
     /// Parks an account or makes it active again, and writes the event that says so. Setting what is already set
-    /// writes nothing.
+    /// writes nothing, and neither does an account that does not exist.
     async fn set_standing(&self, id: &AccountId, standing: Standing, now: Timestamp) -> Result<(), StorageError>;
 }
 
@@ -154,6 +157,10 @@ pub enum DeleteAccountError {
 pub trait JobStore: Send + Sync + fmt::Debug {
     /// Stores jobs with their messages. The answers stand in the order of the submissions; each is accepted or refused
     /// by itself. An accepted job is in the ready index at once.
+    ///
+    /// The idempotency key is looked at first, so a repeated submission is known again even when its account or its job
+    /// is gone. A key is remembered for [`IDEMPOTENCY_DAYS`], and after that until the next [`StoreCare::prune`]. The
+    /// ids of the jobs are new: the caller made them of time and chance.
     async fn accept(&self, submissions: Vec<Submission>) -> Result<Vec<Acceptance>, StorageError>;
 
     /// One job, with whether its in-doubt mark is set.
@@ -165,7 +172,9 @@ pub trait JobStore: Send + Sync + fmt::Debug {
     /// Jobs that match, the youngest first, beginning after `page.after`.
     async fn list(&self, filter: &JobFilter, page: Page) -> Result<JobPage, StorageError>;
 
-    /// Does the same to several jobs; the answers stand in the order of the ids.
+    /// Does the same to several jobs; the answers stand in the order of the ids. A job bears its in-doubt mark as long
+    /// as an attempt is [`Flight::UnderWay`](crate::domain::job::Flight). A finished job whose account was deleted is
+    /// not opened again: [`ControlRefusal::NothingToDo`].
     async fn control(&self, ids: Vec<JobId>, control: Control, now: Timestamp)
     -> Result<Vec<Controlled>, StorageError>;
 }
@@ -249,7 +258,7 @@ pub struct Page {
 pub struct JobPage {
     /// The jobs.
     pub jobs: Vec<JobRecord>,
-    /// Where the next page begins; nothing when the list has ended. A page may be short or even empty and still have a
+    /// What the next page has as [`Page::after`]; nothing when the list has ended. A page may be short or even empty and still have a
     /// next one, because a call looks at [`LIST_SCAN_JOBS_MAX`] jobs at most.
     pub next: Option<JobId>,
 }
@@ -274,15 +283,19 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// Takes an account over from whoever held it.
     async fn take_tenure(&self, account: &AccountId) -> Result<Tenure, StorageError>;
 
-    /// The accounts that have a waiting job or an in-doubt mark; asked once at the start.
+    /// The accounts that have a waiting job, due or not yet, or an in-doubt mark, in the order of their ids; asked once
+    /// at the start.
     async fn accounts_with_work(&self) -> Result<Vec<AccountId>, StorageError>;
 
     /// The accounts whose queue, settings or standing changed since the last call; waits until there is one. One
-    /// task asks; each change is told at least once, and many changes of one account as one.
+    /// task asks; each change is told at least once, and many changes of one account as one. What a worker did itself
+    /// by showing its tenure need not be told.
     async fn changed(&self) -> HashSet<AccountId>;
 
-    /// The heads of an account's queue: up to `limit` jobs that are due at `now` and not in `skip`, more urgent
-    /// priorities first, and within a priority the lanes in turn, each lane in the order of due time and id.
+    /// The heads of an account's queue: up to `limit` (at most [`PAGE_MAX`]) jobs that wait, are due at `now`, bear no
+    /// in-doubt mark and are not in `skip`; more urgent priorities first, and within a priority the lanes in turn: the
+    /// first job of each lane in the order of the lanes' numbers, then the second of each, and so on. A lane is in the
+    /// order of due time and id.
     async fn ready(
         &self,
         account: &AccountId,
@@ -291,24 +304,32 @@ pub trait Queue: Send + Sync + fmt::Debug {
         now: Timestamp,
     ) -> Result<Ready, StorageError>;
 
-    /// Jobs with their messages, for sending; a job that is gone is left out.
+    /// Jobs with their messages, for sending, in the order of the ids; a job that is gone is left out.
     async fn consign(&self, ids: &[JobId]) -> Result<Vec<Consignment>, StorageError>;
 
-    /// Sets in-doubt marks, with their quota charges, before final dots are sent. A job that is no longer waiting is not
-    /// marked, nothing is charged for it, and its final dot must not be sent.
+    /// Sets in-doubt marks, with their quota charges, before final dots are sent. A job that is gone, belongs to another
+    /// account, is not waiting or bears a mark already is not marked: nothing is charged for it, and its final dot must
+    /// not be sent. So a mark that an earlier worker left must be settled before its job is sent again.
     async fn mark_in_doubt(&self, tenure: &Tenure, marks: Vec<Mark>) -> Result<Vec<MarkOutcome>, TenureError>;
 
     /// Records what attempts met: recipients, history, due time, ledger and event of each, and takes its mark away.
-    /// Works on the job as it is now, not as the worker saw it.
+    /// Works on the job as it is now, not as the worker saw it: what is final stays final, and a job that is held stays
+    /// held, due again when the attempt says so. A job that is gone, or belongs to another account, is left alone; the
+    /// charges are made all the same. No bucket of the ledger falls below zero.
+    ///
+    /// The event is [`JobChange::attempted`](crate::domain::event::JobChange::attempted). When an attempt is given up
+    /// ([`Settlement::attempt`] is nothing), a wish of the time of the mark is done too, and told as
+    /// [`Controlled`](crate::domain::event::JobChange::Controlled); without a wish there is no event.
     async fn settle(&self, tenure: &Tenure, settlements: Vec<Settlement>) -> Result<(), TenureError>;
 
-    /// Ends jobs whose client's time has run out; those that are no longer waiting are left as they are.
+    /// Ends jobs whose client's time has run out; those that are no longer waiting, bear an in-doubt mark or have time
+    /// left (a retry may have taken the limit away) are left as they are.
     async fn expire(&self, tenure: &Tenure, expiries: Vec<Expiry>) -> Result<(), TenureError>;
 
     /// The marks of an account that were set and never settled: what was in doubt when a worker stopped.
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError>;
 
-    /// The account's quota ledger.
+    /// The account's quota ledger, in any order; a bucket that fell to zero may be left out.
     async fn usage(&self, account: &AccountId) -> Result<Vec<Usage>, StorageError>;
 
     /// Forgets buckets that no window can reach any more.
@@ -339,7 +360,8 @@ pub enum TenureError {
 pub struct Ready {
     /// Jobs that are due, in the order in which they should go.
     pub jobs: Vec<ReadyJob>,
-    /// When the next job becomes due that is not due yet; nothing when none is waiting.
+    /// When the next job becomes due that waits, is not due yet and bears no mark; nothing when there is none. What is
+    /// in `skip` counts too.
     pub next_due: Option<Timestamp>,
 }
 
@@ -391,8 +413,9 @@ pub trait StoreCare: Send + Sync + fmt::Debug {
     /// Whether the store can take jobs at present, and if not, why: the disk is nearly full, or the engine has stopped.
     async fn health(&self) -> Result<(), StorageError>;
 
-    /// Deletes up to `limit` jobs that were accepted and finished before `finished_before`, events from before it, and
-    /// idempotency keys older than [`IDEMPOTENCY_DAYS`]. Returns how many records went; call again until it is zero.
+    /// Deletes up to `limit` records: jobs that were accepted and finished before `finished_before`, events from before
+    /// it, and idempotency keys older than [`IDEMPOTENCY_DAYS`] at `now`. Returns how many went; call again until it is
+    /// zero. Writes no events.
     async fn prune(&self, finished_before: Timestamp, limit: usize, now: Timestamp) -> Result<u64, StorageError>;
 
     /// Reads every record and checks it, counts what should agree, rebuilds what is derived, and moves what is
@@ -413,7 +436,7 @@ pub trait StoreCare: Send + Sync + fmt::Debug {
         progress: &dyn Progress,
     ) -> Result<u64, StorageError>;
 
-    /// Stops taking changes, makes everything durable and closes the files.
+    /// Stops taking changes, makes everything durable and closes the files. Changes are refused afterwards.
     async fn close(&self) -> Result<(), StorageError>;
 }
 

@@ -24,7 +24,7 @@ pub struct Mark {
 pub enum MarkOutcome {
     /// It is set and durable: the final dot may be sent.
     Marked,
-    /// The job was cancelled, held or deleted meanwhile: the final dot must not be sent.
+    /// The job was cancelled, held or deleted meanwhile, or bears a mark: the final dot must not be sent.
     Withdrawn,
 }
 
@@ -34,7 +34,8 @@ pub struct Settlement {
     /// The job.
     pub job: JobId,
     /// What the attempt met. Nothing for an attempt that does not count, because it was given up before the provider
-    /// could take the message: then only the mark goes and the charges are corrected.
+    /// could take the message: then only the mark goes, the charges are corrected, and what a caller wished meanwhile
+    /// is done.
     pub attempt: Option<Attempt>,
     /// When the deferred recipients are due again.
     pub retry_at: Timestamp,

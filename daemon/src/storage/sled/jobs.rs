@@ -90,7 +90,7 @@ pub(super) fn job_event(job: &Job, change: JobChange, flight: Flight, now: Times
 
 impl Txn {
     /// Rewrites a job of the account with this number, and what is derived from it.
-    pub(super) fn replace_job(&mut self, account: u32, stored: &StoredJob, before: &Before) {
+    pub(super) fn replace_job(&mut self, account: u32, stored: &StoredJob, before: &Before, flight: Flight) {
         let job = &stored.job;
         let id = job.id;
         let frames = job_frames(job, stored.file.as_ref());
@@ -99,7 +99,7 @@ impl Txn {
             self.put(key, value);
         }
         self.remove_frames(|chunk| Key::Job { job: id, chunk }, count..stored.frames);
-        let ready = ready_key(account, job);
+        let ready = ready_key(account, job).filter(|_| flight == Flight::Grounded);
         if ready != before.ready {
             if let Some(old) = &before.ready {
                 self.remove_key(old);
@@ -121,8 +121,9 @@ pub(super) struct Before {
 }
 
 impl Before {
-    /// Taken before a job is changed.
-    pub(super) fn of(account: u32, job: &Job) -> Self {
-        Self { ready: ready_key(account, job), is_open: job.is_open() }
+    /// Taken before a job is changed. A job under way has no entry in the ready index.
+    pub(super) fn of(account: u32, job: &Job, flight: Flight) -> Self {
+        let ready = ready_key(account, job).filter(|_| flight == Flight::Grounded);
+        Self { ready, is_open: job.is_open() }
     }
 }

@@ -1,0 +1,115 @@
+//! The rules of the storage traits as callable checks: every engine's tests run [`check_all`], and a random
+//! [`script`] drives the engine beside the memory model.
+
+mod accounts;
+mod attempts;
+mod control;
+mod ends;
+mod jobs;
+mod ledger;
+mod log;
+mod player;
+mod ready;
+pub mod samples;
+pub mod script;
+
+use super::SharedStorage;
+
+macro_rules! run {
+    ($make:ident: $($subject:ident { $($rule:ident),+ $(,)? })+) => {
+        $($(
+            let store: SharedStorage = $make().await;
+            Box::pin($subject::$rule(store.clone())).await;
+            store.close().await.expect(concat!("the store closes after ", stringify!($rule)));
+        )+)+
+    };
+}
+
+/// Runs every rule, each on a new and empty store that `make` makes.
+///
+/// # Panics
+/// At the first rule that is broken.
+pub async fn check_all(make: impl AsyncFn() -> SharedStorage) {
+    run! { make:
+        accounts {
+            a_new_account_is_active_and_has_no_jobs,
+            an_account_id_is_taken_once,
+            accounts_are_listed_in_the_order_of_their_ids,
+            settings_are_changed_by_those_who_saw_the_last,
+            an_account_is_deleted_by_those_who_saw_the_last,
+            an_account_with_open_jobs_is_kept,
+            a_deleted_account_leaves_no_ledger_and_no_tenure,
+            a_standing_that_is_set_already_writes_nothing,
+        }
+        jobs {
+            accepted_jobs_are_read_back_as_they_are,
+            submissions_are_answered_one_by_one_in_order,
+            a_repeated_submission_is_known_again,
+            an_idempotency_key_is_its_callers_own,
+            a_key_outlives_its_account,
+            large_messages_come_back_whole,
+            lists_begin_with_the_youngest,
+            filters_hold_all_at_once,
+            lists_filter_by_state_at_the_given_time,
+        }
+        ready {
+            only_what_is_due_is_ready,
+            urgent_jobs_go_first,
+            lanes_take_turns,
+            skipped_jobs_are_left_out,
+            jobs_of_other_accounts_are_left_out,
+            a_marked_job_is_not_ready,
+            waiting_and_marked_jobs_are_work,
+            consignments_stand_in_the_order_of_the_ids,
+        }
+        attempts {
+            an_older_tenure_is_refused,
+            a_mark_is_set_once,
+            a_withdrawn_job_is_not_marked_and_not_charged,
+            marks_are_kept_until_they_are_settled,
+            a_settlement_writes_what_the_attempt_met,
+            an_attempt_without_a_mark_counts_too,
+            an_attempt_that_does_not_count_only_takes_the_mark_away,
+            what_is_final_stays_final,
+            a_held_job_stays_held,
+            a_job_that_is_gone_is_left_alone,
+        }
+        ledger {
+            charges_add_up_and_never_fall_below_zero,
+            a_settlement_corrects_what_the_mark_charged,
+            forgotten_buckets_are_gone,
+        }
+        control {
+            calls_are_answered_in_the_order_of_the_ids,
+            a_held_job_waits_for_its_release,
+            a_wish_waits_for_the_end_of_the_attempt,
+            a_wish_is_done_when_the_attempt_did_not_count,
+            a_refused_call_changes_nothing,
+            a_retry_opens_a_finished_job,
+            a_job_without_account_is_not_opened_again,
+        }
+        ends {
+            a_job_expires_only_when_its_time_is_over,
+            a_marked_or_held_job_does_not_expire,
+            finished_jobs_are_pruned_and_open_ones_kept,
+            old_events_are_pruned,
+            keys_are_remembered_for_a_week,
+            a_closed_store_refuses_changes,
+            a_sound_store_has_no_findings,
+        }
+        log {
+            events_come_in_the_order_of_the_changes,
+            pages_of_events_follow_each_other,
+            the_head_is_the_cursor_after_the_last_event,
+            changes_are_told_by_account,
+        }
+    }
+}
+
+/// Checks that a store which allows `open_jobs_max` open jobs of an account takes that many and no more.
+///
+/// # Panics
+/// When it does not.
+pub async fn check_queue_full(store: SharedStorage, open_jobs_max: u32) {
+    jobs::a_full_queue_takes_no_more(store, open_jobs_max).await;
+}

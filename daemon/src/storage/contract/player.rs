@@ -1,0 +1,311 @@
+//! Plays a script's steps on one store and writes its answers down.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Debug,
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::{
+    samples::{
+        account_id, at, attempt, charge, idempotency, label, mark, parked, per_minute, recipient, sample_account,
+        sample_job, settlement, submission,
+    },
+    script::{NewJob, Step},
+};
+use crate::{
+    domain::{
+        attempt::Fate,
+        event::Cursor,
+        ids::{AccountId, Etag, JobId},
+        job::{Job, JobState, Schedule},
+        parking::{ParkingCause, Standing},
+        time::Timestamp,
+    },
+    storage::{
+        JobFilter, JobStore, PAGE_MAX, Page, SharedStorage, Submission, Tenure, TenureError,
+        settlement::{Expiry, Mark, Settlement},
+    },
+};
+
+const ACCOUNTS: [&str; 3] = ["a", "b", "c"];
+
+/// A store, and what is known to whoever calls it.
+pub(super) struct Player {
+    store: SharedStorage,
+    now: Timestamp,
+    submitted: Vec<JobId>,
+    /// The tenure before the last, and the last.
+    tenures: BTreeMap<u8, (Tenure, Tenure)>,
+}
+
+fn account(number: u8) -> AccountId {
+    account_id(ACCOUNTS[usize::from(number)])
+}
+
+/// An answer that both stores must give. Which tenure was lost is all that an error may say.
+fn told<T: Debug>(answer: Result<T, TenureError>) -> String {
+    match answer {
+        Ok(answer) => format!("{answer:?}"),
+        Err(TenureError::Lost(account)) => format!("lost {account}"),
+        Err(TenureError::Storage(error)) => panic!("the store failed: {error}"),
+    }
+}
+
+impl Player {
+    pub(super) fn new(store: SharedStorage) -> Self {
+        Self { store, now: at(0), submitted: Vec::new(), tenures: BTreeMap::new() }
+    }
+
+    /// The same caller after a restart. Tenures end with the process.
+    pub(super) async fn reopened(self, reopen: impl AsyncFn(SharedStorage) -> SharedStorage) -> Self {
+        Self { store: reopen(self.store).await, tenures: BTreeMap::new(), ..self }
+    }
+
+    /// Makes a step's calls and writes down their answers.
+    pub(super) async fn play(&mut self, step: &Step) -> String {
+        match step {
+            Step::Wait { seconds } => {
+                self.now = self.now.after(Duration::from_secs(*seconds));
+                String::new()
+            }
+            Step::CreateAccount { .. } | Step::UpdateAccount { .. } | Step::DeleteAccount { .. } => {
+                self.change_account(step).await
+            }
+            Step::SetStanding { account: id, standing } => {
+                let causes = [None, Some(ParkingCause::Paused), Some(ParkingCause::Throttled)];
+                let cause = causes[usize::from(*standing)];
+                let standing = cause.map_or(Standing::Active, |cause| parked(cause, at(0)));
+                self.store.set_standing(&account(*id), standing, self.now).await.expect("an answer");
+                String::new()
+            }
+            Step::Accept { jobs } => {
+                let submissions = jobs.iter().map(|job| self.submission(job)).collect();
+                let answers = JobStore::accept(&*self.store, submissions).await.expect("an answer");
+                format!("{answers:?}")
+            }
+            Step::Control { jobs, control } => {
+                let ids = jobs.iter().map(|job| self.id(*job)).collect();
+                format!("{:?}", self.store.control(ids, *control, self.now).await.expect("an answer"))
+            }
+            Step::Prune { finished_seconds_ago } => {
+                let before = self.now.before(Duration::from_secs(*finished_seconds_ago));
+                while self.store.prune(before, 3, self.now).await.expect("an answer") > 0 {}
+                String::new()
+            }
+            _ => self.work(step).await,
+        }
+    }
+
+    async fn change_account(&self, step: &Step) -> String {
+        match step {
+            Step::CreateAccount { account: id } => {
+                let mut new = sample_account(ACCOUNTS[usize::from(*id)]);
+                new.created.at = self.now;
+                format!("{:?}", self.store.create_account(new).await.map_err(|error| error.to_string()))
+            }
+            Step::UpdateAccount { account: id, stale } => {
+                let record = self.store.account(&account(*id)).await.expect("an answer");
+                let seen = record.map_or(0, |record| record.account.etag.0);
+                let mut new = sample_account(ACCOUNTS[usize::from(*id)]);
+                new.etag = Etag(seen + 1);
+                new.updated.at = self.now;
+                let expected = Etag(if *stale { seen + 5 } else { seen });
+                format!("{:?}", self.store.update_account(new, expected).await.map_err(|error| error.to_string()))
+            }
+            Step::DeleteAccount { account: id } => {
+                let answer = self.store.delete_account(&account(*id), None, self.now).await;
+                format!("{:?}", answer.map_err(|error| error.to_string()))
+            }
+            _ => unreachable!("play() sends no other step here"),
+        }
+    }
+
+    async fn work(&mut self, step: &Step) -> String {
+        match step {
+            Step::TakeTenure { account } => {
+                self.tenures.remove(account);
+                self.tenure(*account, false).await;
+                String::new()
+            }
+            Step::Mark { account, jobs, stale } => {
+                let tenure = self.tenure(*account, *stale).await;
+                let mut marks = Vec::new();
+                for job in jobs {
+                    marks.extend(self.mark(self.id(*job)).await);
+                }
+                told(self.store.mark_in_doubt(&tenure, marks).await)
+            }
+            Step::Settle { account, job, fates, retry_seconds, stale } => {
+                let tenure = self.tenure(*account, *stale).await;
+                let retry_at = self.now.after(Duration::from_secs(*retry_seconds));
+                let settled = self.settlement(self.id(*job), fates.as_deref()).await;
+                told(self.store.settle(&tenure, vec![Settlement { retry_at, ..settled }]).await)
+            }
+            Step::Expire { account, jobs, stale } => {
+                let tenure = self.tenure(*account, *stale).await;
+                let expiries = jobs.iter().map(|job| Expiry { job: self.id(*job), now: self.now }).collect();
+                told(self.store.expire(&tenure, expiries).await)
+            }
+            Step::Work { account, limit, settled, fates } => self.send(*account, *limit, *settled, fates).await,
+            Step::ForgetUsage { account, bucket } => {
+                let tenure = self.tenure(*account, false).await;
+                told(self.store.forget_usage(&tenure, vec![(per_minute(), *bucket)]).await)
+            }
+            _ => unreachable!("play() makes the other steps itself"),
+        }
+    }
+
+    /// Does what a worker does: takes the heads of the queue, marks them and settles the first of them.
+    async fn send(&mut self, number: u8, limit: usize, settled: usize, fates: &[Fate]) -> String {
+        let tenure = self.tenure(number, false).await;
+        let skip: HashSet<_> = self.submitted.first().copied().into_iter().collect();
+        let ready = self.store.ready(&account(number), &skip, limit, self.now).await.expect("an answer");
+        let (mut marks, mut settlements) = (Vec::new(), Vec::new());
+        for entry in &ready.jobs {
+            marks.extend(self.mark(entry.id).await);
+            settlements.push(self.settlement(entry.id, Some(fates)).await);
+        }
+        settlements.truncate(settled);
+        let marked = told(self.store.mark_in_doubt(&tenure, marks).await);
+        let settled = told(self.store.settle(&tenure, settlements).await);
+        format!("{ready:?} {marked} {settled}")
+    }
+
+    async fn tenure(&mut self, number: u8, stale: bool) -> Tenure {
+        if !self.tenures.contains_key(&number) {
+            let old = self.store.take_tenure(&account(number)).await.expect("a tenure");
+            let last = self.store.take_tenure(&account(number)).await.expect("a tenure");
+            self.tenures.insert(number, (old, last));
+        }
+        let (old, last) = &self.tenures[&number];
+        if stale { old.clone() } else { last.clone() }
+    }
+
+    async fn mark(&self, id: JobId) -> Option<Mark> {
+        let job = self.store.job(id).await.expect("an answer")?.job;
+        Some(Mark { charges: vec![charge(self.now.as_millis() / 60_000 % 3, 2)], ..mark(&job, self.now) })
+    }
+
+    async fn settlement(&self, id: JobId, fates: Option<&[Fate]>) -> Settlement {
+        let job = self.store.job(id).await.expect("an answer");
+        let number = job.map_or(1, |record| record.job.attempts_made + 1);
+        let met = fates.map(|fates| attempt(number, fates, self.now));
+        let charges = vec![charge(0, -1), charge(1, 1)];
+        Settlement { charges, ..settlement(id, met, self.now) }
+    }
+
+    /// The id of a job that was submitted, or one that never was.
+    fn id(&self, number: u8) -> JobId {
+        self.submitted.get(usize::from(number)).copied().unwrap_or(JobId::new(at(0), [0xff; 10]))
+    }
+
+    fn submission(&mut self, new: &NewJob) -> Submission {
+        let number = u32::try_from(self.submitted.len()).expect("few jobs");
+        let mut random = [0; 10];
+        random[6..].copy_from_slice(&number.to_be_bytes());
+        let due = self.now.after(Duration::from_secs(new.due_seconds));
+        let job = Job {
+            id: JobId::new(self.now, random),
+            accepted_at: self.now,
+            recipients: (0..new.recipients).map(|index| recipient(&format!("user{index}@example.com"))).collect(),
+            priority: new.priority,
+            labels: new.label.map(|number| label(&format!("l{number}"))).into_iter().collect(),
+            expires_at: new.expires_seconds.map(|seconds| self.now.after(Duration::from_secs(seconds))),
+            schedule: if new.held { Schedule::Held { due } } else { Schedule::Waiting { due } },
+            ..sample_job(ACCOUNTS[usize::from(new.account)], number)
+        };
+        self.submitted.push(job.id);
+        let mut submission = submission(job);
+        submission.message.bytes = Bytes::from(vec![b'a' + new.recipients; new.bytes]);
+        submission.idempotency = new.key.map(|(key, hash)| idempotency("local", &format!("k{key}"), hash));
+        submission
+    }
+
+    /// All that can be read of the store.
+    pub(super) async fn all(&self) -> Vec<String> {
+        let mut all = vec![format!("{:?}", self.store.accounts_with_work().await.expect("an answer"))];
+        for record in self.store.accounts(None, PAGE_MAX).await.expect("an answer") {
+            all.push(format!("{record:?}"));
+        }
+        for number in (0..).take(ACCOUNTS.len()) {
+            self.read_account(&account(number), &mut all).await;
+        }
+        for id in &self.submitted {
+            let job = self.store.job(*id).await.expect("an answer");
+            let message = self.store.message(*id).await.expect("an answer");
+            all.push(format!("{job:?} {message:?}"));
+        }
+        self.read_lists(&mut all).await;
+        self.read_events(&mut all).await;
+        all
+    }
+
+    async fn read_account(&self, id: &AccountId, all: &mut Vec<String>) {
+        let mut usage = self.store.usage(id).await.expect("an answer");
+        usage.retain(|usage| usage.amount > 0);
+        usage.sort_by_key(|usage| (usage.key.clone(), usage.bucket));
+        let mut marks = self.store.in_doubt(id).await.expect("an answer");
+        marks.sort_by_key(|mark| mark.job);
+        all.push(format!("{id}: {usage:?} {marks:?}"));
+        for later in [0, 30, 1_000] {
+            for limit in [2, PAGE_MAX] {
+                let then = self.now.after(Duration::from_secs(later));
+                let ready = self.store.ready(id, &HashSet::new(), limit, then).await.expect("an answer");
+                all.push(format!("{ready:?}"));
+            }
+        }
+    }
+
+    async fn read_lists(&self, all: &mut Vec<String>) {
+        let states = [
+            vec![JobState::Queued, JobState::Scheduled],
+            vec![JobState::Held, JobState::Sending],
+            vec![JobState::Deferred, JobState::InDoubt],
+            vec![JobState::Submitted, JobState::PartlySubmitted],
+            vec![JobState::Failed, JobState::Expired, JobState::Cancelled],
+        ];
+        let mut filters: Vec<_> =
+            states.into_iter().map(|states| JobFilter { states, ..JobFilter::default() }).collect();
+        filters.push(JobFilter::default());
+        filters.push(JobFilter { account: Some(account(1)), label: Some(label("l1")), ..JobFilter::default() });
+        filters.push(JobFilter { recipient: Some("USER2@example.com".to_owned()), ..JobFilter::default() });
+        filters.push(JobFilter {
+            accepted_from: Some(at(60)),
+            accepted_before: Some(self.now),
+            ..JobFilter::default()
+        });
+        for filter in filters {
+            let mut ids = Vec::new();
+            let mut page = Page { after: None, limit: 3, now: self.now };
+            loop {
+                let found = self.store.list(&filter, page).await.expect("an answer");
+                ids.extend(found.jobs.iter().map(|record| (record.job.id, record.marked)));
+                page.after = found.next;
+                if page.after.is_none() {
+                    break;
+                }
+            }
+            all.push(format!("{ids:?}"));
+        }
+    }
+
+    /// Cursors may differ between engines: only their order is promised.
+    async fn read_events(&self, all: &mut Vec<String>) {
+        let mut cursor = Cursor(0);
+        loop {
+            let page = self.store.events(cursor, 100).await.expect("an answer");
+            if page.is_empty() {
+                assert!(*self.store.head().borrow() >= cursor, "the head is behind the last event");
+                return;
+            }
+            for (next, event) in page {
+                assert!(next > cursor, "cursors grow");
+                cursor = next;
+                all.push(format!("{event:?}"));
+            }
+        }
+    }
+}

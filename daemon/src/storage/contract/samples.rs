@@ -1,0 +1,222 @@
+//! Accounts, jobs and attempts for tests.
+
+use bytes::Bytes;
+
+use crate::{
+    domain::{
+        account::{
+            Account, AccountSettings, Encryption, InDoubtPolicy, ProviderKind, Retry, Server, SignIn, Stamp, Timeouts,
+        },
+        attempt::{Attempt, Fate, Finding, Outcome, Response},
+        ids::{AccountId, Caller, Etag, JobId, Label},
+        job::{Job, MessageFacts, Priority, Schedule},
+        ledger::{Charge, QuotaKey},
+        limits::{Limits, QuotaUnit, QuotaWindow},
+        mail::{Mailbox, Message},
+        parking::{Parking, ParkingCause, Standing},
+        recipient::{Recipient, RecipientField, RecipientState},
+        reply::Reply,
+        time::Timestamp,
+        verdict::{Phase, Verdict},
+    },
+    storage::{
+        Acceptance, Idempotency, JobStore, SharedStorage, Submission, Tenure,
+        settlement::{Mark, Settlement},
+    },
+};
+
+/// The time that is `seconds` after the beginning of every test.
+#[must_use]
+pub fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_millis(1_800_000_000_000 + seconds * 1_000)
+}
+
+/// An account's id.
+#[must_use]
+pub fn account_id(text: &str) -> AccountId {
+    text.parse().expect("an account id")
+}
+
+/// The caller of all samples.
+#[must_use]
+pub fn caller() -> Caller {
+    "local".parse().expect("a caller")
+}
+
+/// An account without limits that sends in the clear to port 25 of this host.
+#[must_use]
+pub fn sample_account(id: &str) -> Account {
+    let stamp = Stamp { at: at(0), by: caller() };
+    let from = Mailbox { name: None, address: format!("{id}@example.jp").parse().expect("an address") };
+    let server = Server {
+        host: "localhost".parse().expect("a host"),
+        port: std::num::NonZeroU16::new(25).expect("not zero"),
+        encryption: Encryption::None,
+        ehlo_name: None,
+        custom_ca_pem: None,
+        provider: ProviderKind::Generic,
+        timeouts: Timeouts::default(),
+    };
+    let settings = AccountSettings {
+        display_name: id.to_owned(),
+        from,
+        may_send_as: Vec::new(),
+        reply_to: None,
+        server,
+        sign_in: SignIn::None,
+        limits: Limits::default(),
+        retry: Retry::default(),
+        in_doubt: InDoubtPolicy::Resend,
+    };
+    Account { id: account_id(id), settings, etag: Etag(1), created: stamp.clone(), updated: stamp }
+}
+
+/// The id of the sample job of this number; ids sort by number.
+#[must_use]
+pub fn job_id(number: u32) -> JobId {
+    let mut random = [0; 10];
+    random[6..].copy_from_slice(&number.to_be_bytes());
+    JobId::new(at(u64::from(number)), random)
+}
+
+/// A job for one recipient, accepted and due at `at(number)`.
+#[must_use]
+pub fn sample_job(account: &str, number: u32) -> Job {
+    let accepted_at = at(u64::from(number));
+    Job {
+        id: job_id(number),
+        account: account_id(account),
+        caller: caller(),
+        accepted_at,
+        sender: format!("{account}@example.jp").parse().expect("an address"),
+        recipients: vec![recipient("taro@example.com")],
+        subject: format!("Letter {number}"),
+        message: MessageFacts {
+            message_id: format!("<{number}@example.jp>"),
+            bytes: sample_message(number).bytes.len() as u64,
+            is_eight_bit: false,
+        },
+        priority: Priority::Normal,
+        labels: Vec::new(),
+        expires_at: None,
+        schedule: Schedule::Waiting { due: accepted_at },
+        attempts_made: 0,
+        first_attempt_at: None,
+        attempts: Vec::new(),
+        wish: None,
+    }
+}
+
+/// A recipient in To that was never tried.
+#[must_use]
+pub fn recipient(address: &str) -> Recipient {
+    Recipient {
+        address: address.parse().expect("an address"),
+        field: RecipientField::To,
+        state: RecipientState::Pending { deferral: None },
+    }
+}
+
+/// The message of the sample job of this number.
+#[must_use]
+pub fn sample_message(number: u32) -> Message {
+    let text = format!("Message-ID: <{number}@example.jp>\r\nSubject: Letter {number}\r\n\r\nGood day.\r\n");
+    Message { bytes: Bytes::from(text), is_eight_bit: false }
+}
+
+/// A label.
+#[must_use]
+pub fn label(text: &str) -> Label {
+    text.parse().expect("a label")
+}
+
+/// A job with a message that names its id, without an idempotency key.
+#[must_use]
+pub fn submission(job: Job) -> Submission {
+    let text = format!("Message-ID: {}\r\nX-Job: {}\r\n\r\nGood day.\r\n", job.message.message_id, job.id);
+    Submission { message: Message { bytes: Bytes::from(text), is_eight_bit: false }, job, idempotency: None }
+}
+
+/// A caller's key for a submission whose content hashes to `hash`.
+#[must_use]
+pub fn idempotency(by: &str, key: &str, hash: u8) -> Idempotency {
+    let caller = by.parse().expect("a caller");
+    Idempotency { caller, key: key.parse().expect("a key"), payload_hash: [hash; 32] }
+}
+
+/// Creates an account and takes its tenure.
+pub async fn open_account(store: &SharedStorage, id: &str) -> Tenure {
+    store.create_account(sample_account(id)).await.expect("the account is new");
+    store.take_tenure(&account_id(id)).await.expect("a tenure")
+}
+
+/// Stores a job, which must be accepted.
+pub async fn accept(store: &SharedStorage, job: Job) {
+    let answers = JobStore::accept(&**store, vec![submission(job)]).await.expect("the store answers");
+    assert_eq!(answers, [Acceptance::Accepted]);
+}
+
+/// A job as it is stored now.
+pub async fn stored(store: &SharedStorage, number: u32) -> Job {
+    store.job(job_id(number)).await.expect("the store answers").expect("the job is there").job
+}
+
+/// A reply.
+#[must_use]
+pub fn reply(text: &str) -> Reply {
+    Reply::from_lines(text).expect("a reply")
+}
+
+/// What leads to a fate.
+#[must_use]
+pub fn finding(fate: Fate) -> Finding {
+    let replied = |text| Response::Replied(reply(text));
+    let broken = || Response::Broken("connection closed by the server".to_owned());
+    let (response, verdict) = match fate {
+        Fate::Submitted => (replied("250 2.0.0 queued"), Verdict::Accepted),
+        Fate::Deferred | Fate::GivenUp => (replied("451 4.3.0 later"), Verdict::RetryLater),
+        Fate::Failed => (replied("550 5.1.1 no such user"), Verdict::RejectRecipient),
+        Fate::LeftInDoubt => (broken(), Verdict::InDoubt),
+    };
+    Finding { phase: Phase::EndOfData, response, verdict, blame: None }
+}
+
+/// An attempt that lasted from `now` to `now`, with the fates of the recipients in their order.
+#[must_use]
+pub fn attempt(number: u32, fates: &[Fate], now: Timestamp) -> Attempt {
+    let outcome = |(index, &fate)| Outcome { recipients: vec![index], finding: finding(fate), fate };
+    Attempt { number, started: now, ended: now, outcomes: (0..).zip(fates).map(outcome).collect() }
+}
+
+/// The mark of a job's next attempt, without charges.
+#[must_use]
+pub fn mark(job: &Job, now: Timestamp) -> Mark {
+    let attempt = job.attempts_made + 1;
+    Mark { job: job.id, attempt, recipients: job.pending(), started: now, since: now, charges: Vec::new() }
+}
+
+/// The settlement of a job's attempt at `now`, to be tried again a minute later, without charges.
+#[must_use]
+pub fn settlement(job: JobId, attempt: Option<Attempt>, now: Timestamp) -> Settlement {
+    let retry_at = now.after(std::time::Duration::from_secs(60));
+    Settlement { job, attempt, retry_at, charges: Vec::new(), now }
+}
+
+/// What the sample charges count: messages in any minute.
+#[must_use]
+pub fn per_minute() -> QuotaKey {
+    QuotaKey { unit: QuotaUnit::Messages, window: QuotaWindow::Sliding(std::time::Duration::from_secs(60)) }
+}
+
+/// A change of one bucket of [`per_minute`].
+#[must_use]
+pub fn charge(bucket: u64, amount: i64) -> Charge {
+    Charge { key: per_minute(), bucket, amount }
+}
+
+/// A standing that only a person ends.
+#[must_use]
+pub fn parked(cause: ParkingCause, since: Timestamp) -> Standing {
+    let reason = "for a test".to_owned();
+    Standing::Parked(Parking { cause, reason, reply: None, since, until: None, strikes: 1 })
+}

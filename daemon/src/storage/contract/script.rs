@@ -1,0 +1,187 @@
+//! A random script that drives an engine beside the memory model: both must give the same answers.
+
+use proptest::{collection::vec, option, prelude::*};
+
+use super::player::Player;
+use crate::{
+    domain::{
+        attempt::Fate,
+        job::{Control, Priority},
+    },
+    storage::{SharedStorage, memory::MemoryStore},
+};
+
+/// One call of a script, or a few that belong together. Jobs are named by how many submissions came before them, and
+/// accounts and keys by small numbers, so that steps often meet the same ones.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each is named after the call that it makes")]
+pub enum Step {
+    CreateAccount {
+        account: u8,
+    },
+    UpdateAccount {
+        account: u8,
+        stale: bool,
+    },
+    DeleteAccount {
+        account: u8,
+    },
+    SetStanding {
+        account: u8,
+        standing: u8,
+    },
+    Accept {
+        jobs: Vec<NewJob>,
+    },
+    Control {
+        jobs: Vec<u8>,
+        control: Control,
+    },
+    TakeTenure {
+        account: u8,
+    },
+    Mark {
+        account: u8,
+        jobs: Vec<u8>,
+        stale: bool,
+    },
+    Settle {
+        account: u8,
+        job: u8,
+        fates: Option<Vec<Fate>>,
+        retry_seconds: u64,
+        stale: bool,
+    },
+    Expire {
+        account: u8,
+        jobs: Vec<u8>,
+        stale: bool,
+    },
+    /// Takes the heads of the queue, marks them and settles some of them.
+    Work {
+        account: u8,
+        limit: usize,
+        settled: usize,
+        fates: Vec<Fate>,
+    },
+    ForgetUsage {
+        account: u8,
+        bucket: u64,
+    },
+    Wait {
+        seconds: u64,
+    },
+    Prune {
+        finished_seconds_ago: u64,
+    },
+    Reopen,
+}
+
+/// A job that a script submits.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// Its account.
+    pub account: u8,
+    /// Its priority.
+    pub priority: Priority,
+    /// Its label.
+    pub label: Option<u8>,
+    /// How many recipients it has.
+    pub recipients: u8,
+    /// In how many seconds it is due.
+    pub due_seconds: u64,
+    /// In how many seconds it is void.
+    pub expires_seconds: Option<u64>,
+    /// Whether it is held.
+    pub held: bool,
+    /// Its idempotency key and the hash of its content.
+    pub key: Option<(u8, u8)>,
+    /// How many bytes its message has.
+    pub bytes: usize,
+}
+
+/// Any script of up to `steps_max` steps.
+pub fn scripts(steps_max: usize) -> impl Strategy<Value = Vec<Step>> {
+    vec(step(), 1..steps_max).prop_map(|mut steps| {
+        // A script without accounts would meet nothing.
+        steps.splice(0..0, (0..2).map(|account| Step::CreateAccount { account }));
+        steps
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        1 => account().prop_map(|account| Step::CreateAccount { account }),
+        1 => (account(), any::<bool>()).prop_map(|(account, stale)| Step::UpdateAccount { account, stale }),
+        1 => account().prop_map(|account| Step::DeleteAccount { account }),
+        2 => (account(), 0..3_u8).prop_map(|(account, standing)| Step::SetStanding { account, standing }),
+        8 => vec(new_job(), 1..4).prop_map(|jobs| Step::Accept { jobs }),
+        6 => (vec(job(), 1..4), control()).prop_map(|(jobs, control)| Step::Control { jobs, control }),
+        1 => account().prop_map(|account| Step::TakeTenure { account }),
+        4 => (account(), vec(job(), 1..4), rarely()).prop_map(|(account, jobs, stale)| Step::Mark { account, jobs, stale }),
+        5 => (account(), job(), option::of(fates()), 0..90_u64, rarely())
+            .prop_map(|(account, job, fates, retry_seconds, stale)| Step::Settle { account, job, fates, retry_seconds, stale }),
+        2 => (account(), vec(job(), 1..6), rarely())
+            .prop_map(|(account, jobs, stale)| Step::Expire { account, jobs, stale }),
+        6 => (account(), 0..6_usize, 0..6_usize, fates())
+            .prop_map(|(account, limit, settled, fates)| Step::Work { account, limit, settled, fates }),
+        1 => (account(), 0..3_u64).prop_map(|(account, bucket)| Step::ForgetUsage { account, bucket }),
+        5 => (0..90_u64).prop_map(|seconds| Step::Wait { seconds }),
+        1 => (0..900_000_u64).prop_map(|seconds| Step::Wait { seconds }),
+        1 => (0..200_u64).prop_map(|finished_seconds_ago| Step::Prune { finished_seconds_ago }),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+fn account() -> impl Strategy<Value = u8> {
+    prop_oneof![6 => Just(0), 3 => Just(1), 1 => Just(2)]
+}
+
+fn job() -> impl Strategy<Value = u8> {
+    0..24_u8
+}
+
+fn rarely() -> impl Strategy<Value = bool> {
+    proptest::bool::weighted(0.1)
+}
+
+fn control() -> impl Strategy<Value = Control> {
+    proptest::sample::select(vec![Control::Cancel, Control::Hold, Control::Release, Control::Retry])
+}
+
+fn fates() -> impl Strategy<Value = Vec<Fate>> {
+    let all = vec![Fate::Submitted, Fate::Deferred, Fate::Failed, Fate::GivenUp, Fate::LeftInDoubt];
+    vec(proptest::sample::select(all), 1..4)
+}
+
+fn new_job() -> impl Strategy<Value = NewJob> {
+    let priority = proptest::sample::select(Priority::ALL.to_vec());
+    let times = (prop_oneof![3 => Just(0), 1 => 0..90_u64], option::weighted(0.3, 0..90_u64));
+    let bytes = prop_oneof![8 => 0..200_usize, 1 => 0..9_000_usize, 1 => 60_000..70_000_usize];
+    let rest = (option::of(0..3_u8), 1..4_u8, rarely(), option::weighted(0.3, (0..4_u8, 0..2_u8)), bytes);
+    (account(), priority, times, rest).prop_map(|(account, priority, times, rest)| {
+        let (due_seconds, expires_seconds) = times;
+        let (label, recipients, held, key, bytes) = rest;
+        NewJob { account, priority, label, recipients, due_seconds, expires_seconds, held, key, bytes }
+    })
+}
+
+/// Plays a script on `engine`, which must be empty, and on the memory model, and compares each answer and at last all
+/// that can be read. `reopen` closes the engine and opens what it left.
+///
+/// # Panics
+/// When the two differ.
+pub async fn compare(script: &[Step], engine: SharedStorage, reopen: impl AsyncFn(SharedStorage) -> SharedStorage) {
+    let mut model = Player::new(MemoryStore::new());
+    let mut engine = Player::new(engine);
+    for (number, step) in script.iter().enumerate() {
+        if matches!(step, Step::Reopen) {
+            engine = engine.reopened(&reopen).await;
+            model = model.reopened(async |store| store).await;
+        } else {
+            let expected = model.play(step).await;
+            assert_eq!(engine.play(step).await, expected, "step {number}: {step:?}");
+        }
+    }
+    assert_eq!(engine.all().await, model.all().await);
+}

@@ -1,0 +1,277 @@
+//! The model as a store: a lock around it, and news of what changed.
+
+use std::{
+    collections::HashSet,
+    io::{BufRead, Write},
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use tokio::sync::{Notify, watch};
+
+use super::model::Model;
+use crate::{
+    domain::{
+        account::Account,
+        event::{Cursor, Event},
+        ids::{AccountId, Etag, JobId},
+        job::Control,
+        ledger::{QuotaKey, Usage},
+        mail::Message,
+        parking::Standing,
+        time::Timestamp,
+    },
+    storage::{
+        Acceptance, AccountRecord, AccountStore, Consignment, Controlled, CreateAccountError, DeleteAccountError,
+        EventLog, Findings, JobFilter, JobPage, JobRecord, JobStore, Page, Progress, Queue, Ready, StorageError,
+        StoreCare, Submission, Tenure, TenureError, UpdateAccountError,
+        settlement::{Expiry, Mark, MarkOutcome, Settlement},
+    },
+};
+
+const NOT_KEPT: &str = "a store in memory keeps no files";
+
+/// A store that is gone when the process ends.
+#[derive(Debug)]
+pub struct MemoryStore {
+    model: Mutex<Model>,
+    head: watch::Sender<Cursor>,
+    touched: Notify,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Self::holding(Model::default())
+    }
+
+    /// An empty store that takes no more jobs of an account once this many of them are open.
+    #[must_use]
+    pub fn with_open_jobs_max(open_jobs_max: u64) -> Arc<Self> {
+        Self::holding(Model { open_jobs_max: Some(open_jobs_max), ..Model::default() })
+    }
+
+    fn holding(model: Model) -> Arc<Self> {
+        let head = watch::Sender::new(model.head);
+        Arc::new(Self { model: Mutex::new(model), head, touched: Notify::new() })
+    }
+
+    fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a change, then tells of it.
+    fn change<T>(&self, change: impl FnOnce(&mut Model) -> T) -> Result<T, StorageError> {
+        let mut model = self.model();
+        if model.closed {
+            return Err(closed());
+        }
+        let answer = change(&mut model);
+        if *self.head.borrow() != model.head {
+            self.head.send_replace(model.head);
+        }
+        if !model.touched.is_empty() {
+            self.touched.notify_one();
+        }
+        Ok(answer)
+    }
+
+    /// Makes a change of the worker that shows `tenure`, if that is still the last one.
+    fn work<T>(&self, tenure: &Tenure, work: impl FnOnce(&mut Model) -> T) -> Result<T, TenureError> {
+        self.change(|model| model.check_tenure(tenure).map(|()| work(model)))?
+    }
+}
+
+fn closed() -> StorageError {
+    StorageError::Failed("it was closed".to_owned())
+}
+
+fn not_kept() -> StorageError {
+    StorageError::Failed(NOT_KEPT.to_owned())
+}
+
+#[async_trait]
+impl AccountStore for MemoryStore {
+    async fn create_account(&self, account: Account) -> Result<(), CreateAccountError> {
+        self.change(|model| model.create_account(account))?
+    }
+
+    async fn account(&self, id: &AccountId) -> Result<Option<AccountRecord>, StorageError> {
+        Ok(self.model().account(id))
+    }
+
+    async fn accounts(&self, after: Option<&AccountId>, limit: usize) -> Result<Vec<AccountRecord>, StorageError> {
+        Ok(self.model().accounts_after(after, limit))
+    }
+
+    async fn update_account(&self, account: Account, expected: Etag) -> Result<(), UpdateAccountError> {
+        self.change(|model| model.update_account(account, expected))?
+    }
+
+    async fn delete_account(
+        &self,
+        id: &AccountId,
+        expected: Option<Etag>,
+        now: Timestamp,
+    ) -> Result<(), DeleteAccountError> {
+        self.change(|model| model.delete_account(id, expected, now))?
+    }
+
+    async fn set_standing(&self, id: &AccountId, standing: Standing, now: Timestamp) -> Result<(), StorageError> {
+        self.change(|model| model.set_standing(id, standing, now))
+    }
+}
+
+#[async_trait]
+impl JobStore for MemoryStore {
+    async fn accept(&self, submissions: Vec<Submission>) -> Result<Vec<Acceptance>, StorageError> {
+        self.change(|model| submissions.into_iter().map(|submission| model.accept(submission)).collect())
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<JobRecord>, StorageError> {
+        Ok(self.model().job(id))
+    }
+
+    async fn message(&self, id: JobId) -> Result<Option<Message>, StorageError> {
+        Ok(self.model().jobs.get(&id).map(|stored| stored.message.clone()))
+    }
+
+    async fn list(&self, filter: &JobFilter, page: Page) -> Result<JobPage, StorageError> {
+        Ok(self.model().list(filter, page))
+    }
+
+    async fn control(
+        &self,
+        ids: Vec<JobId>,
+        control: Control,
+        now: Timestamp,
+    ) -> Result<Vec<Controlled>, StorageError> {
+        self.change(|model| ids.into_iter().map(|id| model.control(id, control, now)).collect())
+    }
+}
+
+#[async_trait]
+impl Queue for MemoryStore {
+    async fn take_tenure(&self, account: &AccountId) -> Result<Tenure, StorageError> {
+        let epoch = self.change(|model| model.begin_epoch(account))?;
+        Ok(Tenure { account: account.clone(), epoch })
+    }
+
+    async fn accounts_with_work(&self) -> Result<Vec<AccountId>, StorageError> {
+        Ok(self.model().accounts_with_work())
+    }
+
+    async fn changed(&self) -> HashSet<AccountId> {
+        loop {
+            let touched = std::mem::take(&mut self.model().touched);
+            if !touched.is_empty() {
+                return touched;
+            }
+            self.touched.notified().await;
+        }
+    }
+
+    async fn ready(
+        &self,
+        account: &AccountId,
+        skip: &HashSet<JobId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Ready, StorageError> {
+        Ok(self.model().ready(account, skip, limit, now))
+    }
+
+    async fn consign(&self, ids: &[JobId]) -> Result<Vec<Consignment>, StorageError> {
+        Ok(self.model().consign(ids))
+    }
+
+    async fn mark_in_doubt(&self, tenure: &Tenure, marks: Vec<Mark>) -> Result<Vec<MarkOutcome>, TenureError> {
+        self.work(tenure, |model| marks.into_iter().map(|mark| model.mark(&tenure.account, mark)).collect())
+    }
+
+    async fn settle(&self, tenure: &Tenure, settlements: Vec<Settlement>) -> Result<(), TenureError> {
+        self.work(tenure, |model| {
+            for settlement in settlements {
+                model.settle(&tenure.account, settlement);
+            }
+        })
+    }
+
+    async fn expire(&self, tenure: &Tenure, expiries: Vec<Expiry>) -> Result<(), TenureError> {
+        self.work(tenure, |model| {
+            for expiry in expiries {
+                model.expire(&tenure.account, expiry);
+            }
+        })
+    }
+
+    async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError> {
+        Ok(self.model().in_doubt(account))
+    }
+
+    async fn usage(&self, account: &AccountId) -> Result<Vec<Usage>, StorageError> {
+        Ok(self.model().usage(account))
+    }
+
+    async fn forget_usage(&self, tenure: &Tenure, buckets: Vec<(QuotaKey, u64)>) -> Result<(), TenureError> {
+        self.work(tenure, |model| {
+            for (key, bucket) in buckets {
+                model.ledger.remove(&(tenure.account.clone(), key, bucket));
+            }
+        })
+    }
+}
+
+#[async_trait]
+impl EventLog for MemoryStore {
+    async fn events(&self, after: Cursor, limit: usize) -> Result<Vec<(Cursor, Event)>, StorageError> {
+        Ok(self.model().events_after(after, limit))
+    }
+
+    fn head(&self) -> watch::Receiver<Cursor> {
+        self.head.subscribe()
+    }
+}
+
+#[async_trait]
+impl StoreCare for MemoryStore {
+    async fn health(&self) -> Result<(), StorageError> {
+        if self.model().closed { Err(closed()) } else { Ok(()) }
+    }
+
+    async fn prune(&self, finished_before: Timestamp, limit: usize, now: Timestamp) -> Result<u64, StorageError> {
+        self.change(|model| model.prune(finished_before, limit, now))
+    }
+
+    /// Counts the records: there is nothing that could be damaged and nothing derived.
+    async fn verify(&self, progress: &dyn Progress) -> Result<Findings, StorageError> {
+        let records = {
+            let model = self.model();
+            model.accounts.len() + model.jobs.len() + model.keys.len() + model.ledger.len() + model.events.len()
+        } as u64;
+        progress.report(records, records);
+        Ok(Findings { records, ..Findings::default() })
+    }
+
+    /// Refused: there are no files to copy.
+    async fn backup(&self, _target: &Path, _progress: &dyn Progress) -> Result<u64, StorageError> {
+        Err(not_kept())
+    }
+
+    /// Refused: what a store in memory holds is not meant to outlive it.
+    async fn export(&self, _out: &mut (dyn Write + Send), _progress: &dyn Progress) -> Result<u64, StorageError> {
+        Err(not_kept())
+    }
+
+    /// Refused, as its opposite is.
+    async fn import(&self, _from: &mut (dyn BufRead + Send), _progress: &dyn Progress) -> Result<u64, StorageError> {
+        Err(not_kept())
+    }
+
+    async fn close(&self) -> Result<(), StorageError> {
+        self.model().closed = true;
+        Ok(())
+    }
+}

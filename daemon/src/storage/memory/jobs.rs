@@ -1,0 +1,128 @@
+//! How jobs come in, are read and controlled, and are forgotten at last.
+
+use std::time::Duration;
+
+use super::model::{Model, StoredJob, UsedKey, key_of};
+use crate::{
+    domain::{
+        event::{EventKind, JobChange},
+        ids::JobId,
+        job::{Control, ControlRefusal, Flight, Job},
+        time::Timestamp,
+    },
+    storage::{
+        Acceptance, Controlled, IDEMPOTENCY_DAYS, JobFilter, JobPage, JobRecord, LIST_SCAN_JOBS_MAX, PAGE_MAX, Page,
+        Submission,
+    },
+};
+
+impl StoredJob {
+    pub(super) fn flight(&self) -> Flight {
+        if self.mark.is_some() { Flight::UnderWay } else { Flight::Grounded }
+    }
+
+    fn record(&self) -> JobRecord {
+        JobRecord { job: self.job.clone(), marked: self.mark.is_some() }
+    }
+
+    fn matches(&self, filter: &JobFilter, now: Timestamp) -> bool {
+        let job = &self.job;
+        let is_for = |wanted: &String| job.recipients.iter().any(|r| r.address.as_str().eq_ignore_ascii_case(wanted));
+        filter.account.as_ref().is_none_or(|wanted| job.account == *wanted)
+            && (filter.states.is_empty() || filter.states.contains(&job.state(self.flight(), now)))
+            && filter.label.as_ref().is_none_or(|wanted| job.labels.contains(wanted))
+            && filter.recipient.as_ref().is_none_or(is_for)
+            && filter.accepted_from.is_none_or(|from| job.accepted_at >= from)
+            && filter.accepted_before.is_none_or(|end| job.accepted_at < end)
+    }
+}
+
+impl Model {
+    pub(super) fn accept(&mut self, submission: Submission) -> Acceptance {
+        let Submission { job, message, idempotency } = submission;
+        let key = idempotency.map(|given| (key_of(&given.caller, &given.key), given.payload_hash));
+        if let Some((key, payload_hash)) = &key
+            && let Some(used) = self.keys.get(key)
+        {
+            let is_same = used.payload_hash == *payload_hash;
+            return if is_same { Acceptance::Existing(used.job) } else { Acceptance::KeyReused(used.job) };
+        }
+        if !self.accounts.contains_key(&job.account) {
+            return Acceptance::UnknownAccount;
+        }
+        if self.open_jobs_max.is_some_and(|max| self.open_jobs(&job.account) >= max) {
+            return Acceptance::QueueFull;
+        }
+        if let Some((key, payload_hash)) = key {
+            self.keys.insert(key, UsedKey { job: job.id, payload_hash, at: job.accepted_at });
+        }
+        self.note_job(job.accepted_at, &job, Flight::Grounded, JobChange::Accepted);
+        self.touch(&job.account);
+        self.jobs.insert(job.id, StoredJob { job, message, mark: None });
+        Acceptance::Accepted
+    }
+
+    pub(super) fn job(&self, id: JobId) -> Option<JobRecord> {
+        self.jobs.get(&id).map(StoredJob::record)
+    }
+
+    pub(super) fn list(&self, filter: &JobFilter, page: Page) -> JobPage {
+        let limit = page.limit.clamp(1, PAGE_MAX);
+        let mut older = self.jobs.iter().rev().filter(|(id, _)| page.after.is_none_or(|after| **id < after));
+        let mut jobs = Vec::new();
+        let mut last = None;
+        for (id, stored) in older.by_ref().take(LIST_SCAN_JOBS_MAX) {
+            last = Some(*id);
+            if stored.matches(filter, page.now) {
+                jobs.push(stored.record());
+            }
+            if jobs.len() == limit {
+                break;
+            }
+        }
+        JobPage { jobs, next: last.filter(|_| older.next().is_some()) }
+    }
+
+    pub(super) fn control(&mut self, id: JobId, control: Control, now: Timestamp) -> Controlled {
+        let Some(stored) = self.jobs.get_mut(&id) else {
+            return Controlled::Unknown;
+        };
+        // Only a retry could open a finished job again, and without its account it would stay open for ever.
+        if !stored.job.is_open() && !self.accounts.contains_key(&stored.job.account) {
+            return Controlled::Refused(ControlRefusal::NothingToDo);
+        }
+        let flight = stored.flight();
+        let mut job = stored.job.clone();
+        if let Err(refusal) = job.control(control, flight, now) {
+            return Controlled::Refused(refusal);
+        }
+        stored.job = job.clone();
+        self.note_job(now, &job, flight, JobChange::Controlled(control));
+        self.touch(&job.account);
+        Controlled::Done
+    }
+
+    /// Forgets up to `limit` records: finished jobs first, then events, then idempotency keys.
+    pub(super) fn prune(&mut self, finished_before: Timestamp, limit: usize, now: Timestamp) -> u64 {
+        let is_old = |job: &Job| {
+            job.accepted_at < finished_before && job.finished_at().is_some_and(|finished| finished < finished_before)
+        };
+        let remembered = Duration::from_secs(IDEMPOTENCY_DAYS * 24 * 3_600);
+        let mut gone = 0;
+        let mut may_go = |is_due: bool| {
+            let goes = is_due && gone < limit;
+            gone += usize::from(goes);
+            goes
+        };
+        self.jobs.retain(|_, stored| !may_go(is_old(&stored.job)));
+        self.events.retain(|_, event| !may_go(event.at < finished_before));
+        self.keys.retain(|_, used| !may_go(now.since(used.at) > remembered));
+        gone as u64
+    }
+
+    /// Appends an event about a job, with the state in which it is now.
+    pub(super) fn note_job(&mut self, at: Timestamp, job: &Job, flight: Flight, change: JobChange) {
+        let kind = EventKind::Job { id: job.id, change, state: job.state(flight, at) };
+        self.note(at, &job.account, kind);
+    }
+}

@@ -1,0 +1,130 @@
+//! What a worker sees of its account's queue and does to it.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::model::{Model, StoredJob};
+use crate::{
+    domain::{
+        event::JobChange,
+        ids::{AccountId, JobId},
+        job::{Flight, Priority},
+        ledger::{Charge, Usage},
+        time::Timestamp,
+    },
+    storage::{
+        Consignment, PAGE_MAX, Ready, ReadyJob, Tenure, TenureError, lane_of,
+        settlement::{Expiry, Mark, MarkOutcome, Settlement},
+    },
+};
+
+impl Model {
+    pub(super) fn check_tenure(&self, tenure: &Tenure) -> Result<(), TenureError> {
+        if self.epochs.get(&tenure.account) == Some(&tenure.epoch) {
+            Ok(())
+        } else {
+            Err(TenureError::Lost(tenure.account.clone()))
+        }
+    }
+
+    pub(super) fn ready(&self, account: &AccountId, skip: &HashSet<JobId>, limit: usize, now: Timestamp) -> Ready {
+        let own = self.jobs.values().filter(|stored| stored.job.account == *account);
+        let waiting: Vec<ReadyJob> = own.filter_map(ready_entry).collect();
+        let next_due = waiting.iter().map(|entry| entry.due).filter(|due| *due > now).min();
+        let due_now = waiting.into_iter().filter(|entry| entry.due <= now && !skip.contains(&entry.id));
+        let mut jobs = in_turn(due_now.collect());
+        jobs.truncate(limit.min(PAGE_MAX));
+        Ready { jobs, next_due }
+    }
+
+    pub(super) fn consign(&self, ids: &[JobId]) -> Vec<Consignment> {
+        let found = ids.iter().filter_map(|id| self.jobs.get(id));
+        found.map(|stored| Consignment { job: stored.job.clone(), message: stored.message.clone() }).collect()
+    }
+
+    pub(super) fn mark(&mut self, account: &AccountId, mark: Mark) -> MarkOutcome {
+        let Some(stored) = self.waiting_job(account, mark.job) else {
+            return MarkOutcome::Withdrawn;
+        };
+        stored.mark = Some(mark.clone());
+        self.charge(account, &mark.charges);
+        MarkOutcome::Marked
+    }
+
+    pub(super) fn settle(&mut self, account: &AccountId, settlement: Settlement) {
+        let Settlement { job: id, attempt, retry_at, charges, now } = settlement;
+        self.charge(account, &charges);
+        let Some(stored) = self.jobs.get_mut(&id).filter(|stored| stored.job.account == *account) else {
+            return;
+        };
+        stored.mark = None;
+        let change = if let Some(attempt) = attempt {
+            let change = JobChange::attempted(&attempt);
+            stored.job.settle(attempt, retry_at);
+            Some(change)
+        } else {
+            stored.job.fulfil_wish(now).map(JobChange::Controlled)
+        };
+        let job = stored.job.clone();
+        if let Some(change) = change {
+            self.note_job(now, &job, Flight::Grounded, change);
+        }
+    }
+
+    pub(super) fn expire(&mut self, account: &AccountId, expiry: Expiry) {
+        let Expiry { job: id, now } = expiry;
+        let Some(stored) = self.waiting_job(account, id).filter(|stored| stored.job.has_expired(now)) else {
+            return;
+        };
+        stored.job.expire(now);
+        let job = stored.job.clone();
+        self.note_job(now, &job, Flight::Grounded, JobChange::Expired);
+    }
+
+    pub(super) fn in_doubt(&self, account: &AccountId) -> Vec<Mark> {
+        let own = self.jobs.values().filter(|stored| stored.job.account == *account);
+        own.filter_map(|stored| stored.mark.clone()).collect()
+    }
+
+    pub(super) fn usage(&self, account: &AccountId) -> Vec<Usage> {
+        let own = self.ledger.iter().filter(|((owner, ..), _)| owner == account);
+        own.map(|((_, key, bucket), amount)| Usage { key: key.clone(), bucket: *bucket, amount: *amount }).collect()
+    }
+
+    /// A job of this account that waits and is not in doubt: the only kind that may be marked or expire.
+    fn waiting_job(&mut self, account: &AccountId, id: JobId) -> Option<&mut StoredJob> {
+        let stored = self.jobs.get_mut(&id)?;
+        let is_free = stored.job.account == *account && stored.job.due().is_some() && stored.mark.is_none();
+        is_free.then_some(stored)
+    }
+
+    fn charge(&mut self, account: &AccountId, charges: &[Charge]) {
+        for Charge { key, bucket, amount } in charges {
+            let place = (account.clone(), key.clone(), *bucket);
+            let used = self.ledger.get(&place).copied().unwrap_or(0).saturating_add_signed(*amount);
+            if used == 0 {
+                self.ledger.remove(&place);
+            } else {
+                self.ledger.insert(place, used);
+            }
+        }
+    }
+}
+
+fn ready_entry(stored: &StoredJob) -> Option<ReadyJob> {
+    let due = stored.job.due().filter(|_| stored.mark.is_none())?;
+    Some(ReadyJob { id: stored.job.id, priority: stored.job.priority, lane: lane_of(&stored.job.labels), due })
+}
+
+/// More urgent priorities first; within a priority first the head of each lane, then the second of each, and so on.
+fn in_turn(mut entries: Vec<ReadyJob>) -> Vec<ReadyJob> {
+    entries.sort_by_key(|entry| (entry.due, entry.id));
+    let mut taken: BTreeMap<(Priority, u32), usize> = BTreeMap::new();
+    let mut ranked: Vec<(Priority, usize, u32, ReadyJob)> = Vec::new();
+    for entry in entries {
+        let round = taken.entry((entry.priority, entry.lane)).or_default();
+        ranked.push((entry.priority, *round, entry.lane, entry));
+        *round += 1;
+    }
+    ranked.sort_by_key(|(priority, round, lane, _)| (*priority, *round, *lane));
+    ranked.into_iter().map(|(.., entry)| entry).collect()
+}
