@@ -1,6 +1,6 @@
 //! What of a draft cannot be written into a message.
 
-use super::message::{ComposeError, Identity};
+use super::identity::{ComposeError, Identity};
 use crate::domain::mail::{Attachment, Draft, Mailbox};
 
 /// Longest name of a custom header, in bytes.

@@ -9,61 +9,13 @@ use lettre::message::{
 use super::{
     check::{check_draft, is_message_type},
     encode::{custom_field, mailboxes_field, text_field},
+    identity::{ComposeError, Identity},
     plain_text,
 };
-use crate::domain::{
-    address::Address,
-    ids::JobId,
-    mail::{Attachment, Draft, Message},
-    time::Timestamp,
-};
+use crate::domain::mail::{Attachment, Draft, Message};
 
 /// Longest line of a message, in bytes without its CRLF (RFC 5322 2.1.1).
 pub const LINE_BYTES_MAX: usize = 998;
-
-/// What a message is known by; the same in each attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The Message-ID with its angle brackets.
-    pub message_id: String,
-    /// The Date.
-    pub date: Timestamp,
-    /// The job that it belongs to, written into X-Hikyaku-Job.
-    pub job: JobId,
-}
-
-impl Identity {
-    /// The identity of a job's message: its Message-ID is the job's id at the domain of `from`.
-    #[must_use]
-    pub fn of_job(job: JobId, from: &Address, date: Timestamp) -> Self {
-        // RFC 5322 3.6.4 knows ASCII only; the job's id is unique whatever stands behind it (RFC 2606 2: .invalid).
-        let domain = if from.domain().is_ascii() { from.domain() } else { "hikyaku.invalid" };
-        Self { message_id: format!("<{job}@{domain}>"), date, job }
-    }
-
-    /// The Date field's value in UTC (RFC 5322 3.3).
-    pub(super) fn date_text(&self) -> String {
-        let millis = i64::try_from(self.date.as_millis()).unwrap_or(i64::MAX);
-        let date = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
-        date.to_zoned(jiff::tz::TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
-    }
-}
-
-/// Why a message cannot be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {reason}")]
-pub struct ComposeError {
-    /// The field's path in the request, such as `job.headers[1].name`.
-    pub field: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-impl ComposeError {
-    pub(super) fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { field: field.into(), reason: reason.into() }
-    }
-}
 
 /// Composes a draft into an RFC 5322 message with the MIME structure that people expect: text and HTML as
 /// alternatives, inline files related to the HTML, attachments mixed with the whole.

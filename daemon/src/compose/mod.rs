@@ -2,6 +2,7 @@
 
 mod check;
 mod encode;
+pub mod identity;
 pub mod message;
 mod plain_text;
 pub mod raw;

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use lettre::message::Mailboxes;
 
-use super::message::{ComposeError, Identity, LINE_BYTES_MAX};
+use super::{
+    identity::{ComposeError, Identity},
+    message::LINE_BYTES_MAX,
+};
 use crate::domain::{address::Address, mail::Message};
 
 /// Longest header that is read, in bytes.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::mail::Mailbox;
+use crate::domain::{ids::JobId, mail::Mailbox, time::Timestamp};
 
 fn mailbox(name: &str, address: &str) -> Mailbox {
     let name = (!name.is_empty()).then(|| name.to_owned());

@@ -2,5 +2,6 @@
 
 pub mod broken;
 pub mod hint;
+pub mod mistake;
 pub mod rules;
 mod table;

@@ -6,6 +6,7 @@ use regex::Regex;
 
 use super::{
     hint,
+    mistake::RuleMistake,
     table::{self, RULES_MAX, Rule, Subject},
 };
 use crate::domain::{
@@ -21,18 +22,6 @@ const BUILT_IN: &str = include_str!("rules.toml");
 #[derive(Clone, Debug)]
 pub struct Rules {
     rules: Vec<Rule>,
-}
-
-/// One thing that is wrong with a table of rules.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("rule {rule}: {field}{}{reason}", if .field.is_empty() { "" } else { ": " })]
-pub struct RuleMistake {
-    /// The rule's name, `#n` for the nth rule when it has none, or `(table)` for the table as a whole.
-    pub rule: String,
-    /// The rule's field; empty when the mistake is not about a single one.
-    pub field: &'static str,
-    /// What is wrong with it.
-    pub reason: String,
 }
 
 impl Rules {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 
-use super::{hint::WAIT_MAX, rules::RuleMistake};
+use super::{hint::WAIT_MAX, mistake::RuleMistake};
 use crate::domain::{
     account::ProviderKind,
     reply::EnhancedCode,

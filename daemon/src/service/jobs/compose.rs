@@ -2,7 +2,8 @@
 
 use crate::{
     compose::{
-        message::{ComposeError, Identity, compose},
+        identity::{ComposeError, Identity},
+        message::compose,
         raw::adopt_raw,
     },
     domain::{

@@ -12,6 +12,7 @@ mod player;
 mod ready;
 pub mod samples;
 pub mod script;
+pub mod step;
 
 use super::SharedStorage;
 

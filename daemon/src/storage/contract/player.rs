@@ -13,7 +13,7 @@ use super::{
         account_id, at, attempt, charge, idempotency, label, mark, parked, per_minute, recipient, sample_account,
         sample_job, settlement, submission,
     },
-    script::{NewJob, Step},
+    step::{NewJob, Step},
 };
 use crate::{
     domain::{

@@ -1,0 +1,95 @@
+//! The calls of which scripts are made.
+
+use crate::domain::{
+    attempt::Fate,
+    job::{Control, Priority},
+};
+
+/// One call of a script, or a few that belong together. Jobs are named by how many submissions came before them, and
+/// accounts and keys by small numbers, so that steps often meet the same ones.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each is named after the call that it makes")]
+pub enum Step {
+    CreateAccount {
+        account: u8,
+    },
+    UpdateAccount {
+        account: u8,
+        stale: bool,
+    },
+    DeleteAccount {
+        account: u8,
+    },
+    SetStanding {
+        account: u8,
+        standing: u8,
+    },
+    Accept {
+        jobs: Vec<NewJob>,
+    },
+    Control {
+        jobs: Vec<u8>,
+        control: Control,
+    },
+    TakeTenure {
+        account: u8,
+    },
+    Mark {
+        account: u8,
+        jobs: Vec<u8>,
+        stale: bool,
+    },
+    Settle {
+        account: u8,
+        job: u8,
+        fates: Option<Vec<Fate>>,
+        retry_seconds: u64,
+        stale: bool,
+    },
+    Expire {
+        account: u8,
+        jobs: Vec<u8>,
+        stale: bool,
+    },
+    /// Takes the heads of the queue, marks them and settles some of them.
+    Work {
+        account: u8,
+        limit: usize,
+        settled: usize,
+        fates: Vec<Fate>,
+    },
+    ForgetUsage {
+        account: u8,
+        bucket: u64,
+    },
+    Wait {
+        seconds: u64,
+    },
+    Prune {
+        finished_seconds_ago: u64,
+    },
+    Reopen,
+}
+
+/// A job that a script submits.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// Its account.
+    pub account: u8,
+    /// Its priority.
+    pub priority: Priority,
+    /// Its label.
+    pub label: Option<u8>,
+    /// How many recipients it has.
+    pub recipients: u8,
+    /// In how many seconds it is due.
+    pub due_seconds: u64,
+    /// In how many seconds it is void.
+    pub expires_seconds: Option<u64>,
+    /// Whether it is held.
+    pub held: bool,
+    /// Its idempotency key and the hash of its content.
+    pub key: Option<(u8, u8)>,
+    /// How many bytes its message has.
+    pub bytes: usize,
+}
