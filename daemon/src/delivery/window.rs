@@ -8,7 +8,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    domain::{ids::JobId, ledger::Charge, time::Timestamp},
+    domain::{ids::JobId, job::Priority, ledger::Charge, time::Timestamp},
     policy::{dispatch::Candidate, fair_share::Lane, quota::permit::Permit},
     storage::{Ready, ReadyJob},
 };
@@ -100,8 +100,8 @@ impl Window {
         (room.max(URGENT_JOBS_MAX), known.chain(self.closed.iter().copied()).collect())
     }
 
-    /// Takes in what the queue holds. `asked` is the number of jobs that were asked for. Of more than fit into view, the
-    /// least urgent and youngest are left in the queue.
+    /// Takes in what the queue holds. `asked` is the number of jobs that were asked for. Of more than fit into view, some
+    /// are left in the queue.
     pub(super) fn take_in(&mut self, ready: Ready, asked: usize) {
         self.stale = false;
         self.more = ready.jobs.len() >= asked;
@@ -109,10 +109,23 @@ impl Window {
         self.next_due = ready.next_due;
         self.waiting.extend(ready.jobs.into_iter().map(candidate));
         if self.waiting.len() > WAITING_JOBS_MAX {
-            self.waiting.sort_by_key(|job| (job.priority, job.due, job.id));
-            self.waiting.truncate(WAITING_JOBS_MAX);
+            self.make_room();
             self.more = true;
         }
+    }
+
+    /// Leaves surplus jobs in the queue: of the least urgent priority first, and within it of the fullest lanes.
+    fn make_room(&mut self) {
+        self.waiting.sort_unstable_by_key(|job| (job.priority, job.due, job.id));
+        let mut in_lane: HashMap<(Priority, Lane), usize> = HashMap::new();
+        let mut ranked: Vec<(usize, Candidate)> = Vec::with_capacity(self.waiting.len());
+        for job in self.waiting.drain(..) {
+            let rank = in_lane.entry((job.priority, job.lane)).or_default();
+            ranked.push((*rank, job));
+            *rank += 1;
+        }
+        ranked.sort_by_key(|(rank, job)| (job.priority, *rank));
+        self.waiting.extend(ranked.into_iter().take(WAITING_JOBS_MAX).map(|(_, job)| job));
     }
 
     /// Takes a waiting job out, to be sent or ended.

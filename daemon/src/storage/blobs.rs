@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -28,7 +28,12 @@ struct Shared {
     root: PathBuf,
     pins: Mutex<HashMap<FileHash, usize>>,
     next_temporary: AtomicU64,
+    holds: AtomicUsize,
 }
+
+/// Keeps all files from being collected for as long as it lives.
+#[derive(Debug)]
+pub struct Hold(Arc<Shared>);
 
 /// Keeps a file from being collected for as long as it lives.
 #[derive(Debug)]
@@ -53,7 +58,9 @@ impl Files {
         }
         sync_dir(root)?;
         let pins = Mutex::default();
-        Ok(Self { shared: Arc::new(Shared { root: root.to_owned(), pins, next_temporary: AtomicU64::new(0) }) })
+        let next_temporary = AtomicU64::new(0);
+        let holds = AtomicUsize::new(0);
+        Ok(Self { shared: Arc::new(Shared { root: root.to_owned(), pins, next_temporary, holds }) })
     }
 
     /// Where the file of this hash is.
@@ -128,6 +135,15 @@ impl Files {
         Pin { shared: Arc::clone(&self.shared), hash }
     }
 
+    /// Keeps all files from being collected; what is not needed any more is found by a later check of the store.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        // Under the lock, so that no collection is under way when this returns.
+        let _pins = self.pins();
+        self.shared.holds.fetch_add(1, Ordering::SeqCst);
+        Hold(Arc::clone(&self.shared))
+    }
+
     /// Deletes a file unless it is pinned, or `is_referenced` says that something refers to it. Returns whether it went.
     ///
     /// # Errors
@@ -139,7 +155,8 @@ impl Files {
     ) -> Result<bool, E> {
         // The lock is held on purpose: nobody may pin the file between the question and the deletion.
         let pins = self.pins();
-        if pins.contains_key(hash) || is_referenced()? {
+        let is_held = self.shared.holds.load(Ordering::SeqCst) > 0;
+        if is_held || pins.contains_key(hash) || is_referenced()? {
             return Ok(false);
         }
         match fs::remove_file(self.path(hash)) {
@@ -171,6 +188,12 @@ impl Files {
 
     fn pins(&self) -> std::sync::MutexGuard<'_, HashMap<FileHash, usize>> {
         self.shared.pins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.holds.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -17,9 +17,9 @@ pub struct IdempotencyRow {
     #[prost(bytes = "vec", tag = "2")]
     #[serde(with = "as_base64")]
     pub payload_hash: Vec<u8>,
-    /// The day of acceptance, counted from 1970-01-01 in UTC.
-    #[prost(uint32, tag = "3")]
-    pub day: u32,
+    /// When it was accepted, in milliseconds since 1970.
+    #[prost(uint64, tag = "3")]
+    pub at: u64,
 }
 
 impl IdempotencyRow {

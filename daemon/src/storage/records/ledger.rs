@@ -70,9 +70,9 @@ pub struct UsageRow {
     /// Which history.
     #[prost(message, optional, tag = "1")]
     pub key: Option<QuotaKeyRow>,
-    /// How many units; below zero while a correction came before what it corrects.
-    #[prost(sint64, tag = "2")]
-    pub amount: i64,
+    /// How many units.
+    #[prost(uint64, tag = "2")]
+    pub amount: u64,
 }
 
 impl From<&Mark> for MarkRow {
@@ -150,7 +150,7 @@ impl UsageRow {
     /// When a part of the row means nothing.
     pub fn into_usage(self, bucket: u64) -> Result<Usage, BadRow> {
         let key = self.key.ok_or_else(|| BadRow::new("usage", "has no quota key"))?.try_into()?;
-        Ok(Usage { key, bucket, amount: u64::try_from(self.amount).unwrap_or(0) })
+        Ok(Usage { key, bucket, amount: self.amount })
     }
 }
 

@@ -4,7 +4,7 @@ use ::sled::IVec;
 
 use super::{
     SledStore, codec,
-    jobs::{INLINE_BYTES_MAX, job_event, job_frames, ready_key, ready_value},
+    jobs::{INLINE_BYTES_MAX, job_event, job_frames, ready_entry},
     keys::Key,
     txn::Txn,
     writer::{BYTES_PER_COMMIT_MAX, CHANGES_PER_COMMIT_MAX, Patience, Weight},
@@ -22,7 +22,6 @@ use crate::{
 /// A submission as it will be stored.
 #[derive(Debug)]
 struct Prepared {
-    job: JobId,
     account: AccountId,
     /// The account's number; nothing when there is no such account.
     number: Option<u32>,
@@ -31,7 +30,8 @@ struct Prepared {
     key: Option<PreparedKey>,
     event: Event,
     bytes: usize,
-    pin: Option<Pin>,
+    /// Keeps the message's file until the commit is durable.
+    _pin: Option<Pin>,
 }
 
 #[derive(Debug)]
@@ -86,16 +86,14 @@ impl SledStore {
             }
             None => entries.extend(codec::frames(|chunk| Key::Body { job: id, chunk }, &message.bytes)),
         }
-        if let Some(key) = number.and_then(|number| ready_key(number, &job)) {
-            entries.push((IVec::from(key.to_bytes()), ready_value(&job)));
-        }
+        entries.extend(number.and_then(|number| ready_entry(number, &job)));
         let bytes = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
         let key = idempotency.map(|idempotency| prepare_key(&idempotency, id, job.accepted_at));
         let event = job_event(&job, JobChange::Accepted, Flight::Grounded, job.accepted_at);
-        Ok(Prepared { job: id, is_open: job.is_open(), account: job.account, number, entries, key, event, bytes, pin })
+        Ok(Prepared { is_open: job.is_open(), account: job.account, number, entries, key, event, bytes, _pin: pin })
     }
 
-    fn store_file(&self, content: &[u8]) -> Result<Pin, StorageError> {
+    pub(super) fn store_file(&self, content: &[u8]) -> Result<Pin, StorageError> {
         // A file that cannot be written says nothing about the store's own log: only this submission is refused.
         let full = |error: &std::io::Error| error.kind() == std::io::ErrorKind::StorageFull;
         self.files.store(content).map_err(|error| {
@@ -123,7 +121,7 @@ fn prepare_key(idempotency: &Idempotency, job: JobId, at: Timestamp) -> Prepared
     let row = IdempotencyRow {
         job: job.to_bytes().to_vec(),
         payload_hash: idempotency.payload_hash.to_vec(),
-        day: day_of(at),
+        at: at.as_millis(),
     };
     PreparedKey { hash: key_hash(idempotency), row }
 }
@@ -188,7 +186,7 @@ fn accept_one(txn: &mut Txn, one: &mut Prepared, open_jobs_max: u64) -> Result<A
         return Ok(Acceptance::QueueFull);
     }
     if let Some(PreparedKey { hash, row }) = one.key.take() {
-        let day_key = Key::IdempotencyDay { day: row.day, hash };
+        let day_key = Key::IdempotencyDay { day: day_of(Timestamp::from_millis(row.at)), hash };
         txn.put(IVec::from(day_key.to_bytes()), IVec::default());
         txn.put_row(|_| Key::Idempotency { hash }, &row, 1);
     }

@@ -6,12 +6,7 @@ use super::{
     txn::Txn,
 };
 use crate::{
-    domain::{
-        attempt::{Attempt, Fate},
-        event::JobChange,
-        ids::JobId,
-        job::{Control, Flight, Schedule, Wish},
-    },
+    domain::{event::JobChange, ids::JobId, job::Flight},
     storage::{
         StorageError, Tenure, TenureError,
         records::ledger::MarkRow,
@@ -33,17 +28,17 @@ pub(super) fn mark_all(
 
 fn mark_one(txn: &mut Txn, account: u32, tenure: &Tenure, mark: &Mark) -> Result<MarkOutcome, StorageError> {
     let job = mark.job;
+    let mark_is_set = jobs::is_marked(txn, account, job)?;
     let stored = readable(jobs::load(txn, job))?.filter(|stored| stored.job.account == tenure.account);
-    let is_waiting = |stored: &jobs::StoredJob| matches!(stored.job.schedule, Schedule::Waiting { .. });
-    if !stored.is_some_and(|stored| is_waiting(&stored)) {
+    let ready = stored.and_then(|stored| jobs::ready_key(account, &stored.job));
+    let Some(ready) = ready.filter(|_| !mark_is_set) else {
         return Ok(MarkOutcome::Withdrawn);
-    }
-    let key = |chunk| Key::Mark { account, job, chunk };
-    let old_frames = readable(txn.row::<MarkRow>(key))?.map_or(0, |stored| stored.frames);
-    txn.put_row(key, &MarkRow::from(mark), old_frames);
+    };
     for charge in &mark.charges {
-        txn.charge(account, charge);
+        txn.charge(account, charge)?;
     }
+    txn.remove_key(&ready);
+    txn.put_row(|chunk| Key::Mark { account, job, chunk }, &MarkRow::from(mark), 0);
     Ok(MarkOutcome::Marked)
 }
 
@@ -64,52 +59,47 @@ pub(super) fn settle_all(
 
 fn settle_one(txn: &mut Txn, account: u32, tenure: &Tenure, settlement: Settlement) -> Result<(), StorageError> {
     let Settlement { job: id, attempt, retry_at, charges, now } = settlement;
-    let stored = readable(jobs::load(txn, id))?.filter(|stored| stored.job.account == tenure.account);
-    remove_mark(txn, account, id)?;
     for charge in &charges {
-        txn.charge(account, charge);
+        txn.charge(account, charge)?;
     }
+    let stored = readable(jobs::load(txn, id))?.filter(|stored| stored.job.account == tenure.account);
+    let was_marked = remove_mark(txn, account, id)?;
     let Some(mut stored) = stored else {
         return Ok(());
     };
-    let before = Before::of(account, &stored.job);
-    match attempt {
+    let before = Before::of(account, &stored.job, if was_marked { Flight::UnderWay } else { Flight::Grounded });
+    let change = match attempt {
         Some(attempt) => {
-            let change = summary(&attempt);
+            let change = JobChange::attempted(&attempt);
             stored.job.settle(attempt, retry_at);
-            txn.event(job_event(&stored.job, change, Flight::Grounded, now));
+            Some(change)
         }
-        None => {
-            // A wish that was noted during an attempt that does not count must come true all the same.
-            let Some(wish) = stored.job.wish.take() else {
-                txn.made.changed.insert(tenure.account.clone());
-                return Ok(());
-            };
-            let control = match wish {
-                Wish::Cancel => Control::Cancel,
-                Wish::Hold => Control::Hold,
-            };
-            if stored.job.control(control, Flight::Grounded, now).is_ok() {
-                txn.event(job_event(&stored.job, JobChange::Controlled(control), Flight::Grounded, now));
-            }
-        }
+        None => stored.job.fulfil_wish(now).map(JobChange::Controlled),
+    };
+    txn.replace_job(account, &stored, &before, Flight::Grounded);
+    if let Some(change) = change {
+        txn.event(job_event(&stored.job, change, Flight::Grounded, now));
     }
-    txn.replace_job(account, &stored, &before);
     Ok(())
 }
 
-fn remove_mark(txn: &mut Txn, account: u32, job: JobId) -> Result<(), StorageError> {
+/// Takes a mark away, and says whether there was one.
+fn remove_mark(txn: &mut Txn, account: u32, job: JobId) -> Result<bool, StorageError> {
     let key = |chunk| Key::Mark { account, job, chunk };
     match txn.row::<MarkRow>(key) {
-        Ok(stored) => txn.remove_frames(key, 0..stored.map_or(0, |stored| stored.frames)),
+        Ok(None) => Ok(false),
+        Ok(Some(stored)) => {
+            txn.remove_frames(key, 0..stored.frames);
+            Ok(true)
+        }
         // The first frame is what makes a mark; what may be left of others is found by verify.
         Err(StorageError::Damaged(why)) => {
             tracing::error!(%job, reason = %why, "a damaged in-doubt mark is removed");
             txn.remove_key(&key(0));
+            Ok(true)
         }
-        Err(error) => return Err(error),
+        Err(error) => Err(error),
     }
-    Ok(())
 }
 
 /// Ends jobs whose time has run out.
@@ -124,13 +114,13 @@ pub(super) fn expire_all(
     for expiry in expiries {
         let stored = readable(jobs::load(txn, expiry.job))?.filter(|stored| stored.job.account == tenure.account);
         let Some(mut stored) = stored else { continue };
-        let is_waiting = matches!(stored.job.schedule, Schedule::Waiting { .. });
-        if !is_waiting || jobs::is_marked(txn, account, expiry.job)? {
+        let is_meant = stored.job.due().is_some() && stored.job.has_expired(expiry.now);
+        if !is_meant || jobs::is_marked(txn, account, expiry.job)? {
             continue;
         }
-        let before = Before::of(account, &stored.job);
+        let before = Before::of(account, &stored.job, Flight::Grounded);
         stored.job.expire(expiry.now);
-        txn.replace_job(account, &stored, &before);
+        txn.replace_job(account, &stored, &before, Flight::Grounded);
         txn.event(job_event(&stored.job, JobChange::Expired, Flight::Grounded, expiry.now));
     }
     Ok(Ok(()))
@@ -150,19 +140,5 @@ fn readable<T>(read: Result<Option<T>, StorageError>) -> Result<Option<T>, Stora
             Ok(None)
         }
         other => other,
-    }
-}
-
-fn summary(attempt: &Attempt) -> JobChange {
-    let count = |wanted: &[Fate]| {
-        let met = attempt.outcomes.iter().filter(|outcome| wanted.contains(&outcome.fate));
-        met.map(|outcome| u32::try_from(outcome.recipients.len()).unwrap_or(u32::MAX)).sum()
-    };
-    JobChange::Attempted {
-        attempt: attempt.number,
-        submitted: count(&[Fate::Submitted]),
-        deferred: count(&[Fate::Deferred]),
-        failed: count(&[Fate::Failed, Fate::GivenUp]),
-        in_doubt: count(&[Fate::LeftInDoubt]),
     }
 }

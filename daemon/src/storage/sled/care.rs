@@ -1,6 +1,9 @@
 //! Looking after the store itself, on sled.
 
-use std::path::Path;
+use std::{
+    io::{BufRead, Write},
+    path::Path,
+};
 
 use async_trait::async_trait;
 
@@ -17,35 +20,28 @@ use crate::{
 impl StoreCare for SledStore {
     async fn health(&self) -> Result<(), StorageError> {
         self.disk.failure.check()?;
+        self.writer.check_open()?;
         self.space.check()
     }
 
-    async fn prune(&self, _finished_before: Timestamp, _limit: usize, _now: Timestamp) -> Result<u64, StorageError> {
-        Ok(0)
+    async fn prune(&self, finished_before: Timestamp, limit: usize, now: Timestamp) -> Result<u64, StorageError> {
+        self.prune_some(finished_before, limit, now).await
     }
 
-    async fn verify(&self, _progress: &dyn Progress) -> Result<Findings, StorageError> {
-        Ok(Findings::default())
+    async fn verify(&self, progress: &dyn Progress) -> Result<Findings, StorageError> {
+        self.verify_all(progress).await
     }
 
-    async fn backup(&self, _target: &Path, _progress: &dyn Progress) -> Result<u64, StorageError> {
-        Ok(0)
+    async fn backup(&self, target: &Path, progress: &dyn Progress) -> Result<u64, StorageError> {
+        self.backup_to(target, progress).await
     }
 
-    async fn export(
-        &self,
-        _out: &mut (dyn std::io::Write + Send),
-        _progress: &dyn Progress,
-    ) -> Result<u64, StorageError> {
-        Ok(0)
+    async fn export(&self, out: &mut (dyn Write + Send), progress: &dyn Progress) -> Result<u64, StorageError> {
+        self.export_to(out, progress)
     }
 
-    async fn import(
-        &self,
-        _from: &mut (dyn std::io::BufRead + Send),
-        _progress: &dyn Progress,
-    ) -> Result<u64, StorageError> {
-        Ok(0)
+    async fn import(&self, from: &mut (dyn BufRead + Send), progress: &dyn Progress) -> Result<u64, StorageError> {
+        self.import_from(from, progress).await
     }
 
     async fn close(&self) -> Result<(), StorageError> {

@@ -92,6 +92,11 @@ impl Disk {
         Ok(found.filter(|(key, _)| key.starts_with(prefix)))
     }
 
+    /// All keys that begin with `prefix`. For prefixes that few keys have.
+    pub(super) fn keys_with(&self, prefix: &[u8]) -> Result<Vec<IVec>, StorageError> {
+        self.tree.scan_prefix(prefix).keys().map(|key| self.checked(key)).collect()
+    }
+
     /// The last key that begins with `prefix`.
     pub(super) fn last(&self, prefix: &[u8]) -> Result<Option<IVec>, StorageError> {
         let found = self.tree.scan_prefix(prefix).next_back().map(|entry| self.checked(entry)).transpose()?;

@@ -82,11 +82,11 @@ fn control_one(txn: &mut Txn, id: JobId, control: Control, now: Timestamp) -> Re
         return Ok(Controlled::Refused(ControlRefusal::NothingToDo));
     };
     let flight = if jobs::is_marked(txn, account, id)? { Flight::UnderWay } else { Flight::Grounded };
-    let before = Before::of(account, &stored.job);
+    let before = Before::of(account, &stored.job, flight);
     if let Err(refusal) = stored.job.control(control, flight, now) {
         return Ok(Controlled::Refused(refusal));
     }
-    txn.replace_job(account, &stored, &before);
+    txn.replace_job(account, &stored, &before, flight);
     txn.event(job_event(&stored.job, JobChange::Controlled(control), flight, now));
     Ok(Controlled::Done)
 }

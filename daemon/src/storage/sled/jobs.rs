@@ -77,9 +77,14 @@ pub(super) fn ready_key(account: u32, job: &Job) -> Option<Key> {
     Some(Key::Ready { account, priority: job.priority, lane: lane_of(&job.labels), due, job: job.id })
 }
 
+/// The key and value that a waiting job has in the ready index.
+pub(super) fn ready_entry(account: u32, job: &Job) -> Option<(IVec, IVec)> {
+    Some((IVec::from(ready_key(account, job)?.to_bytes()), ready_value(job)))
+}
+
 /// What the ready index keeps beside the key: the recipients of the next attempt, and the expiry in milliseconds, 0 for
 /// none. It has no check sum: a wrong value only makes a job wait for a look at its row.
-pub(super) fn ready_value(job: &Job) -> IVec {
+fn ready_value(job: &Job) -> IVec {
     let recipients = u32::try_from(job.pending().len()).unwrap_or(u32::MAX);
     let expires_at = job.expires_at.map_or(0, Timestamp::as_millis);
     let mut value = [0; 12];
@@ -88,7 +93,7 @@ pub(super) fn ready_value(job: &Job) -> IVec {
     IVec::from(&value)
 }
 
-/// Reads what [`ready_value`] wrote: recipients and expiry.
+/// Reads the value of an entry of the ready index: recipients and expiry.
 pub(super) fn parse_ready_value(value: &[u8]) -> Option<(u32, Option<Timestamp>)> {
     let (recipients, expires_at) = value.split_first_chunk::<4>()?;
     let expires_at = u64::from_be_bytes(expires_at.try_into().ok()?);
@@ -109,7 +114,7 @@ pub(super) fn job_event(job: &Job, change: JobChange, flight: Flight, now: Times
 
 impl Txn {
     /// Rewrites a job of the account with this number, and what is derived from it.
-    pub(super) fn replace_job(&mut self, account: u32, stored: &StoredJob, before: &Before) {
+    pub(super) fn replace_job(&mut self, account: u32, stored: &StoredJob, before: &Before, flight: Flight) {
         let job = &stored.job;
         let id = job.id;
         let frames = job_frames(job, stored.file.as_ref());
@@ -118,7 +123,7 @@ impl Txn {
             self.put(key, value);
         }
         self.remove_frames(|chunk| Key::Job { job: id, chunk }, count..stored.frames);
-        let ready = ready_key(account, job);
+        let ready = ready_key(account, job).filter(|_| flight == Flight::Grounded);
         if let Some(old) = before.ready.as_ref().filter(|old| ready.as_ref() != Some(old)) {
             self.remove_key(old);
         }
@@ -138,8 +143,9 @@ pub(super) struct Before {
 }
 
 impl Before {
-    /// Taken before a job is changed.
-    pub(super) fn of(account: u32, job: &Job) -> Self {
-        Self { ready: ready_key(account, job), is_open: job.is_open() }
+    /// Taken before a job is changed. A job under way has no entry in the ready index.
+    pub(super) fn of(account: u32, job: &Job, flight: Flight) -> Self {
+        let ready = ready_key(account, job).filter(|_| flight == Flight::Grounded);
+        Self { ready, is_open: job.is_open() }
     }
 }

@@ -2,9 +2,6 @@
 
 use crate::domain::{ids::JobId, job::Priority, time::Timestamp};
 
-/// Longest key, in bytes (that of a quarantined record).
-pub(super) const KEY_BYTES_MAX: usize = 5 + 64;
-
 /// A family of records: the first byte of their keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -170,6 +167,13 @@ impl Key {
         bytes
     }
 
+    /// What the keys of all frames of a value begin with, in the families that count frames.
+    pub(super) fn stem(&self) -> Vec<u8> {
+        let mut bytes = self.to_bytes();
+        bytes.truncate(bytes.len() - 2);
+        bytes
+    }
+
     /// The key that is stored as these bytes, if it is one.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let family = Family::of(bytes)?;
@@ -311,7 +315,7 @@ mod tests {
         #[test]
         fn keys_survive_their_bytes(key in any_key()) {
             let bytes = key.to_bytes();
-            prop_assert!(bytes.len() <= KEY_BYTES_MAX);
+            prop_assert!(bytes.len() <= 5 + 60);
             prop_assert_eq!(Key::parse(&bytes), Some(key));
         }
 

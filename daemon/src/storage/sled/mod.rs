@@ -7,7 +7,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
 };
 
@@ -22,6 +22,7 @@ use crate::{
 mod accept;
 mod account_store;
 mod attempts;
+mod backup;
 mod care;
 mod codec;
 mod disk;
@@ -30,13 +31,17 @@ mod job_store;
 mod jobs;
 mod keys;
 mod open;
+mod pruning;
 mod queue;
 mod ready;
 mod settings;
 mod space;
+mod transfer;
 mod txn;
+mod verify;
 mod writer;
 
+pub use backup::{RestoreError, restore};
 pub use open::OpenError;
 pub use settings::SledSettings;
 
@@ -59,7 +64,6 @@ pub struct SledStore {
     head: watch::Sender<Cursor>,
     sealer: Arc<Sealer>,
     settings: Arc<SledSettings>,
-    path: Arc<PathBuf>,
     _clock: Arc<dyn Clock>,
     _lock: Arc<std::fs::File>,
 }
@@ -165,5 +169,66 @@ impl Audience for Publisher {
             self.head.send_replace(head);
         }
         self.changed.add(made.changed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        domain::time::Timestamp,
+        platform::sealing::KEY_BYTES,
+        storage::{
+            SharedStorage,
+            contract::{self, script},
+        },
+    };
+
+    #[derive(Debug)]
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(1_700_000_000_000)
+        }
+    }
+
+    fn settings() -> SledSettings {
+        SledSettings { intake_free_bytes_min: Some(0), ballast_bytes: 0, ..SledSettings::default() }
+    }
+
+    fn open(path: &Path) -> SharedStorage {
+        SledStore::open(path, settings(), Sealer::from_key([7; KEY_BYTES]), Arc::new(Still)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn sled_keeps_every_rule() {
+        let dir = tempfile::tempdir().unwrap();
+        let number = std::cell::Cell::new(0);
+        contract::check_all(async || {
+            number.set(number.get() + 1);
+            open(&dir.path().join(number.get().to_string()))
+        })
+        .await;
+        let few = SledSettings { open_jobs_per_account_max: 3, ..settings() };
+        let sealer = Sealer::from_key([7; KEY_BYTES]);
+        let store = SledStore::open(&dir.path().join("few"), few, sealer, Arc::new(Still)).unwrap();
+        contract::check_queue_full(store, 3).await;
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn sled_answers_as_the_model_does(script in script::scripts(60)) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let dir = tempfile::tempdir().unwrap();
+            runtime.block_on(script::compare(&script, open(dir.path()), async |store| {
+                drop(store);
+                open(dir.path())
+            }));
+        }
     }
 }

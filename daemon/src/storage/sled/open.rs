@@ -19,7 +19,7 @@ use super::{
     keys::{Family, Key},
     settings::SledSettings,
     space::Space,
-    txn::{AccountEntry, META_FORMAT, META_NEXT_ACCOUNT, Txn, cursor},
+    txn::{AccountEntry, META_FORMAT, META_HEAD, META_NEXT_ACCOUNT, Txn, cursor},
     writer::Writer,
 };
 use crate::{
@@ -129,7 +129,6 @@ pub(super) fn open(
         head,
         sealer: Arc::new(sealer),
         settings: Arc::new(settings),
-        path: Arc::new(path.to_owned()),
         _clock: clock,
         _lock: Arc::new(lock),
     }))
@@ -186,7 +185,7 @@ fn open_fenced(
 }
 
 /// Opens sled and turns its panics into texts. Says in the log that it takes long when it does.
-fn open_guarded(db_path: &Path, settings: &SledSettings) -> Result<::sled::Db, String> {
+pub(super) fn open_guarded(db_path: &Path, settings: &SledSettings) -> Result<::sled::Db, String> {
     let config = ::sled::Config::new()
         .path(db_path)
         .cache_capacity(settings.cache_bytes)
@@ -274,14 +273,17 @@ fn check_format(path: &Path, disk: &Disk) -> Result<(), OpenError> {
 }
 
 fn read_number(disk: &Disk, key: &Key) -> Result<Option<u32>, StorageError> {
+    Ok(read_payload(disk, key)?.map(u32::from_be_bytes))
+}
+
+fn read_payload<const N: usize>(disk: &Disk, key: &Key) -> Result<Option<[u8; N]>, StorageError> {
     let bytes = key.to_bytes();
     let Some(value) = disk.get(&bytes)? else {
         return Ok(None);
     };
     let damaged = |why: String| StorageError::Damaged(format!("{key:?}: {why}"));
     let frame = Frame::parse(&bytes, value).map_err(|error| damaged(error.to_string()))?;
-    let number = frame.payload().try_into().map_err(|_| damaged("is no number".into()))?;
-    Ok(Some(u32::from_be_bytes(number)))
+    frame.payload().try_into().map(Some).map_err(|_| damaged("is no number".into()))
 }
 
 /// All accounts, and the number that the next one gets.
@@ -324,8 +326,13 @@ fn read_tally(disk: &Disk, account: u32) -> Result<u64, StorageError> {
 
 /// The head of the event log, and the number of the next commit with events.
 fn load_head(disk: &Disk) -> Result<(Cursor, u64), StorageError> {
-    let Some(seq) = SledStore::newest_seq(disk)? else {
-        return Ok((Cursor(0), 1));
+    let kept = match read_payload::<8>(disk, &META_HEAD) {
+        Err(StorageError::Damaged(_)) => None,
+        other => other?,
+    };
+    let kept = Cursor(kept.map_or(0, u64::from_be_bytes));
+    let Some(seq) = SledStore::newest_seq(disk)?.filter(|seq| *seq >= kept.0 >> 16) else {
+        return Ok((kept, (kept.0 >> 16) + 1));
     };
     let events = disk::read_row::<EventsRow>(disk, |chunk| Key::Events { seq, chunk });
     let count = match events {

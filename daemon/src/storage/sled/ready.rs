@@ -9,13 +9,12 @@ use super::{
 };
 use crate::{
     domain::{ids::JobId, job::Priority, time::Timestamp},
-    storage::{Ready, ReadyJob, StorageError},
+    storage::{PAGE_MAX, Ready, ReadyJob, StorageError},
 };
 
-/// One lane while its due jobs are being read.
+/// The due jobs of one lane, read as far as they are wanted.
 struct Lane {
     entries: ::sled::Iter,
-    head: Option<ReadyJob>,
 }
 
 impl SledStore {
@@ -26,22 +25,20 @@ impl SledStore {
         limit: usize,
         now: Timestamp,
     ) -> Result<Ready, StorageError> {
+        let limit = limit.min(PAGE_MAX);
         let mut ready = Ready::default();
         for priority in Priority::ALL {
-            let mut lanes = self.open_lanes(account, priority)?;
+            let mut lanes = self.open_lanes(account, priority, now, &mut ready)?;
             // One round takes one job of each lane.
-            while !lanes.is_empty() {
+            while !lanes.is_empty() && ready.jobs.len() < limit {
                 let mut remaining = Vec::with_capacity(lanes.len());
                 for mut lane in lanes {
-                    let Some(job) = self.next_in(&mut lane, skip)? else { continue };
-                    if job.due > now {
-                        ready.next_due = Some(ready.next_due.map_or(job.due, |due| due.min(job.due)));
-                    } else if ready.jobs.len() < limit {
+                    if ready.jobs.len() == limit {
+                        break;
+                    }
+                    if let Some(job) = self.next_in(&mut lane, skip)? {
                         ready.jobs.push(job);
                         remaining.push(lane);
-                    } else {
-                        // Due, but not wanted now: what comes after it in the lane may be due later.
-                        self.pass_due(account, &job, now, &mut ready)?;
                     }
                 }
                 lanes = remaining;
@@ -50,11 +47,8 @@ impl SledStore {
         Ok(ready)
     }
 
-    /// The next entry of a lane that is not to be skipped.
+    /// The next due job of a lane that is not to be skipped.
     fn next_in(&self, lane: &mut Lane, skip: &HashSet<JobId>) -> Result<Option<ReadyJob>, StorageError> {
-        if let Some(head) = lane.head.take().filter(|head| !skip.contains(&head.id)) {
-            return Ok(Some(head));
-        }
         for entry in lane.entries.by_ref() {
             let (key, value) = self.disk.checked(entry)?;
             if let Some(job) = parse(&key, &value).filter(|job| !skip.contains(&job.id)) {
@@ -64,35 +58,34 @@ impl SledStore {
         Ok(None)
     }
 
-    /// Seeks the first entry of each lane.
-    fn open_lanes(&self, account: u32, priority: Priority) -> Result<Vec<Lane>, StorageError> {
+    /// Finds the lanes that have due jobs, and the next due time of all lanes; two seeks a lane at most.
+    fn open_lanes(
+        &self,
+        account: u32,
+        priority: Priority,
+        now: Timestamp,
+        ready: &mut Ready,
+    ) -> Result<Vec<Lane>, StorageError> {
         let prefix = ready_priority(account, priority);
         let mut start = prefix.clone();
         let mut lanes = Vec::new();
         while let Some((key, value)) = self.disk.seek_entry(&start, &prefix)? {
             let Some(head) = parse(&key, &value) else {
-                return Err(StorageError::Damaged("the ready index holds a key that is none".into()));
+                return Err(StorageError::Damaged("the ready index holds a key that is none: verify the store".into()));
             };
-            let end = ready_lane_end(account, priority, head.lane);
-            let after = [key.as_ref(), &[0]].concat();
-            lanes.push(Lane { entries: self.disk.tree.range(after..end), head: Some(head) });
-            match head.lane.checked_add(1) {
-                Some(next) => start = ready_lane_start(account, priority, next),
-                None => break,
-            }
+            let lane = ready_lane_start(account, priority, head.lane);
+            let later = [lane.as_slice(), &now.as_millis().saturating_add(1).to_be_bytes()].concat();
+            let next_due = if head.due > now {
+                Some(head.due)
+            } else {
+                let next = self.disk.seek_entry(&later, &lane)?.and_then(|(key, value)| parse(&key, &value));
+                lanes.push(Lane { entries: self.disk.tree.range(lane..later) });
+                next.map(|next| next.due)
+            };
+            ready.next_due = [ready.next_due, next_due].into_iter().flatten().min();
+            start = ready_lane_end(account, priority, head.lane);
         }
         Ok(lanes)
-    }
-
-    /// Finds when a lane's first job after `now` is due, with one seek.
-    fn pass_due(&self, account: u32, job: &ReadyJob, now: Timestamp, ready: &mut Ready) -> Result<(), StorageError> {
-        let prefix = ready_lane_start(account, job.priority, job.lane);
-        let start = [prefix.as_slice(), &now.as_millis().saturating_add(1).to_be_bytes()].concat();
-        let found = self.disk.seek_entry(&start, &prefix)?;
-        if let Some(next) = found.and_then(|(key, value)| parse(&key, &value)) {
-            ready.next_due = Some(ready.next_due.map_or(next.due, |due| due.min(next.due)));
-        }
-        Ok(())
     }
 }
 

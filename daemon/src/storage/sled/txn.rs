@@ -46,6 +46,9 @@ pub(super) const META_FORMAT: Key = Key::Meta { fact: 0 };
 /// The number that the next account gets.
 pub(super) const META_NEXT_ACCOUNT: Key = Key::Meta { fact: 1 };
 
+/// The head of the event log when all events were pruned: it must not fall back.
+pub(super) const META_HEAD: Key = Key::Meta { fact: 2 };
+
 /// The committer's memory, and the commit in the making.
 #[derive(Debug)]
 pub(super) struct Txn {
@@ -59,9 +62,12 @@ pub(super) struct Txn {
     tenures: HashMap<AccountId, u64>,
     last_epoch: u64,
     overlay: HashMap<IVec, Option<IVec>>,
-    charges: HashMap<(u32, QuotaKey, u64), i64>,
+    /// The totals of the buckets that this commit has changed.
+    buckets: HashMap<(u32, QuotaKey, u64), u64>,
     events: Vec<Event>,
     pub(super) made: Made,
+    /// The keys that were written since a backup began; nothing while none is made.
+    pub(super) journal: Option<HashSet<IVec>>,
 }
 
 /// What a commit has to tell when it is durable.
@@ -101,9 +107,10 @@ impl Txn {
             tenures: HashMap::new(),
             last_epoch: 0,
             overlay: HashMap::new(),
-            charges: HashMap::new(),
+            buckets: HashMap::new(),
             events: Vec::new(),
             made: Made::default(),
+            journal: None,
         }
     }
 
@@ -147,10 +154,7 @@ impl Txn {
 
     /// All keys that begin with `prefix`, as this commit will leave them. For families that are small.
     pub(super) fn keys_with(&self, prefix: &[u8]) -> Result<Vec<IVec>, StorageError> {
-        let mut keys = Vec::new();
-        for entry in self.disk.tree.scan_prefix(prefix).keys() {
-            keys.push(self.disk.checked(entry)?);
-        }
+        let mut keys = self.disk.keys_with(prefix)?;
         keys.retain(|key| !self.overlay.contains_key(key));
         let new = self.overlay.iter().filter(|(key, value)| value.is_some() && key.starts_with(prefix));
         keys.extend(new.map(|(key, _)| key.clone()));
@@ -173,21 +177,39 @@ impl Txn {
         }
     }
 
-    /// Adds to a bucket of the ledger.
-    pub(super) fn charge(&mut self, account: u32, charge: &Charge) {
-        *self.charges.entry((account, charge.key.clone(), charge.bucket)).or_default() += charge.amount;
+    /// Adds to a bucket of the ledger, or takes away; it never falls below zero.
+    pub(super) fn charge(&mut self, account: u32, charge: &Charge) -> Result<(), StorageError> {
+        let place = (account, charge.key.clone(), charge.bucket);
+        let before = match self.buckets.get(&place) {
+            Some(total) => *total,
+            None => self.stored_total(account, charge)?,
+        };
+        self.buckets.insert(place, before.saturating_add_signed(charge.amount));
+        Ok(())
+    }
+
+    fn stored_total(&self, account: u32, charge: &Charge) -> Result<u64, StorageError> {
+        let key = Key::Bucket { account, quota: quota_hash(&charge.key), bucket: charge.bucket };
+        match self.row::<UsageRow>(|_| key.clone()) {
+            Ok(row) => Ok(row.map_or(0, |stored| stored.value.amount)),
+            Err(StorageError::Damaged(why)) => {
+                tracing::error!(reason = %why, "a damaged bucket of a quota ledger begins anew");
+                Ok(0)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Forgets a bucket of the ledger.
     pub(super) fn forget_bucket(&mut self, account: u32, key: &QuotaKey, bucket: u64) {
-        self.charges.remove(&(account, key.clone(), bucket));
+        self.buckets.remove(&(account, key.clone(), bucket));
         self.remove_key(&Key::Bucket { account, quota: quota_hash(key), bucket });
     }
 
     /// Forgets a whole ledger.
     pub(super) fn forget_ledger(&mut self, account: u32) -> Result<(), StorageError> {
         let keys = self.keys_with(&Family::Bucket.of_account(account))?;
-        self.charges.retain(|(owner, _, _), _| *owner != account);
+        self.buckets.retain(|(owner, _, _), _| *owner != account);
         keys.into_iter().for_each(|key| self.remove(key));
         Ok(())
     }
@@ -219,41 +241,34 @@ impl Txn {
     }
 
     /// Everything to be written, and what is to be told once it is.
-    pub(super) fn finish(&mut self) -> Result<(Batch, Made), StorageError> {
-        self.write_charges()?;
+    pub(super) fn finish(&mut self) -> (Batch, Made) {
+        self.write_buckets();
         self.write_tallies();
         self.write_events();
         let mut batch = Batch::default();
         for (key, value) in self.overlay.drain() {
+            if let Some(journal) = &mut self.journal {
+                journal.insert(key.clone());
+            }
             match value {
                 Some(value) => batch.insert(key, value),
                 None => batch.remove(key),
             }
         }
-        Ok((batch, std::mem::take(&mut self.made)))
+        (batch, std::mem::take(&mut self.made))
     }
 
     /// Whether nothing is to be written.
     pub(super) fn is_empty(&self) -> bool {
-        self.overlay.is_empty() && self.charges.is_empty() && self.events.is_empty() && self.made.entries.is_empty()
+        self.overlay.is_empty() && self.buckets.is_empty() && self.events.is_empty() && self.made.entries.is_empty()
     }
 
-    fn write_charges(&mut self) -> Result<(), StorageError> {
-        for ((account, key, bucket), amount) in std::mem::take(&mut self.charges) {
+    fn write_buckets(&mut self) {
+        for ((account, key, bucket), amount) in std::mem::take(&mut self.buckets) {
             let stored_key = Key::Bucket { account, quota: quota_hash(&key), bucket };
-            let before: i64 = match self.row::<UsageRow>(|_| stored_key.clone()) {
-                Ok(row) => row.map_or(0, |stored| stored.value.amount),
-                Err(StorageError::Damaged(why)) => {
-                    tracing::error!(reason = %why, "a damaged bucket of a quota ledger begins anew");
-                    0
-                }
-                Err(error) => return Err(error),
-            };
-            let total = before.saturating_add(amount);
-            let row = UsageRow { key: Some(QuotaKeyRow::from(&key)), amount: total };
-            if total == 0 { self.remove_key(&stored_key) } else { self.put_row(|_| stored_key.clone(), &row, 0) }
+            let row = UsageRow { key: Some(QuotaKeyRow::from(&key)), amount };
+            if amount == 0 { self.remove_key(&stored_key) } else { self.put_row(|_| stored_key.clone(), &row, 0) }
         }
-        Ok(())
     }
 
     fn write_tallies(&mut self) {

@@ -115,9 +115,7 @@ impl Writer {
             Patience::Refuse => {
                 room.try_acquire_many_owned(kib).map_err(|_| StorageError::Overloaded("too much waits to be written"))
             }
-            Patience::Wait => {
-                room.acquire_many_owned(kib).await.map_err(|_| StorageError::Failed("it was closed".into()))
-            }
+            Patience::Wait => room.acquire_many_owned(kib).await.map_err(|_| closed()),
         }
     }
 
@@ -140,9 +138,15 @@ impl Writer {
         drop(calls);
         if !sent {
             self.failure.check()?;
-            return Err(StorageError::Failed("it was closed".into()));
+            return Err(closed());
         }
         Ok(Sent { answer, failure: self.failure.clone() })
+    }
+
+    /// Refuses once the writer was closed.
+    pub(super) fn check_open(&self) -> Result<(), StorageError> {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if calls.is_some() { Ok(()) } else { Err(closed()) }
     }
 
     /// Lets the committer finish what was sent and end. Blocks.
@@ -177,7 +181,7 @@ impl<T> Sent<T> {
             Ok(result) => result,
             Err(_) => {
                 self.failure.check()?;
-                Err(StorageError::Failed("it was closed".into()))
+                Err(closed())
             }
         }
     }
@@ -233,7 +237,7 @@ impl<A: Audience> Committer<A> {
             next = if is_full { None } else { calls.try_recv().ok() };
         }
         if !self.txn.is_empty() {
-            let (batch, made) = self.txn.finish()?;
+            let (batch, made) = self.txn.finish();
             self.write(batch)?;
             self.audience.committed(&self.txn, made);
         }
@@ -250,6 +254,11 @@ impl<A: Audience> Committer<A> {
     }
 }
 
+fn closed() -> StorageError {
+    StorageError::Failed("it was closed".into())
+}
+
+/// What a panic said.
 pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a text")

@@ -1,0 +1,256 @@
+//! Copies of a whole store: made while it is in use, and put back.
+//!
+//! The tree is copied while it changes; the committer notes every key that it writes meanwhile. Those are copied again
+//! until few are left, and the last of them by the committer itself, between two commits: the copy is the store as it
+//! was at that moment.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use ::sled::{Batch, IVec};
+
+use super::{
+    SledSettings, SledStore,
+    keys::{Family, Key},
+    open,
+    txn::Txn,
+    writer::{Patience, Weight},
+};
+use crate::storage::{
+    Progress, StorageError,
+    blobs::{Files, sync_dir},
+};
+
+/// How many entries are copied before progress is told.
+const ENTRIES_PER_PART: usize = 1_000;
+/// The committer copies the rest once this many keys or fewer were written during a round.
+const LAST_KEYS_MAX: usize = 2_000;
+/// After so many rounds the committer copies the rest whatever it is.
+const ROUNDS_MAX: usize = 10;
+const LIGHT: Weight = Weight { changes: 1, bytes: 1_024 };
+
+/// Why a backup was not put back.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// There is something already.
+    #[error("{0} is not empty: a backup is restored into a new directory only")]
+    NotEmpty(PathBuf),
+    /// It is no backup, or a damaged one.
+    #[error("the backup {path} cannot be used: {why}")]
+    Unusable {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A file or directory cannot be used.
+    #[error("cannot use {path}")]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Checks a backup and puts a copy of it into the new or empty directory `into`, where [`SledStore::open`] finds it.
+/// Returns how many entries it has. Blocks.
+///
+/// # Errors
+/// When `into` is not empty, the backup does not open, or copying fails; nothing is at `into` then.
+pub fn restore(backup: &Path, into: &Path) -> Result<u64, RestoreError> {
+    let broken = |source| RestoreError::Io { path: into.to_owned(), source };
+    let is_taken = into.exists() && fs::read_dir(into).map_err(broken)?.next().is_some();
+    if is_taken {
+        return Err(RestoreError::NotEmpty(into.to_owned()));
+    }
+    let unusable = |why: String| RestoreError::Unusable { path: backup.to_owned(), why };
+    if !backup.join("db").join("db").is_file() {
+        return Err(unusable("it has no file db/db".into()));
+    }
+    let parent = into.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut name = into.file_name().unwrap_or_default().to_owned();
+    name.push(".restoring");
+    let copy = parent.join(name);
+    if copy.exists() {
+        fs::remove_dir_all(&copy).map_err(broken)?;
+    }
+    fs::create_dir_all(parent).map_err(broken)?;
+    let counted = copy_dir(backup, &copy).map_err(|error| error.to_string()).and_then(|()| check_copy(&copy));
+    match counted {
+        Ok(entries) => {
+            fs::rename(&copy, into).map_err(broken)?;
+            sync_dir(parent).map_err(broken)?;
+            Ok(entries)
+        }
+        Err(why) => {
+            fs::remove_dir_all(&copy).map_err(broken)?;
+            Err(unusable(why))
+        }
+    }
+}
+
+/// Opens a copy and looks at every frame and every file that it should have.
+fn check_copy(copy: &Path) -> Result<u64, String> {
+    let db = open::open_guarded(&copy.join("db"), &SledSettings::default())?;
+    let files = Files::open(&copy.join("files")).map_err(|error| error.to_string())?;
+    let mut entries = 0;
+    for entry in &*db {
+        let (key, value) = entry.map_err(|error| error.to_string())?;
+        entries += 1;
+        if let Some(Key::FileEdge { file, job }) = Key::parse(&key) {
+            files.read(&file).map_err(|error| format!("the message of job {job}: {error}"))?;
+        }
+        let has_frame = !matches!(Family::of(&key), Some(Family::Ready | Family::IdempotencyDay | Family::Quarantine));
+        if has_frame {
+            super::codec::Frame::parse(&key, value).map_err(|error| format!("{:?}: {error}", Key::parse(&key)))?;
+        }
+    }
+    Ok(entries)
+}
+
+impl SledStore {
+    pub(super) async fn backup_to(&self, target: &Path, progress: &dyn Progress) -> Result<u64, StorageError> {
+        let target = target.to_owned();
+        let _held = self.files.hold();
+        let journal = |txn: &mut Txn| {
+            let is_free = txn.journal.is_none();
+            txn.journal.get_or_insert_default();
+            Ok(is_free)
+        };
+        if !self.writer.commit(LIGHT, Patience::Wait, journal).await? {
+            return Err(StorageError::Overloaded("another backup is being made"));
+        }
+        let made = self.copy_tree(target.clone(), progress).await;
+        self.writer.commit(LIGHT, Patience::Wait, |txn| Ok(drop(txn.journal.take()))).await?;
+        let copy = made?;
+        self.in_background(move |store| store.finish_backup(&target, copy)).await
+    }
+
+    async fn copy_tree(&self, target: PathBuf, progress: &dyn Progress) -> Result<::sled::Db, StorageError> {
+        let copy = self
+            .in_background(move |_| {
+                fs::create_dir(&target)
+                    .and_then(|()| fs::create_dir(target.join("db")))
+                    .map_err(|error| target_error(&error))?;
+                open::open_guarded(&target.join("db"), &SledSettings::default()).map_err(StorageError::Damaged)
+            })
+            .await?;
+        let total = u64::try_from(self.in_background(|store| Ok(store.disk.tree.len())).await?).unwrap_or(u64::MAX);
+        let (mut done, mut start) = (0, Vec::new());
+        loop {
+            let (from, to) = (start.clone(), copy.clone());
+            let (count, last) = self.in_background(move |store| store.copy_part(&from, &to)).await?;
+            done += count;
+            progress.report(done, total.max(done));
+            let Some(last) = last else { break };
+            start = [last.as_ref(), &[0]].concat();
+        }
+        for round in 1.. {
+            let to = copy.clone();
+            let next = move |txn: &mut Txn| {
+                let keys = txn.journal.replace(Default::default()).unwrap_or_default();
+                if keys.len() > LAST_KEYS_MAX && round < ROUNDS_MAX {
+                    return Ok(Some(keys));
+                }
+                // What this commit has changed so far is not in the tree yet, and not in the journal either.
+                copy_keys(&txn.disk.tree, keys, &to).map(|()| None)
+            };
+            let Some(keys) = self.writer.commit(LIGHT, Patience::Wait, next).await? else { break };
+            let to = copy.clone();
+            self.in_background(move |store| copy_keys(&store.disk.tree, keys, &to)).await?;
+        }
+        Ok(copy)
+    }
+
+    fn copy_part(&self, start: &[u8], to: &::sled::Db) -> Result<(u64, Option<IVec>), StorageError> {
+        let mut batch = Batch::default();
+        let (mut count, mut last) = (0, None);
+        for entry in self.disk.tree.range(start..).take(ENTRIES_PER_PART) {
+            let (key, value) = self.disk.checked(entry)?;
+            last = Some(key.clone());
+            batch.insert(key, value);
+            count += 1;
+        }
+        to.apply_batch(batch).map_err(|error| target_error(&error))?;
+        Ok((count, last))
+    }
+
+    fn finish_backup(&self, target: &Path, copy: ::sled::Db) -> Result<u64, StorageError> {
+        copy.flush().map_err(|error| target_error(&error))?;
+        let entries = u64::try_from(copy.len()).unwrap_or(u64::MAX);
+        let finish = || -> io::Result<()> {
+            let files = Files::open(&target.join("files"))?;
+            for key in copy.scan_prefix(Family::FileEdge.prefix()).keys() {
+                let key = key.map_err(io::Error::other)?;
+                if let Some(Key::FileEdge { file, .. }) = Key::parse(&key) {
+                    copy_file(&self.files.path(&file), &files.path(&file))?;
+                }
+            }
+            drop(copy);
+            sync_tree(target)?;
+            sync_dir(target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+        };
+        finish().map_err(|error| target_error(&error))?;
+        Ok(entries)
+    }
+}
+
+/// Brings the entries of `keys` in the copy to what they are in the tree.
+fn copy_keys(from: &::sled::Tree, keys: impl IntoIterator<Item = IVec>, to: &::sled::Db) -> Result<(), StorageError> {
+    let mut batch = Batch::default();
+    for key in keys {
+        match from.get(&key).map_err(|error| StorageError::Failed(error.to_string()))? {
+            Some(value) => batch.insert(key, value),
+            None => batch.remove(key),
+        }
+    }
+    to.apply_batch(batch).map_err(|error| target_error(&error))
+}
+
+/// The backup failed; the store itself is well.
+fn target_error(error: &dyn std::fmt::Display) -> StorageError {
+    StorageError::Damaged(format!("the backup cannot be written: {error}"))
+}
+
+fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
+    if to.exists() {
+        return Ok(());
+    }
+    if let Some(dir) = to.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    // A file never changes, so both stores may share it.
+    fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop))
+}
+
+fn copy_dir(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_dir(&entry.path(), &target)?;
+        } else if entry.file_name() != "lock" && entry.file_name() != "ballast" {
+            fs::copy(entry.path(), &target)?;
+            File::open(&target)?.sync_all()?;
+        }
+    }
+    sync_dir(to)
+}
+
+fn sync_tree(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_tree(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_dir(path)
+}

@@ -1,0 +1,167 @@
+//! What is old goes: finished jobs, events and idempotency keys, found by reading and deleted by the committer.
+
+use std::time::Duration;
+
+use super::{
+    SledStore,
+    accept::day_of,
+    codec, disk, jobs,
+    keys::{Family, Key},
+    txn::{META_HEAD, Txn},
+    writer::{CHANGES_PER_COMMIT_MAX, Patience, Weight},
+};
+use crate::{
+    domain::{ids::JobId, job::Job, time::Timestamp},
+    storage::{
+        IDEMPOTENCY_DAYS, StorageError,
+        records::{event::EventsRow, idempotency::IdempotencyRow},
+    },
+};
+
+/// A record that may go. The committer looks again: a job may have been opened meanwhile.
+#[derive(Clone, Copy, Debug)]
+enum Old {
+    Job(JobId),
+    Events(u64),
+    Key { day: u32, hash: [u8; 16] },
+}
+
+impl SledStore {
+    pub(super) async fn prune_some(
+        &self,
+        finished_before: Timestamp,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<u64, StorageError> {
+        let found = self.in_background(move |store| store.find_old(finished_before, limit, now)).await?;
+        let head = *self.head.borrow();
+        let mut gone = 0;
+        for part in found.chunks(CHANGES_PER_COMMIT_MAX) {
+            let part = part.to_vec();
+            let weight = Weight { changes: part.len(), bytes: part.len() * 64 };
+            let forget = move |txn: &mut Txn| {
+                let (key, value) = codec::single(&META_HEAD, &head.0.to_be_bytes());
+                txn.put(key, value);
+                let mut gone = 0;
+                for old in part {
+                    gone += forget(txn, old, finished_before)?;
+                }
+                Ok(gone)
+            };
+            gone += self.writer.commit(weight, Patience::Wait, forget).await?;
+        }
+        Ok(gone)
+    }
+
+    fn find_old(&self, finished_before: Timestamp, limit: usize, now: Timestamp) -> Result<Vec<Old>, StorageError> {
+        let mut found = Vec::new();
+        self.find_old_jobs(finished_before, limit, &mut found)?;
+        self.find_old_events(finished_before, limit, &mut found)?;
+        self.find_old_keys(now, limit, &mut found)?;
+        Ok(found)
+    }
+
+    fn find_old_jobs(&self, before: Timestamp, limit: usize, found: &mut Vec<Old>) -> Result<(), StorageError> {
+        for entry in self.disk.tree.scan_prefix(Family::Job.prefix()).keys() {
+            if found.len() >= limit {
+                break;
+            }
+            let key = Key::parse(&self.disk.checked(entry)?);
+            let Some(Key::Job { job: id, chunk: 0 }) = key else { continue };
+            if id >= JobId::first_at(before) {
+                break;
+            }
+            match jobs::load(&self.disk, id) {
+                Ok(Some(stored)) if is_old(&stored.job, before) => found.push(Old::Job(id)),
+                // A damaged job stays until the store is verified.
+                Ok(_) | Err(StorageError::Damaged(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn find_old_events(&self, before: Timestamp, limit: usize, found: &mut Vec<Old>) -> Result<(), StorageError> {
+        for entry in self.disk.tree.scan_prefix(Family::Events.prefix()).keys() {
+            if found.len() >= limit {
+                break;
+            }
+            let Some(Key::Events { seq, chunk: 0 }) = Key::parse(&self.disk.checked(entry)?) else { continue };
+            if !self.events_of(seq)?.iter().all(|event| event.at < before) {
+                break;
+            }
+            found.push(Old::Events(seq));
+        }
+        Ok(())
+    }
+
+    fn find_old_keys(&self, now: Timestamp, limit: usize, found: &mut Vec<Old>) -> Result<(), StorageError> {
+        let remembered = Duration::from_secs(IDEMPOTENCY_DAYS * 24 * 3_600);
+        let last_day = day_of(now.before(remembered));
+        for entry in self.disk.tree.scan_prefix(Family::IdempotencyDay.prefix()).keys() {
+            if found.len() >= limit {
+                break;
+            }
+            let key = Key::parse(&self.disk.checked(entry)?);
+            let Some(Key::IdempotencyDay { day, hash }) = key else { continue };
+            if day > last_day {
+                break;
+            }
+            let row = disk::read_row::<IdempotencyRow>(&self.disk, |_| Key::Idempotency { hash });
+            let at = match row {
+                Ok(row) => row.map_or(Timestamp::EPOCH, |stored| Timestamp::from_millis(stored.value.at)),
+                Err(StorageError::Damaged(_)) => Timestamp::EPOCH,
+                Err(error) => return Err(error),
+            };
+            if now.since(at) > remembered {
+                found.push(Old::Key { day, hash });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_old(job: &Job, before: Timestamp) -> bool {
+    job.accepted_at < before && job.finished_at().is_some_and(|finished| finished < before)
+}
+
+/// Deletes a record and says how many went.
+fn forget(txn: &mut Txn, old: Old, before: Timestamp) -> Result<u64, StorageError> {
+    match old {
+        Old::Job(id) => forget_job(txn, id, before),
+        Old::Events(seq) => {
+            let stored = txn.row::<EventsRow>(|chunk| Key::Events { seq, chunk });
+            let (count, frames) = match stored {
+                Ok(stored) => stored.map_or((0, 0), |stored| (stored.value.events.len(), stored.frames)),
+                Err(StorageError::Damaged(_)) => (1, 1),
+                Err(error) => return Err(error),
+            };
+            txn.remove_frames(|chunk| Key::Events { seq, chunk }, 0..frames);
+            Ok(count as u64)
+        }
+        Old::Key { day, hash } => {
+            txn.remove_key(&Key::Idempotency { hash });
+            txn.remove_key(&Key::IdempotencyDay { day, hash });
+            Ok(1)
+        }
+    }
+}
+
+fn forget_job(txn: &mut Txn, id: JobId, before: Timestamp) -> Result<u64, StorageError> {
+    let Some(stored) = jobs::load(txn, id)?.filter(|stored| is_old(&stored.job, before)) else {
+        return Ok(0);
+    };
+    txn.remove_frames(|chunk| Key::Job { job: id, chunk }, 0..stored.frames);
+    match stored.file {
+        Some(file) => {
+            txn.remove_key(&Key::FileEdge { file, job: id });
+            txn.made.loose_files.insert(file);
+        }
+        None => {
+            for key in txn.disk.keys_with(&Key::Body { job: id, chunk: 0 }.stem())? {
+                txn.remove(key);
+            }
+        }
+    }
+    Ok(1)
+}

@@ -1,0 +1,238 @@
+//! A store as JSON lines: what `export` writes and `import` reads. Secrets stay sealed; derived entries are left out.
+
+use std::io::{BufRead, Write};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    SledStore,
+    accept::day_of,
+    codec, disk, jobs,
+    keys::{Family, Key},
+    txn::{AccountEntry, META_NEXT_ACCOUNT, Txn, cursor},
+    writer::{Patience, Weight},
+};
+use crate::{
+    domain::{
+        ids::{Etag, JobId},
+        time::Timestamp,
+    },
+    storage::{
+        Progress, StorageError,
+        blobs::Pin,
+        records::{
+            account::AccountRow, event::EventsRow, idempotency::IdempotencyRow, job::JobRow, ledger::MarkRow,
+            ledger::UsageRow, standing::StandingRow,
+        },
+    },
+};
+
+/// The form of the lines that this version writes.
+const LINES_FORMAT: u32 = 1;
+/// After how many lines progress is told.
+const LINES_PER_REPORT: u64 = 1_000;
+
+/// One line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Line {
+    Store { format: u32 },
+    Account { number: u32, row: Box<AccountRow>, standing: Option<StandingRow> },
+    Job { id: String, row: Box<JobRow>, message: String },
+    Mark { account: u32, job: String, row: MarkRow },
+    Usage { account: u32, bucket: u64, row: UsageRow },
+    Idempotency { hash: String, row: IdempotencyRow },
+    Events { seq: u64, row: EventsRow },
+    End { records: u64 },
+}
+
+impl SledStore {
+    pub(super) fn export_to(&self, out: &mut (dyn Write + Send), progress: &dyn Progress) -> Result<u64, StorageError> {
+        let mut count = 0;
+        write_line(out, &Line::Store { format: LINES_FORMAT })?;
+        let families =
+            [Family::Account, Family::Job, Family::Mark, Family::Idempotency, Family::Bucket, Family::Events];
+        for family in families {
+            for entry in self.disk.tree.scan_prefix(family.prefix()).keys() {
+                let Some(key) = Key::parse(&self.disk.checked(entry)?) else { continue };
+                let Some(line) = self.line_of(&key)? else { continue };
+                write_line(out, &line)?;
+                count += 1;
+                if count % LINES_PER_REPORT == 0 {
+                    progress.report(count, 0);
+                }
+            }
+        }
+        write_line(out, &Line::End { records: count })?;
+        out.flush().map_err(|error| unwritable(&error))?;
+        progress.report(count, count);
+        Ok(count)
+    }
+
+    /// The line of a record; nothing for a further frame, or one that is gone by now. Damaged ones end the export.
+    fn line_of(&self, key: &Key) -> Result<Option<Line>, StorageError> {
+        let disk = &self.disk;
+        Ok(match *key {
+            Key::Account { account, chunk: 0 } => {
+                let standing = disk::read_row::<StandingRow>(disk, |chunk| Key::Standing { account, chunk })?;
+                disk::read_row::<AccountRow>(disk, |chunk| Key::Account { account, chunk })?.map(|row| Line::Account {
+                    number: account,
+                    row: Box::new(row.value),
+                    standing: standing.map(|row| row.value),
+                })
+            }
+            Key::Job { job, chunk: 0 } => {
+                let Some(stored) = jobs::load(disk, job)? else { return Ok(None) };
+                let message = jobs::load_message(disk, &self.files, &stored)?;
+                // The message goes with the line; where it is kept is for the next store to decide.
+                let row = Box::new(JobRow::new(&stored.job, None));
+                Some(Line::Job { id: job.to_string(), row, message: BASE64_STANDARD.encode(&message.bytes) })
+            }
+            Key::Mark { account, job, chunk: 0 } => {
+                let row = disk::read_row::<MarkRow>(disk, |chunk| Key::Mark { account, job, chunk })?;
+                row.map(|row| Line::Mark { account, job: job.to_string(), row: row.value })
+            }
+            Key::Idempotency { hash } => {
+                let row = disk::read_row::<IdempotencyRow>(disk, |_| Key::Idempotency { hash })?;
+                row.map(|row| Line::Idempotency { hash: BASE64_STANDARD.encode(hash), row: row.value })
+            }
+            Key::Bucket { account, quota, bucket } => {
+                let row = disk::read_row::<UsageRow>(disk, |_| Key::Bucket { account, quota, bucket })?;
+                row.map(|row| Line::Usage { account, bucket, row: row.value })
+            }
+            Key::Events { seq, chunk: 0 } => {
+                let row = disk::read_row::<EventsRow>(disk, |chunk| Key::Events { seq, chunk })?;
+                row.map(|row| Line::Events { seq, row: row.value })
+            }
+            _ => None,
+        })
+    }
+
+    pub(super) async fn import_from(
+        &self,
+        from: &mut (dyn BufRead + Send),
+        progress: &dyn Progress,
+    ) -> Result<u64, StorageError> {
+        let is_empty = self.directory().is_empty() && self.disk.last(&Family::Job.prefix())?.is_none();
+        if !is_empty {
+            return Err(bad_line(0, "the store holds accounts or jobs already"));
+        }
+        let (mut count, mut number, mut text, mut ended) = (0, 0, String::new(), false);
+        loop {
+            text.clear();
+            number += 1;
+            if from.read_line(&mut text).map_err(|error| bad_line(number, error))? == 0 {
+                break;
+            }
+            let line: Line = serde_json::from_str(&text).map_err(|error| bad_line(number, error))?;
+            match line {
+                Line::Store { format: LINES_FORMAT } => continue,
+                Line::Store { format } => return Err(bad_line(number, format_args!("unknown format {format}"))),
+                Line::End { records } if records != count => return Err(bad_line(number, "lines are missing")),
+                Line::End { .. } => ended = true,
+                line => {
+                    self.import_line(line, text.len()).await?;
+                    count += 1;
+                }
+            }
+            if count % LINES_PER_REPORT == 0 {
+                progress.report(count, 0);
+            }
+        }
+        if ended { Ok(count) } else { Err(bad_line(number, "the end is missing")) }
+    }
+
+    async fn import_line(&self, line: Line, bytes: usize) -> Result<(), StorageError> {
+        let (message, pin) = match &line {
+            Line::Job { message, .. } => {
+                let message = BASE64_STANDARD.decode(message).map_err(|error| bad_line(0, error))?;
+                if message.len() > jobs::INLINE_BYTES_MAX {
+                    let pin = self.in_background(move |store| store.store_file(&message)).await?;
+                    (Vec::new(), Some(pin))
+                } else {
+                    (message, None)
+                }
+            }
+            _ => (Vec::new(), None),
+        };
+        let bytes = if pin.is_some() { 4_096 } else { bytes };
+        let put = move |txn: &mut Txn| put_line(txn, line, &message, pin.as_ref()).map(|()| pin);
+        self.writer.commit(Weight { changes: 1, bytes }, Patience::Wait, put).await.map(drop)
+    }
+}
+
+fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Result<(), StorageError> {
+    let bad = |error: &dyn std::fmt::Display| bad_line(0, error);
+    match line {
+        Line::Store { .. } | Line::End { .. } => {}
+        Line::Account { number, row, standing } => {
+            let id: crate::domain::ids::AccountId = row.id.parse().map_err(|error| bad(&error))?;
+            txn.next_account = txn.next_account.max(number.saturating_add(1));
+            let (key, value) = codec::single(&META_NEXT_ACCOUNT, &txn.next_account.to_be_bytes());
+            txn.put(key, value);
+            txn.put_row(|chunk| Key::Account { account: number, chunk }, &*row, 0);
+            if let Some(standing) = standing {
+                txn.put_row(|chunk| Key::Standing { account: number, chunk }, &standing, 0);
+            }
+            txn.accounts.insert(id.clone(), AccountEntry { number, etag: Etag(row.etag), open_jobs: 0 });
+            txn.made.entries.insert(id.clone());
+            txn.made.changed.insert(id);
+        }
+        Line::Job { id, row, .. } => {
+            let id: JobId = id.parse().map_err(|error| bad(&error))?;
+            let job = row.into_job(id).map_err(|error| bad(&error))?;
+            for (key, value) in jobs::job_frames(&job, pin.map(|pin| &pin.hash)) {
+                txn.put(key, value);
+            }
+            let body = match pin {
+                Some(pin) => vec![codec::single(&Key::FileEdge { file: pin.hash, job: id }, &[])],
+                None => codec::frames(|chunk| Key::Body { job: id, chunk }, message),
+            };
+            body.into_iter().for_each(|(key, value)| txn.put(key, value));
+            let account = txn.accounts.get(&job.account).map(|entry| entry.number);
+            if let Some((key, value)) = account.and_then(|account| jobs::ready_entry(account, &job)) {
+                txn.put(key, value);
+            }
+            txn.count_open(&job.account, false, job.is_open());
+        }
+        Line::Mark { account, job, row } => {
+            let job: JobId = job.parse().map_err(|error| bad(&error))?;
+            if let Some(ready) = jobs::load(txn, job)?.and_then(|stored| jobs::ready_key(account, &stored.job)) {
+                txn.remove_key(&ready);
+            }
+            txn.put_row(|chunk| Key::Mark { account, job, chunk }, &row, 0);
+        }
+        Line::Usage { account, bucket, row } => {
+            let usage = row.clone().into_usage(bucket).map_err(|error| bad(&error))?;
+            let quota = super::txn::quota_hash(&usage.key);
+            txn.put_row(|_| Key::Bucket { account, quota, bucket }, &row, 0);
+        }
+        Line::Idempotency { hash, row } => {
+            let hash = BASE64_STANDARD.decode(hash).map_err(|error| bad(&error))?;
+            let hash: [u8; 16] = hash.try_into().map_err(|_| bad(&"a hash has 16 bytes"))?;
+            let day = day_of(Timestamp::from_millis(row.at));
+            txn.put(Key::IdempotencyDay { day, hash }.to_bytes().into(), ::sled::IVec::default());
+            txn.put_row(|_| Key::Idempotency { hash }, &row, 0);
+        }
+        Line::Events { seq, row } => {
+            txn.next_seq = txn.next_seq.max(seq.saturating_add(1));
+            txn.made.head = Some(cursor(seq, row.events.len()));
+            txn.put_row(|chunk| Key::Events { seq, chunk }, &row, 0);
+        }
+    }
+    Ok(())
+}
+
+fn write_line(out: &mut (dyn Write + Send), line: &Line) -> Result<(), StorageError> {
+    serde_json::to_writer(&mut *out, line).map_err(|error| unwritable(&error))?;
+    out.write_all(b"\n").map_err(|error| unwritable(&error))
+}
+
+fn unwritable(error: &dyn std::fmt::Display) -> StorageError {
+    StorageError::Damaged(format!("the export cannot be written: {error}"))
+}
+
+fn bad_line(number: u64, why: impl std::fmt::Display) -> StorageError {
+    StorageError::Damaged(format!("import, line {number}: {why}"))
+}

@@ -1,0 +1,274 @@
+//! Whether every record can be read and what is derived agrees; what cannot be read moves to quarantine.
+//!
+//! The check reads in the background; the committer looks again at what it changes, so the store may be in use.
+
+use std::collections::HashMap;
+
+use ::sled::IVec;
+
+use super::{
+    SledStore, care,
+    disk::{self, View},
+    jobs,
+    keys::{Family, Key},
+    txn::Txn,
+    writer::{Patience, Weight},
+};
+use crate::{
+    domain::{ids::JobId, job::Flight},
+    storage::{
+        Findings, Progress, StorageError,
+        records::{
+            account::AccountRow, event::EventsRow, idempotency::IdempotencyRow, ledger::MarkRow, ledger::UsageRow,
+            standing::StandingRow,
+        },
+    },
+};
+
+/// Most findings that are told one by one.
+const FINDINGS_TOLD_MAX: usize = 100;
+/// After how many keys progress is told, and the next part is read.
+const KEYS_PER_PART: usize = 2_000;
+/// How heavy a part of the check is for the committer.
+const PART_WEIGHT: Weight = Weight { changes: 1, bytes: 64 * 1_024 };
+
+/// What is wrong with an entry.
+#[derive(Debug)]
+enum Wrong {
+    /// It cannot be read: its frames go to quarantine.
+    Unreadable(String),
+    /// It is derived and should not be there.
+    LeftOver,
+    /// This derived entry should be there.
+    Missing(IVec, IVec),
+}
+
+impl SledStore {
+    pub(super) async fn verify_all(&self, progress: &dyn Progress) -> Result<Findings, StorageError> {
+        let mut findings = Findings::default();
+        let mut after: Vec<u8> = Vec::new();
+        let total = u64::try_from(self.in_background(|store| Ok(store.disk.tree.len())).await?).unwrap_or(u64::MAX);
+        let mut done = 0;
+        loop {
+            let start = after.clone();
+            let part = self.in_background(move |store| store.read_part(&start)).await?;
+            let Some(last) = part.last() else { break };
+            after = [last.as_ref(), &[0]].concat();
+            done += part.len() as u64;
+            // Checked by the committer, between commits: only there do an entry and what it is derived from agree.
+            let (records, wrong) = self.in_background(move |store| check_part(&store.disk, store, &part)).await?;
+            findings.records += records;
+            for (key, _) in wrong {
+                self.mend(key, &mut findings).await?;
+            }
+            progress.report(done, total.max(done));
+        }
+        self.mend_tallies(&mut findings).await?;
+        self.collect_files().await?;
+        Ok(findings)
+    }
+
+    fn read_part(&self, start: &[u8]) -> Result<Vec<IVec>, StorageError> {
+        self.disk.tree.range(start..).keys().take(KEYS_PER_PART).map(|key| self.disk.checked(key)).collect()
+    }
+
+    async fn mend(&self, key: IVec, findings: &mut Findings) -> Result<(), StorageError> {
+        let store = self.clone();
+        let mended = move |txn: &mut Txn| {
+            let wrong = check(txn, &store, &key)?;
+            match &wrong {
+                None => {}
+                Some(Wrong::LeftOver) => txn.remove(key),
+                Some(Wrong::Missing(ready, value)) => txn.put(ready.clone(), value.clone()),
+                Some(Wrong::Unreadable(_)) => quarantine(txn, &key)?,
+            }
+            Ok(wrong)
+        };
+        match self.writer.commit(PART_WEIGHT, Patience::Wait, mended).await? {
+            None => {}
+            Some(Wrong::LeftOver | Wrong::Missing(..)) => findings.mended += 1,
+            Some(Wrong::Unreadable(why)) => {
+                tracing::error!(reason = %why, "a damaged record was moved to quarantine");
+                findings.quarantined_count += 1;
+                if findings.quarantined.len() < FINDINGS_TOLD_MAX {
+                    findings.quarantined.push(why);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts the open jobs of all accounts anew, in the committer: the counts must agree with each other.
+    async fn mend_tallies(&self, findings: &mut Findings) -> Result<(), StorageError> {
+        let counted = self.writer.commit(PART_WEIGHT, Patience::Wait, |txn: &mut Txn| {
+            let mut open = HashMap::new();
+            for key in txn.keys_with(&Family::Job.prefix())? {
+                let Some(Key::Job { job, chunk: 0 }) = Key::parse(&key) else { continue };
+                match jobs::load(txn, job) {
+                    Ok(Some(stored)) if stored.job.is_open() => *open.entry(stored.job.account).or_insert(0) += 1,
+                    Ok(_) | Err(StorageError::Damaged(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            let mut mended = 0;
+            for (id, entry) in &mut txn.accounts {
+                let right = open.get(id).copied().unwrap_or(0);
+                if entry.open_jobs != right {
+                    entry.open_jobs = right;
+                    txn.made.entries.insert(id.clone());
+                    mended += 1;
+                }
+            }
+            Ok(mended)
+        });
+        findings.mended += counted.await?;
+        Ok(())
+    }
+
+    async fn collect_files(&self) -> Result<(), StorageError> {
+        self.in_background(|store| {
+            match store.files.all() {
+                Ok(all) => all.iter().for_each(|hash| care::collect_file(&store.disk, &store.files, hash)),
+                Err(error) => tracing::warn!(%error, "cannot list the files of messages"),
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+type Checked = (u64, Vec<(IVec, Wrong)>);
+
+fn check_part(view: &impl View, store: &SledStore, part: &[IVec]) -> Result<Checked, StorageError> {
+    let mut wrong = Vec::new();
+    let mut records = 0;
+    for key in part {
+        records += u64::from(is_record(key));
+        wrong.extend(check(view, store, key)?.map(|what| (key.clone(), what)));
+    }
+    Ok((records, wrong))
+}
+
+/// Whether a key is that of a record, not of a further frame or of something derived.
+fn is_record(key: &[u8]) -> bool {
+    match Key::parse(key) {
+        Some(Key::Account { chunk, .. } | Key::Standing { chunk, .. } | Key::Job { chunk, .. })
+        | Some(Key::Mark { chunk, .. } | Key::Body { chunk, .. } | Key::Events { chunk, .. }) => chunk == 0,
+        Some(Key::Meta { .. } | Key::Idempotency { .. } | Key::Bucket { .. } | Key::FileEdge { .. }) => true,
+        _ => false,
+    }
+}
+
+/// What is wrong with the entry of this key, if anything is.
+fn check(view: &impl View, store: &SledStore, key: &[u8]) -> Result<Option<Wrong>, StorageError> {
+    if view.get(key)?.is_none() {
+        return Ok(None);
+    }
+    let Some(parsed) = Key::parse(key) else {
+        return Ok(Some(Wrong::Unreadable(format!("key {}: belongs to no family", hex(key)))));
+    };
+    let read = match parsed.clone() {
+        Key::Account { account, chunk: 0 } => {
+            disk::read_row::<AccountRow>(view, |chunk| Key::Account { account, chunk })
+                .and_then(|row| bad(row.map(|row| row.value.into_account(&store.sealer))))
+        }
+        Key::Standing { account, chunk: 0 } => {
+            disk::read_row::<StandingRow>(view, |chunk| Key::Standing { account, chunk })
+                .and_then(|row| bad(row.map(|row| crate::domain::parking::Standing::try_from(row.value))))
+        }
+        Key::Job { job, chunk: 0 } => return check_job(view, store, job),
+        Key::Mark { account, job, chunk: 0 } => {
+            disk::read_row::<MarkRow>(view, |chunk| Key::Mark { account, job, chunk })
+                .and_then(|row| bad(row.map(|row| row.value.into_mark(job))))
+        }
+        Key::Body { job, chunk: 0 } => disk::read(view, |chunk| Key::Body { job, chunk }).map(drop),
+        Key::Events { seq, chunk: 0 } => disk::read_row::<EventsRow>(view, |chunk| Key::Events { seq, chunk })
+            .and_then(|row| bad(row.map(|row| row.value.into_events()))),
+        Key::Idempotency { hash } => disk::read_row::<IdempotencyRow>(view, |_| Key::Idempotency { hash })
+            .and_then(|row| bad(row.map(|row| row.value.job_id()))),
+        Key::Bucket { account, quota, bucket } => {
+            disk::read_row::<UsageRow>(view, |_| Key::Bucket { account, quota, bucket })
+                .and_then(|row| bad(row.map(|row| row.value.into_usage(bucket))))
+        }
+        Key::FileEdge { file, job } => disk::read(view, |_| Key::FileEdge { file, job }).map(drop),
+        Key::Ready { account, job, .. } => return check_ready(view, &parsed, account, job),
+        _ => Ok(()),
+    };
+    unreadable(read)
+}
+
+fn bad<T>(read: Option<Result<T, crate::storage::records::BadRow>>) -> Result<(), StorageError> {
+    read.transpose().map(drop).map_err(|error| StorageError::Damaged(error.to_string()))
+}
+
+fn unreadable(read: Result<(), StorageError>) -> Result<Option<Wrong>, StorageError> {
+    match read {
+        Ok(()) => Ok(None),
+        Err(StorageError::Damaged(why)) => Ok(Some(Wrong::Unreadable(why))),
+        Err(error) => Err(error),
+    }
+}
+
+fn check_job(view: &impl View, store: &SledStore, id: JobId) -> Result<Option<Wrong>, StorageError> {
+    let stored = match jobs::load(view, id) {
+        Ok(Some(stored)) => stored,
+        Ok(None) => return Ok(None),
+        Err(error) => return unreadable(Err(error)),
+    };
+    let Some(account) = store.number_of(&stored.job.account) else {
+        return Ok(None);
+    };
+    let ready = expected_ready(view, account, &stored)?;
+    let missing = match ready {
+        Some((key, value)) if view.get(&key)?.as_ref() != Some(&value) => Some(Wrong::Missing(key, value)),
+        _ => None,
+    };
+    Ok(missing)
+}
+
+fn check_ready(view: &impl View, key: &Key, account: u32, id: JobId) -> Result<Option<Wrong>, StorageError> {
+    let expected = match jobs::load(view, id) {
+        Ok(Some(stored)) => expected_ready(view, account, &stored)?,
+        Ok(None) | Err(StorageError::Damaged(_)) => None,
+        Err(error) => return Err(error),
+    };
+    let is_expected = expected.is_some_and(|(expected, _)| *expected == *key.to_bytes());
+    Ok((!is_expected).then_some(Wrong::LeftOver))
+}
+
+fn expected_ready(
+    view: &impl View,
+    account: u32,
+    stored: &jobs::StoredJob,
+) -> Result<Option<(IVec, IVec)>, StorageError> {
+    let flight = if jobs::is_marked(view, account, stored.job.id)? { Flight::UnderWay } else { Flight::Grounded };
+    Ok(jobs::ready_entry(account, &stored.job).filter(|_| flight == Flight::Grounded))
+}
+
+/// Moves all frames of a value to quarantine, as they are.
+fn quarantine(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
+    let counts_frames = is_record(key)
+        && !matches!(Family::of(key), Some(Family::Meta | Family::Idempotency | Family::Bucket | Family::FileEdge));
+    let keys = match Key::parse(key).filter(|_| counts_frames) {
+        Some(parsed) => txn.keys_with(&parsed.stem())?,
+        None => vec![key.clone()],
+    };
+    let taken = txn.keys_with(&Family::Quarantine.prefix())?;
+    let numbers = taken.iter().filter_map(|key| match Key::parse(key) {
+        Some(Key::Quarantine { number, .. }) => Some(number),
+        _ => None,
+    });
+    let mut number = numbers.max().unwrap_or(0);
+    for key in keys {
+        let Some(value) = txn.get(&key)? else { continue };
+        number += 1;
+        let place = Key::Quarantine { number, original: key.to_vec() };
+        txn.put(IVec::from(place.to_bytes()), value);
+        txn.remove(key);
+    }
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
