@@ -36,3 +36,37 @@ pub(super) async fn follow(health: Health, storage: SharedStorage) -> StorageErr
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::{
+        domain::time::Timestamp,
+        platform::{clock::VirtualClock, entropy::SeededEntropy},
+        policy::classify::rules::Rules,
+        service::{parts::Parts, routes::routes},
+        storage::memory::MemoryStore,
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_has_stopped_is_told_within_seconds() {
+        let storage: SharedStorage = MemoryStore::new();
+        let (_, health) = routes(Parts {
+            storage: Arc::clone(&storage),
+            clock: Arc::new(VirtualClock::starting_at(Timestamp::EPOCH)),
+            entropy: Arc::new(SeededEntropy::new(1)),
+            rules: Arc::new(Rules::built_in()),
+            shutdown: CancellationToken::new(),
+        })
+        .await;
+        let mut following = std::pin::pin!(follow(health, Arc::clone(&storage)));
+        assert!(tokio::time::timeout(Duration::from_secs(60), &mut following).await.is_err());
+        storage.close().await.expect("closed");
+        let told = tokio::time::timeout(INTERVAL * 2, following).await;
+        assert!(matches!(told, Ok(StorageError::Failed(_))), "{told:?}");
+    }
+}

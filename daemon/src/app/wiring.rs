@@ -1,6 +1,10 @@
 //! How the parts become one daemon, and how it ends. The only place that names an engine.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use sd_notify::NotifyState;
@@ -29,7 +33,7 @@ use crate::{
     },
     storage::{
         SharedStorage,
-        sled::{SledSettings, SledStore},
+        sled::{self, SledSettings, SledStore},
     },
     wire::dial::TcpDialer,
 };
@@ -75,6 +79,16 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<SharedStorage> {
         Ok(store)
     });
     opened.await.context("opening the store broke down")?
+}
+
+/// Puts a backup in the place of the store, which must be empty or absent. Returns how many entries it has.
+///
+/// # Errors
+/// When the place is taken, or the backup cannot be used.
+pub(super) async fn restore(config: &Config, backup: PathBuf) -> anyhow::Result<u64> {
+    let into = config.store.path.clone();
+    let restored = tokio::task::spawn_blocking(move || sled::restore(&backup, &into));
+    Ok(restored.await.context("restoring broke down")??)
 }
 
 fn settings(store: &Store) -> SledSettings {

@@ -42,7 +42,7 @@ pub enum KeyFileError {
     },
     #[error("the key file {0} must hold 32 bytes: raw, as 64 hexadecimal digits, or as base64")]
     Form(PathBuf),
-    #[error("the key file {path} may be read by others (mode {mode:o}): it must have mode 0600 or 0400")]
+    #[error("the key file {path} may be read by others (mode {mode:o}): it must have mode 0600, 0400 or 0440")]
     Mode { path: PathBuf, mode: u32 },
 }
 
@@ -69,7 +69,8 @@ impl Sealer {
         match fs::metadata(path) {
             Ok(facts) => {
                 let mode = facts.permissions().mode() & 0o777;
-                if mode & 0o077 != 0 {
+                // The group may read: so it is when systemd or Kubernetes hands a secret over.
+                if mode & 0o037 != 0 {
                     return Err(KeyFileError::Mode { path: path.to_owned(), mode });
                 }
             }

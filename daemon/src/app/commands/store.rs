@@ -25,6 +25,13 @@ pub(super) enum Command {
     Verify(ConfigFile),
     /// Write a copy of the store. While a daemon has it open, use `hikyaku store backup` instead.
     Backup(Target),
+    /// Put a copy that `backup` made into the place of the store, which must be empty or absent.
+    Restore {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// The folder of the copy.
+        source: PathBuf,
+    },
     /// Write all records as JSON lines; secrets stay sealed.
     Export(Target),
     /// Read what `export` wrote into a store that holds nothing.
@@ -54,6 +61,13 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitC
                 let records = store.storage.backup(&target, &store.progress).await.context("cannot copy the store")?;
                 store.close().await?;
                 writeln!(out, "{records} records are in {}", target.display())?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Restore { file, source } => {
+                let config = file.load()?;
+                logging::start(config.log.format, &config.log.filter);
+                let entries = wiring::restore(&config, source).await?;
+                writeln!(out, "{entries} entries are in {} again", config.store.path.display())?;
                 Ok(ExitCode::SUCCESS)
             }
             Command::Export(Target { file, target }) => export(&file, target, out).await,

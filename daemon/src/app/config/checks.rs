@@ -103,14 +103,14 @@ fn tls(reader: &mut Reader) -> Option<Tls> {
     }
 }
 
-/// Whether a file with a secret is there and closed to others. Its group may read it: that is how Kubernetes and systemd
-/// hand secrets over.
+/// Whether a file with a secret is there and closed to others. Its group may read it: so it is when Kubernetes or systemd
+/// hands a secret over.
 fn check_secret(reader: &mut Reader, setting: &Setting<PathBuf>, path: &Path) -> bool {
     let wrong = match fs::metadata(path) {
         Ok(facts) if facts.is_file() => {
             let mode = facts.permissions().mode() & 0o777;
-            let is_open = mode & 0o007 != 0;
-            is_open.then(|| format!("{} is open to everybody (mode {mode:04o}): chmod 0600", path.display()))
+            let is_open = mode & 0o037 != 0;
+            is_open.then(|| format!("{} is open to others (mode {mode:04o}): chmod 0600", path.display()))
         }
         Ok(_) => Some(format!("{} is not a file", path.display())),
         Err(error) => Some(unreadable(path, &error)),
