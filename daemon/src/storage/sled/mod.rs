@@ -24,12 +24,18 @@ mod account_store;
 mod attempts;
 mod backup;
 mod care;
+#[cfg(test)]
+mod care_tests;
 mod codec;
 mod disk;
 mod event_log;
 mod job_store;
 mod jobs;
 mod keys;
+#[cfg(test)]
+mod killing;
+#[cfg(test)]
+mod measure;
 mod open;
 mod pruning;
 mod queue;
@@ -199,8 +205,16 @@ mod tests {
         SledSettings { intake_free_bytes_min: Some(0), ballast_bytes: 0, ..SledSettings::default() }
     }
 
+    pub(super) fn try_open(path: &Path) -> Result<Arc<SledStore>, OpenError> {
+        SledStore::open(path, settings(), Sealer::from_key([7; KEY_BYTES]), Arc::new(Still))
+    }
+
+    pub(super) fn open_plain(path: &Path) -> Arc<SledStore> {
+        try_open(path).unwrap()
+    }
+
     fn open(path: &Path) -> SharedStorage {
-        SledStore::open(path, settings(), Sealer::from_key([7; KEY_BYTES]), Arc::new(Still)).unwrap()
+        open_plain(path)
     }
 
     #[tokio::test]
