@@ -1,7 +1,7 @@
 //! The embedded engine: sled 0.34.7 behind a fence.
 //!
 //! A store is a directory: `db/` is sled's, `files/` holds large messages, `ballast` is given up when the disk is nearly
-//! full, `lock` keeps a second daemon out. What sled cannot be trusted with is done here: one thread writes (`writer`),
+//! full, `lock` keeps a second daemon out, `format` says that there is a store. What sled cannot be trusted with is done here: one thread writes (`writer`),
 //! our own descriptor is synced after each commit, no value is longer than 4,000 bytes (`codec`), opening is guarded
 //! (`open`), and the first error stops the store (`disk`).
 
