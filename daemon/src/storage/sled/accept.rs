@@ -16,7 +16,11 @@ use crate::{
         job::Flight,
         time::Timestamp,
     },
-    storage::{Acceptance, Idempotency, StorageError, Submission, blobs::Pin, records::idempotency::IdempotencyRow},
+    storage::{
+        Acceptance, Idempotency, StorageError, Submission,
+        blobs::Pin,
+        records::{idempotency::IdempotencyRow, job::Body},
+    },
 };
 
 /// A submission as it will be stored.
@@ -77,7 +81,8 @@ impl SledStore {
             None
         };
         let number = self.number_of(&job.account);
-        let mut entries = job_frames(&job, pin.as_ref().map(|pin| &pin.hash));
+        let body = Body { file: pin.as_ref().map(|pin| pin.hash), is_eight_bit: message.is_eight_bit };
+        let mut entries = job_frames(&job, &body);
         let id = job.id;
         match &pin {
             Some(pin) => {

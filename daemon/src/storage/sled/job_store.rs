@@ -94,7 +94,7 @@ fn control_one(txn: &mut Txn, id: JobId, control: Control, now: Timestamp) -> Re
 impl SledStore {
     /// A job with its message; a file is read in the background.
     pub(super) async fn with_message(&self, stored: StoredJob) -> Result<(StoredJob, Message), StorageError> {
-        if stored.file.is_none() {
+        if stored.body.file.is_none() {
             let message = load_message(&self.disk, &self.files, &stored)?;
             return Ok((stored, message));
         }
