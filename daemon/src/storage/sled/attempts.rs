@@ -20,9 +20,8 @@ pub(super) fn mark_all(
     tenure: &Tenure,
     marks: &[Mark],
 ) -> Result<Result<Vec<MarkOutcome>, TenureError>, StorageError> {
-    let account = match admitted(txn, tenure) {
-        Ok(Some(account)) => account,
-        Ok(None) => return Ok(Ok(vec![MarkOutcome::Withdrawn; marks.len()])),
+    let account = match txn.admit(tenure) {
+        Ok(account) => account,
         Err(lost) => return Ok(Err(lost)),
     };
     marks.iter().map(|mark| mark_one(txn, account, tenure, mark)).collect::<Result<_, _>>().map(Ok)
@@ -50,9 +49,8 @@ pub(super) fn settle_all(
     tenure: &Tenure,
     settlements: Vec<Settlement>,
 ) -> Result<Result<(), TenureError>, StorageError> {
-    let account = match admitted(txn, tenure) {
-        Ok(Some(account)) => account,
-        Ok(None) => return Ok(Ok(())),
+    let account = match txn.admit(tenure) {
+        Ok(account) => account,
         Err(lost) => return Ok(Err(lost)),
     };
     for settlement in settlements {
@@ -112,9 +110,8 @@ pub(super) fn expire_all(
     tenure: &Tenure,
     expiries: &[Expiry],
 ) -> Result<Result<(), TenureError>, StorageError> {
-    let account = match admitted(txn, tenure) {
-        Ok(Some(account)) => account,
-        Ok(None) => return Ok(Ok(())),
+    let account = match txn.admit(tenure) {
+        Ok(account) => account,
         Err(lost) => return Ok(Err(lost)),
     };
     for expiry in expiries {
@@ -130,12 +127,6 @@ pub(super) fn expire_all(
         txn.event(job_event(&stored.job, JobChange::Expired, Flight::Grounded, expiry.now));
     }
     Ok(Ok(()))
-}
-
-/// The number of the tenure's account; nothing when there is no such account, and so nothing to be done.
-fn admitted(txn: &Txn, tenure: &Tenure) -> Result<Option<u32>, TenureError> {
-    txn.check_tenure(tenure)?;
-    Ok(txn.accounts.get(&tenure.account).map(|entry| entry.number))
 }
 
 /// A record that cannot be read must not stop the others: it counts as gone until the store is verified.

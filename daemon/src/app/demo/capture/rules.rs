@@ -1,4 +1,4 @@
-//! What does a capturing server allow?
+//! What does a capturing server allow, and how does it behave?
 
 use std::time::Duration;
 
