@@ -23,6 +23,10 @@ pub trait JobStore: Send + Sync + fmt::Debug {
     /// ids of the jobs are new: the caller made them of time and chance.
     async fn accept(&self, submissions: Vec<Submission>) -> Result<Vec<Acceptance>, StorageError>;
 
+    /// What [`JobStore::accept`] would answer for an idempotency key that is known; nothing when it is not. For
+    /// submissions that can no longer be accepted themselves: their account is gone, or their time has run out.
+    async fn submitted(&self, idempotency: &Idempotency) -> Result<Option<Acceptance>, StorageError>;
+
     /// One job, with whether its in-doubt mark is set.
     async fn job(&self, id: JobId) -> Result<Option<JobRecord>, StorageError>;
 
