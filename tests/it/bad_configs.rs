@@ -33,13 +33,15 @@ fn every_mistake_is_named_at_once() {
 fn the_deployed_configurations_have_no_mistake() {
     for name in DEPLOYED {
         let path = Path::new(FOLDER).join("../../deploy").join(name);
-        assert_eq!(said_of(&fs::read_to_string(path).unwrap()), "", "{name}");
+        assert_eq!(said_of(&fs::read_to_string(path).expect("the fixture is readable")), "", "{name}");
     }
 }
 
 /// What is said of a fixture and should not be, or should be and is not.
 fn difference(path: &Path, files: &Path) -> Option<String> {
-    let fill = |path: &Path| fs::read_to_string(path).unwrap().replace(PLACEHOLDER, &files.display().to_string());
+    let fill = |path: &Path| {
+        fs::read_to_string(path).expect("the fixture is readable").replace(PLACEHOLDER, &files.display().to_string())
+    };
     let expected = fill(&path.with_extension("expected"));
     let said = said_of(&fill(path));
     // A library's own words at the end of a line may change with its version.
@@ -57,16 +59,16 @@ fn said_of(text: &str) -> String {
 
 /// A certificate with its key, a key of another one, API keys, and a secret that everybody can read.
 fn named_files() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder for the test");
     let names = vec!["localhost".to_owned()];
-    let own = rcgen::generate_simple_self_signed(names.clone()).unwrap();
-    let other = rcgen::generate_simple_self_signed(names).unwrap();
-    let caller: Caller = "shop".parse().unwrap();
+    let own = rcgen::generate_simple_self_signed(names.clone()).expect("a certificate");
+    let other = rcgen::generate_simple_self_signed(names).expect("another certificate");
+    let caller: Caller = "shop".parse().expect("a caller");
     let (_, line) = new_key(&caller, &SeededEntropy::new(1));
     let write = |name: &str, text: &str, mode| {
         let path = folder.path().join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        fs::write(&path, text).expect("the folder is ours");
+        fs::set_permissions(path, Permissions::from_mode(mode)).expect("the file is ours");
     };
     write("tls.crt", &own.cert.pem(), 0o644);
     write("tls.key", &own.signing_key.serialize_pem(), 0o600);
