@@ -28,7 +28,7 @@ impl LiveStanding {
     /// Takes over what the store says now, when that is something new: an operator's word.
     pub fn adopt(&mut self, stored: Standing) {
         if stored != self.standing {
-            *self = Self { parked_at: self.parked_at, ..Self::new(stored) };
+            *self = Self::new(stored);
         }
     }
 
@@ -47,8 +47,9 @@ impl LiveStanding {
     /// Notes an obstacle that an attempt met. Answers with the standing to be stored; nothing when the attempt began
     /// before the account was parked last, so that it only met the same again, or when an operator has paused it.
     pub fn park(&mut self, parking: Parking, attempt_started: Timestamp, now: Timestamp) -> Option<Standing> {
-        let is_paused = matches!(&self.standing, Standing::Parked(present) if present.cause == ParkingCause::Paused);
-        if is_paused || attempt_started <= self.parked_at {
+        if let Standing::Parked(present) = &self.standing
+            && (present.cause == ParkingCause::Paused || attempt_started <= self.parked_at)
+        {
             return None;
         }
         self.parked_at = now;
@@ -57,12 +58,19 @@ impl LiveStanding {
         Some(self.standing.clone())
     }
 
-    /// Notes that the provider took something. Answers with the standing to be stored when that frees the account: a
-    /// probe that got through.
-    pub fn succeeded(&mut self) -> Option<Standing> {
+    /// Notes that the provider took something: what it met before no longer counts.
+    pub fn succeeded(&mut self) {
         self.last = None;
+    }
+
+    /// Notes that the provider answered about a message, whatever it said. Answers with the standing to be stored when
+    /// that frees the account: a probe got through.
+    pub fn reached(&mut self) -> Option<Standing> {
         match &self.standing {
-            Standing::Parked(Parking { cause: ParkingCause::Unreachable, .. }) => self.free(),
+            Standing::Parked(Parking { cause: ParkingCause::Unreachable, .. }) => {
+                self.last = None;
+                self.free()
+            }
             Standing::Parked(_) | Standing::Active => None,
         }
     }
@@ -115,7 +123,7 @@ mod tests {
     fn an_operators_pause_is_not_replaced() {
         let mut live = LiveStanding::new(Standing::Parked(parking(ParkingCause::Paused, None, 0)));
         assert_eq!(live.park(parking(ParkingCause::NeedsReauth, None, 1), later(5), later(6)), None);
-        assert_eq!(live.succeeded(), None);
+        assert_eq!(live.reached(), None);
     }
 
     #[test]
@@ -128,7 +136,7 @@ mod tests {
         let mut unreachable =
             LiveStanding::new(Standing::Parked(parking(ParkingCause::Unreachable, Some(later(9)), 1)));
         assert_eq!(unreachable.lapse(later(10)), None);
-        assert_eq!(unreachable.succeeded(), Some(Standing::Active));
+        assert_eq!(unreachable.reached(), Some(Standing::Active));
     }
 
     #[test]

@@ -18,11 +18,11 @@ use crate::{
         ledger::Charge,
         mail::{Envelope, Message},
         time::Timestamp,
-        verdict::Phase,
+        verdict::{Phase, Verdict},
     },
     policy::assess::{Connection, Met},
     storage::{
-        Consignment, Tenure, TenureError,
+        Consignment, StorageError, Tenure, TenureError,
         settlement::{Mark, MarkOutcome},
     },
     wire::smtp::{Abandoned, EnvelopeFailure, EnvelopeReplies, Obstacle, Session},
@@ -35,6 +35,8 @@ pub(super) struct Errand {
     pub(super) account: LiveAccount,
     pub(super) tenure: Arc<Tenure>,
     pub(super) job: JobId,
+    /// How many recipients its permit is for.
+    pub(super) recipients: u32,
     /// What the mark charges to the quotas.
     pub(super) charges: Vec<Charge>,
     /// An idle connection, if there is one.
@@ -55,8 +57,8 @@ pub(super) struct Return {
 /// What became of an errand.
 #[derive(Debug)]
 pub(super) enum ErrandResult {
-    /// The job no longer waits, or no longer exists.
-    Gone,
+    /// The job no longer exists, no longer waits, or waits with other recipients.
+    Changed,
     /// The job's time has run out.
     Expired,
     /// The daemon stops; nothing was sent.
@@ -67,6 +69,8 @@ pub(super) enum ErrandResult {
     Obstructed { obstacle: Obstacle, started: Timestamp },
     /// The provider was asked.
     Tried(Box<Trial>),
+    /// The job or its message cannot be read; nothing was sent.
+    Unreadable(StorageError),
     /// The store failed, or another worker has taken the account over; nothing was sent.
     StoreFailed(TenureError),
 }
@@ -111,13 +115,21 @@ impl Errand {
         let recipients = job.pending();
         let met = self.transact(open, &job, &recipients, &message, started, marked).await?;
         open.carried();
+        if met.iter().any(|met| met.ruling.verdict == Verdict::RetryOnNewConnection) {
+            open.retire();
+        }
         Ok(Trial { job, connection, started, ended: self.context.clock.now(), met })
     }
 
     async fn consignment(&self) -> Result<Consignment, ErrandResult> {
-        let found = self.context.storage.consign(&[self.job]).await;
-        let consignment = found.map_err(|error| ErrandResult::StoreFailed(error.into()))?.pop();
-        consignment.filter(|consignment| consignment.job.due().is_some()).ok_or(ErrandResult::Gone)
+        let found = self.context.storage.consign(&[self.job]).await.map_err(|error| match error {
+            error if error.is_fatal() => ErrandResult::StoreFailed(error.into()),
+            error => ErrandResult::Unreadable(error),
+        })?;
+        let is_as_seen = |consignment: &Consignment| {
+            consignment.job.due().is_some() && consignment.job.pending().len() == self.recipients as usize
+        };
+        found.into_iter().next().filter(is_as_seen).ok_or(ErrandResult::Changed)
     }
 
     async fn open(&self, started: Timestamp) -> Result<OpenSession, ErrandResult> {
@@ -151,18 +163,17 @@ impl Errand {
         let asked = match self.account.settings().in_doubt {
             // To send again what was never sent harms nobody: the mark is written while the envelope travels.
             InDoubtPolicy::Resend => {
-                let (asked, set) = tokio::join!(open.session.envelope(&envelope, message), self.set_mark(mark));
+                let (asked, set) = tokio::join!(self.ask(open, &envelope, message), self.set_mark(mark));
                 *marked = set?;
-                asked
+                asked?
             }
             // Here each mark may cost an operator's time: it is set only when nothing but the message is left to send.
             InDoubtPolicy::Hold => {
-                let asked = open.session.envelope(&envelope, message).await;
-                if asked.as_ref().is_ok_and(EnvelopeReplies::may_send_message) {
-                    *marked = self.set_mark(mark).await?;
-                } else {
+                let asked = self.ask(open, &envelope, message).await?;
+                if !asked.as_ref().is_ok_and(EnvelopeReplies::may_send_message) {
                     return Ok(self.without_message(open, &judge, recipients, asked).await);
                 }
+                *marked = self.set_mark(mark).await?;
                 asked
             }
         };
@@ -184,6 +195,20 @@ impl Errand {
                 Ok(met)
             }
             other => Ok(self.without_message(open, &judge, recipients, other).await),
+        }
+    }
+
+    /// Sends the envelope, unless the daemon stops meanwhile. A session that is left in the midst is of no more use.
+    async fn ask(
+        &self,
+        open: &mut OpenSession,
+        envelope: &Envelope,
+        message: &Message,
+    ) -> Result<Result<EnvelopeReplies, EnvelopeFailure>, ErrandResult> {
+        tokio::select! {
+            biased;
+            () = self.context.stopping.cancelled() => Err(ErrandResult::Stopped),
+            asked = open.session.envelope(envelope, message) => Ok(asked),
         }
     }
 

@@ -18,6 +18,7 @@ mod courier;
 mod exchange;
 mod sessions;
 pub mod supervisor;
+mod wake;
 mod window;
 mod worker;
 

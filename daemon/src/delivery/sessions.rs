@@ -26,6 +26,7 @@ pub(super) struct OpenSession {
     opened: Instant,
     last_used: Instant,
     messages: u32,
+    retired: bool,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -33,7 +34,7 @@ impl OpenSession {
     /// A connection that was just opened.
     pub(super) fn new(session: Session, etag: Etag, slot: OwnedSemaphorePermit) -> Self {
         let now = Instant::now();
-        Self { session, etag, opened: now, last_used: now, messages: 0, _slot: slot }
+        Self { session, etag, opened: now, last_used: now, messages: 0, retired: false, _slot: slot }
     }
 
     /// Whether it has carried a message.
@@ -47,13 +48,21 @@ impl OpenSession {
         self.last_used = Instant::now();
     }
 
+    /// Notes that the next message must not go over it.
+    pub(super) const fn retire(&mut self) {
+        self.retired = true;
+    }
+
     fn closes_at(&self) -> Instant {
         let idle = self.last_used + Duration::from_secs(IDLE_SECONDS_MAX);
         idle.min(self.opened + Duration::from_secs(AGE_SECONDS_MAX))
     }
 
     fn is_usable(&self, etag: Etag, limits: &Limits, now: Instant) -> bool {
-        self.etag == etag && self.messages < limits.messages_per_connection_max.get() && self.closes_at() > now
+        !self.retired
+            && self.etag == etag
+            && self.messages < limits.messages_per_connection_max.get()
+            && self.closes_at() > now
     }
 }
 

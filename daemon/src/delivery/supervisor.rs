@@ -6,7 +6,8 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use super::{
     Context,
-    worker::{Wake, Worker, WorkerError},
+    wake::Wake,
+    worker::{Worker, WorkerError},
 };
 use crate::{
     accounts::live::LoadError,
@@ -88,10 +89,15 @@ impl Supervisor {
                 tracing::error!(%account, %error, "the account cannot be used: change its custom CA");
             }
             Err(WorkerError::Load(LoadError::Storage(error)) | WorkerError::Tenure(TenureError::Storage(error))) => {
-                return Err(error.into());
+                if error.is_fatal() {
+                    return Err(error.into());
+                }
+                tracing::error!(%account, %error, "the account sends nothing until it changes: verify the store");
             }
             Err(WorkerError::Tenure(TenureError::Lost(_))) => {
                 tracing::warn!(%account, "another worker has taken the account over");
+                self.wake(account);
+                return Ok(());
             }
             Err(WorkerError::Task(error)) => return Err(error.into()),
         }

@@ -31,6 +31,24 @@ pub(super) struct Underway {
     pub(super) charges: Vec<Charge>,
 }
 
+/// Whether a worker sends as fast as it can, or waits for something else than its own replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Busy {
+    Sending,
+    Waiting,
+}
+
+/// What is known of a job whose outcome is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// Nothing of it waits any more.
+    Done,
+    /// It is due again at this time.
+    DueAt(Timestamp),
+    /// Only the queue knows.
+    AskTheQueue,
+}
+
 /// What a worker has in view of its account's queue.
 #[derive(Debug)]
 pub(super) struct Window {
@@ -38,8 +56,10 @@ pub(super) struct Window {
     waiting: Vec<Candidate>,
     /// Jobs that couriers are out with.
     underway: HashMap<JobId, Underway>,
-    /// Jobs whose outcome is being recorded, and jobs that are set aside because they never fit a quota.
+    /// Jobs whose outcome is being recorded.
     closed: HashSet<JobId>,
+    /// Jobs that cannot be sent as things are: they are larger than a quota, or unreadable.
+    aside: HashSet<JobId>,
     /// When the next job becomes due that is not in view.
     next_due: Option<Timestamp>,
     /// Whether the queue held more than was taken into view.
@@ -56,6 +76,7 @@ impl Window {
             waiting: Vec::new(),
             underway: HashMap::new(),
             closed: HashSet::new(),
+            aside: HashSet::new(),
             next_due: None,
             more: false,
             stale: true,
@@ -83,21 +104,31 @@ impl Window {
         self.stale = true;
     }
 
-    /// Whether the queue should be looked at, now that there is something to send (`busy`) or nothing.
-    pub(super) fn wants_look(&mut self, busy: bool, now: Timestamp) -> bool {
+    /// Whether the queue should be looked at. A worker that is busy looks now and then for what is more urgent; one that
+    /// waits looks at everything anew when something has changed, as what it waits with may have been withdrawn.
+    pub(super) fn wants_look(&mut self, busy: Busy, now: Timestamp) -> bool {
         if self.next_due.is_some_and(|due| due <= now) {
             self.stale = true;
         }
         let looked_lately = self.looked.elapsed() < Duration::from_millis(LOOK_AGAIN_MS);
         let runs_low = self.more && self.waiting.len() < WAITING_JOBS_LOW;
-        runs_low || self.stale && !(busy && looked_lately)
+        match busy {
+            Busy::Sending => runs_low || self.stale && !looked_lately,
+            Busy::Waiting => {
+                if self.stale {
+                    self.waiting.clear();
+                }
+                runs_low || self.stale
+            }
+        }
     }
 
     /// How many jobs to ask for, and which not to name again.
     pub(super) fn query(&self) -> (usize, HashSet<JobId>) {
         let room = WAITING_JOBS_MAX.saturating_sub(self.waiting.len());
         let known = self.waiting.iter().map(|job| job.id).chain(self.underway.keys().copied());
-        (room.max(URGENT_JOBS_MAX), known.chain(self.closed.iter().copied()).collect())
+        let known = known.chain(self.closed.iter().copied()).chain(self.aside.iter().copied());
+        (room.max(URGENT_JOBS_MAX), known.collect())
     }
 
     /// Takes in what the queue holds. `asked` is the number of jobs that were asked for. Of more than fit into view, some
@@ -156,12 +187,25 @@ impl Window {
         self.closed.insert(job);
     }
 
-    /// Notes that a job's outcome is recorded: the queue says whether and when it is due again.
-    pub(super) fn reopen(&mut self, job: JobId, due: Option<Timestamp>) {
+    /// Keeps a job out of view, until [`Window::reconsider`].
+    pub(super) fn set_aside(&mut self, job: JobId) {
         self.closed.remove(&job);
-        match due {
-            Some(due) => self.next_due = Some(self.next_due.map_or(due, |next| next.min(due))),
-            None => self.stale = true,
+        self.aside.insert(job);
+    }
+
+    /// Takes back into account what was set aside, because the settings are others now.
+    pub(super) fn reconsider(&mut self) {
+        self.aside.clear();
+        self.stale = true;
+    }
+
+    /// Notes that a job's outcome is recorded, and what that makes of it.
+    pub(super) fn reopen(&mut self, job: JobId, then: Then) {
+        self.closed.remove(&job);
+        match then {
+            Then::Done => {}
+            Then::DueAt(due) => self.next_due = Some(self.next_due.map_or(due, |next| next.min(due))),
+            Then::AskTheQueue => self.stale = true,
         }
     }
 }

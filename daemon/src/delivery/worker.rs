@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::Notify,
     task::{JoinError, JoinSet},
     time::Instant,
 };
@@ -12,7 +11,8 @@ use super::{
     Context,
     courier::{Errand, Return},
     sessions::{OpenSession, Sessions},
-    window::{Underway, Window},
+    wake::Wake,
+    window::{Busy, Then, Underway, Window},
 };
 use crate::{
     accounts::{
@@ -20,8 +20,9 @@ use crate::{
         standing::LiveStanding,
     },
     domain::{
+        attempt::Fate,
         ids::{AccountId, JobId},
-        ledger::Charge,
+        ledger::{Charge, QuotaKey},
         parking::Standing,
         time::Timestamp,
     },
@@ -43,6 +44,17 @@ mod recovery;
 /// The longest sleep, in seconds: after it the wall clock is read again, in case somebody has set it.
 const SLEEP_SECONDS_MAX: u64 = 60;
 
+/// What a settlement makes of its job.
+fn then_of(settlement: &Settlement) -> Then {
+    match &settlement.attempt {
+        Some(attempt) if attempt.outcomes.iter().any(|outcome| outcome.fate == Fate::Deferred) => {
+            Then::DueAt(settlement.retry_at)
+        }
+        Some(_) => Then::Done,
+        None => Then::AskTheQueue,
+    }
+}
+
 /// Why a worker ended before its work did.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WorkerError {
@@ -57,30 +69,6 @@ pub(super) enum WorkerError {
 impl From<StorageError> for WorkerError {
     fn from(error: StorageError) -> Self {
         Self::Tenure(error.into())
-    }
-}
-
-/// Wakes a worker, and remembers that it was woken when it has just ended.
-#[derive(Debug, Default)]
-pub(super) struct Wake {
-    notify: Notify,
-    pending: std::sync::atomic::AtomicBool,
-}
-
-impl Wake {
-    /// Tells the worker that its account's queue, settings or standing changed.
-    pub(super) fn wake(&self) {
-        self.pending.store(true, std::sync::atomic::Ordering::SeqCst);
-        self.notify.notify_one();
-    }
-
-    /// Whether it was woken since the worker looked last.
-    pub(super) fn is_pending(&self) -> bool {
-        self.pending.load(std::sync::atomic::Ordering::SeqCst)
-    }
-
-    fn heed(&self) -> bool {
-        self.pending.swap(false, std::sync::atomic::Ordering::SeqCst)
     }
 }
 
@@ -106,8 +94,8 @@ pub(super) struct Worker {
     owed: Vec<Charge>,
 }
 
-/// What came of recording outcomes: the jobs, each with when it is due again if the worker knows.
-type Booked = Result<Vec<(JobId, Option<Timestamp>)>, TenureError>;
+/// What came of recording outcomes: the jobs, each with what it makes of it.
+type Booked = Result<Vec<(JobId, Then)>, TenureError>;
 
 impl Worker {
     /// Takes the account over, and first of all settles what a worker before it left in doubt.
@@ -146,16 +134,12 @@ impl Worker {
             match self.next().await? {
                 Next::Send(index) => self.send(index),
                 Next::Expire(index) => self.expire(index),
-                Next::TooLarge { index, key } => {
-                    let job = self.window.remove(index).id;
-                    tracing::warn!(%job, account = %self.tenure.account, ?key, "the job needs more of a quota than one window holds: set aside");
-                    self.window.close(job);
-                }
-                Next::WaitUntil { at, .. } => self.wait(Some(at)).await?,
+                Next::TooLarge { index, key } => self.set_aside(index, &key),
+                Next::WaitUntil { at, .. } => self.wait(self.earlier_of(at)).await?,
                 Next::WaitForReply | Next::WaitForConnection => self.wait(None).await?,
                 Next::WaitForWork if self.is_done() => return self.end().await,
                 Next::WaitForResume if self.window.is_quiet() => return self.end().await,
-                Next::WaitForWork => self.wait(self.window.next_due()).await?,
+                Next::WaitForWork => self.wait(self.work_or_rest()).await?,
                 Next::WaitForResume => self.wait(None).await?,
                 Next::Stop => return self.end().await,
             }
@@ -165,10 +149,13 @@ impl Worker {
     /// What to do next, after a look at the queue when that could change the answer.
     async fn next(&mut self) -> Result<Next, WorkerError> {
         let next = self.ask();
-        let is_busy = matches!(next, Next::Send(_));
+        let busy = match next {
+            Next::Send(_) | Next::WaitForReply | Next::WaitForConnection => Busy::Sending,
+            _ => Busy::Waiting,
+        };
         let is_parked = matches!(next, Next::WaitForResume | Next::WaitUntil { reason: WaitReason::Parked(_), .. });
         let may_look = !is_parked && self.stage() == Stage::Running;
-        if !may_look || !self.window.wants_look(is_busy, self.context.clock.now()) {
+        if !may_look || !self.window.wants_look(busy, self.context.clock.now()) {
             return Ok(next);
         }
         let (limit, known) = self.window.query();
@@ -204,8 +191,28 @@ impl Worker {
         if self.context.stopping.is_cancelled() { Stage::Draining } else { Stage::Running }
     }
 
+    /// Whether nothing would be forgotten if the worker ended now.
     fn is_done(&self) -> bool {
-        self.window.is_quiet() && self.window.next_due().is_none() && self.sessions.idle() == 0
+        let is_rested = self.pacing.forgotten_at() <= self.context.clock.now();
+        self.window.is_quiet() && self.window.next_due().is_none() && self.sessions.idle() == 0 && is_rested
+    }
+
+    /// What a worker without work waits for: the next job, or the end of what it must remember.
+    fn work_or_rest(&self) -> Option<Timestamp> {
+        let rest = Some(self.pacing.forgotten_at()).filter(|at| *at > self.context.clock.now());
+        [self.window.next_due(), rest].into_iter().flatten().min()
+    }
+
+    /// The time to wait until: a job that becomes due before `at` may be more urgent, or need less.
+    fn earlier_of(&self, at: Timestamp) -> Option<Timestamp> {
+        Some(self.window.next_due().map_or(at, |due| due.min(at)))
+    }
+
+    /// Leaves a job alone that needs more of a quota than one window holds.
+    fn set_aside(&mut self, index: usize, key: &QuotaKey) {
+        let job = self.window.remove(index).id;
+        tracing::warn!(%job, account = %self.tenure.account, ?key, "the job is larger than a quota: set aside");
+        self.window.set_aside(job);
     }
 
     /// Hands a job to a courier.
@@ -225,6 +232,7 @@ impl Worker {
             account: self.account.clone(),
             tenure: Arc::clone(&self.tenure),
             job: candidate.id,
+            recipients: candidate.recipients,
             charges: charges.clone(),
             session: self.sessions.take(),
         };
@@ -245,7 +253,7 @@ impl Worker {
         tracing::info!(%job, account = %tenure.account, "expired");
         self.bookings.spawn(async move {
             storage.expire(&tenure, vec![expiry]).await?;
-            Ok(vec![(job, None)])
+            Ok(vec![(job, Then::AskTheQueue)])
         });
     }
 
@@ -258,8 +266,7 @@ impl Worker {
         first.charges.append(&mut self.owed);
         let (storage, tenure) = (Arc::clone(&self.context.storage), Arc::clone(&self.tenure));
         self.bookings.spawn(async move {
-            let due = |settlement: &Settlement| settlement.attempt.is_some().then_some(settlement.retry_at);
-            let jobs = settlements.iter().map(|settlement| (settlement.job, due(settlement))).collect();
+            let jobs = settlements.iter().map(|settlement| (settlement.job, then_of(settlement))).collect();
             storage.settle(&tenure, settlements).await?;
             Ok(jobs)
         });
@@ -274,7 +281,7 @@ impl Worker {
             Some(returned) = self.couriers.join_next() => self.returned(returned?).await?,
             Some(booked) = self.bookings.join_next() => self.booked(booked?)?,
             Some(parted) = self.farewells.join_next() => parted?,
-            () = self.wake.notify.notified() => {}
+            () = self.wake.woken() => {}
             () = tokio::time::sleep_until(wake_at) => {}
             () = self.context.stopping.cancelled(), if self.couriers.is_empty() => {}
         }
@@ -290,8 +297,8 @@ impl Worker {
     }
 
     fn booked(&mut self, booked: Booked) -> Result<(), WorkerError> {
-        for (job, due) in booked? {
-            self.window.reopen(job, due);
+        for (job, then) in booked? {
+            self.window.reopen(job, then);
         }
         Ok(())
     }
@@ -303,18 +310,33 @@ impl Worker {
             let id = &self.tenure.account;
             let record = self.context.storage.account(id).await?.ok_or(LoadError::Unknown)?;
             self.standing.adopt(record.standing);
+            if record.account.created != self.account.account.created {
+                // Another account of the same name: its own worker begins when this one has ended.
+                return Err(TenureError::Lost(id.clone()).into());
+            }
             if record.account.etag != self.account.etag() {
-                let (account, _) = LiveAccount::load(&*self.context.storage, id, &self.context.host_name).await?;
-                let now = self.context.clock.now();
-                self.ledger.reconfigure(&account.settings().limits.quotas, now);
-                self.pacing = Pacing::new(&account.settings().limits, now);
-                self.account = account;
-                self.close_stale_sessions();
+                self.reload().await?;
             }
         }
         if let Some(standing) = self.standing.lapse(self.context.clock.now()) {
             self.report(standing).await?;
         }
+        Ok(())
+    }
+
+    /// Takes over new settings. What was sent counts on under them.
+    async fn reload(&mut self) -> Result<(), WorkerError> {
+        let id = &self.tenure.account;
+        let (account, _) = LiveAccount::load(&*self.context.storage, id, &self.context.host_name).await?;
+        let now = self.context.clock.now();
+        let (old, new) = (&self.account.settings().limits, &account.settings().limits);
+        self.ledger.reconfigure(&new.quotas, now);
+        if (old.interval, old.pace, old.batch) != (new.interval, new.pace, new.batch) {
+            self.pacing = Pacing::new(new, now);
+        }
+        self.account = account;
+        self.window.reconsider();
+        self.close_stale_sessions();
         Ok(())
     }
 

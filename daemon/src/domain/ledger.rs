@@ -34,3 +34,18 @@ pub struct Usage {
     /// How many units were used in it.
     pub amount: u64,
 }
+
+/// Sums charges up by history and bucket; what cancels out is left out.
+#[must_use]
+pub fn sum(mut charges: Vec<Charge>) -> Vec<Charge> {
+    charges.sort_unstable();
+    charges.dedup_by(|later, sum| {
+        let same = later.key == sum.key && later.bucket == sum.bucket;
+        if same {
+            sum.amount = sum.amount.saturating_add(later.amount);
+        }
+        same
+    });
+    charges.retain(|charge| charge.amount != 0);
+    charges
+}

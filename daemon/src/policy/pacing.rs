@@ -28,6 +28,8 @@ pub struct Pacing {
     sent_in_batch: u32,
     /// When interval and pause are over.
     rested_at: Timestamp,
+    /// When all is as if nothing had been sent: batch and burst are whole again.
+    forgotten_at: Timestamp,
 }
 
 impl Pacing {
@@ -40,6 +42,7 @@ impl Pacing {
             metre: limits.pace.map(|pace| Metre::new(pace, now)),
             sent_in_batch: 0,
             rested_at: now.after(limits.interval),
+            forgotten_at: now,
         }
     }
 
@@ -58,10 +61,17 @@ impl Pacing {
         self.rested_at.max(metered)
     }
 
+    /// When a new [`Pacing`] would allow no more than this one, so that this one may be forgotten.
+    #[must_use]
+    pub const fn forgotten_at(&self) -> Timestamp {
+        self.forgotten_at
+    }
+
     /// Takes note that a send begins.
     pub fn begin(&mut self, now: Timestamp) {
         if let Some(metre) = &mut self.metre {
             metre.take(now);
+            self.forgotten_at = self.forgotten_at.max(now.after(metre.refill));
         }
     }
 
@@ -76,6 +86,8 @@ impl Pacing {
             _ => Duration::ZERO,
         };
         self.rested_at = now.after(self.interval.max(pause));
+        let whole_batch = self.batch.map_or(Duration::ZERO, |batch| batch.pause);
+        self.forgotten_at = self.forgotten_at.max(now.after(self.interval.max(whole_batch)));
     }
 }
 
@@ -89,6 +101,8 @@ struct Metre {
     told: Timestamp,
     /// One message's share of time.
     share: Duration,
+    /// How long a spent burst takes to be whole again.
+    refill: Duration,
     ready_at: Timestamp,
 }
 
@@ -97,7 +111,8 @@ impl Metre {
         let clock = FakeRelativeClock::default();
         let quota = governor::Quota::per_minute(pace.messages_per_minute).allow_burst(pace.burst);
         let gcra = RateLimiter::direct_with_clock(quota, clock.clone()).with_middleware();
-        Self { gcra, clock, told: now, share: quota.replenish_interval(), ready_at: now }
+        let share = quota.replenish_interval();
+        Self { gcra, clock, told: now, share, refill: share.saturating_mul(pace.burst.get()), ready_at: now }
     }
 
     fn ready_at(&mut self, now: Timestamp) -> Timestamp {

@@ -64,7 +64,8 @@ fn cause(obstacle: &Obstacle<'_>) -> Option<ParkingCause> {
         Verdict::ParkAccount(ParkCause::SignIn) => Some(ParkingCause::NeedsReauth),
         Verdict::ParkAccount(ParkCause::Suspended) => Some(ParkingCause::SuspendedByProvider),
         Verdict::RetrySlower => Some(ParkingCause::Throttled),
-        Verdict::Accepted => None,
+        // Before MAIL nothing is accepted: a reply that means success elsewhere was no answer to what was asked.
+        Verdict::Accepted if !is_early => None,
         _ if is_early && is_transient => Some(ParkingCause::Throttled),
         _ if is_early => Some(ParkingCause::Unreachable),
         _ => None,

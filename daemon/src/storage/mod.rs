@@ -72,3 +72,11 @@ pub enum StorageError {
     #[error("the store has stopped: {0}")]
     Failed(String),
 }
+
+impl StorageError {
+    /// Whether only a restart can help. Everything else concerns one call or one record.
+    #[must_use]
+    pub const fn is_fatal(&self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
+}

@@ -6,14 +6,15 @@ use crate::{
         courier::{ErrandResult, Return, Trial},
         exchange::Judge,
         sessions::OpenSession,
-        window::Underway,
+        window::{Then, Underway},
     },
     domain::{
-        attempt::{Attempt, Fate},
+        attempt::{Attempt, Fate, Outcome},
         ids::JobId,
-        ledger::Charge,
+        ledger::{self, Charge},
         parking::Parking,
         time::Timestamp,
+        verdict::Phase,
     },
     policy::{
         assess::{self, Assessment, Case},
@@ -47,8 +48,15 @@ impl Worker {
                 self.ledger_only(underway, marked);
                 Ok(())
             }
-            ErrandResult::Gone | ErrandResult::Withdrawn | ErrandResult::Stopped => {
+            ErrandResult::Changed | ErrandResult::Withdrawn | ErrandResult::Stopped => {
                 self.give_back(underway, marked);
+                Ok(())
+            }
+            ErrandResult::Unreadable(error) => {
+                // The others go on; what is damaged is found and named by a check of the store.
+                tracing::error!(%job, account = %self.tenure.account, %error, "the job is set aside: verify the store");
+                self.ledger_only(underway, marked);
+                self.window.set_aside(job);
                 Ok(())
             }
             ErrandResult::StoreFailed(error) => {
@@ -66,6 +74,11 @@ impl Worker {
         let Some(session) = session else {
             return;
         };
+        // When all connections are taken, an idle one is worth more to those who wait for one.
+        if self.context.connections.available_permits() == 0 && self.window.waiting().is_empty() {
+            self.part_with([session]);
+            return;
+        }
         let refused = self.sessions.keep(session, self.account.etag(), &self.account.settings().limits);
         self.part_with(refused);
     }
@@ -82,6 +95,9 @@ impl Worker {
             earlier: self.standing.last(),
             chance: self.context.entropy.chance(),
         };
+        // Up to the final dot a provider has taken nothing that it could count.
+        let may_have_counted = met.iter().any(|met| met.phase == Phase::EndOfData);
+        let was_answered = met.iter().any(|met| met.response.reply().is_some());
         let (attempt, retry_at, parking) = match assess::assess(&case, met) {
             Assessment::Counts { attempt, retry_at, parking } => (Some(attempt), retry_at, parking),
             Assessment::DoesNotCount { parking } => (None, ended, parking),
@@ -91,32 +107,38 @@ impl Worker {
             self.log(job.id, attempt);
         }
         self.pacing.sent(ended);
-        let charges = self.charge(underway, attempt.as_ref(), ended, marked);
+        let charges = match &attempt {
+            Some(attempt) => self.charge(underway, attempt, ended, marked),
+            None if may_have_counted => self.charge_in_full(underway, ended, marked),
+            None => self.returned_charges(underway, marked),
+        };
         if attempt.is_some() || marked {
             self.unsettled.push(Settlement { job: job.id, attempt, retry_at, charges, now: ended });
         } else {
-            self.owed.extend(charges);
-            self.window.reopen(job.id, None);
+            self.owe(charges);
+            self.window.reopen(job.id, Then::AskTheQueue);
         }
-        if taken && let Some(standing) = self.standing.succeeded() {
+        if taken {
+            self.standing.succeeded();
+        }
+        if was_answered && let Some(standing) = self.standing.reached() {
             self.report(standing).await?;
         }
         self.park(parking, started).await
     }
 
-    /// What an attempt that reached the provider costs: its message, and the recipients that were not refused.
-    fn charge(&mut self, underway: Underway, attempt: Option<&Attempt>, ended: Timestamp, marked: bool) -> Vec<Charge> {
-        let Underway { mut permit, charges: mark, .. } = underway;
-        if let Some(attempt) = attempt {
-            let kept = attempt.outcomes.iter().filter(|outcome| outcome.fate != Fate::Failed);
-            let recipients: usize = kept.map(|outcome| outcome.recipients.len()).sum();
-            self.ledger.narrow(&mut permit, u32::try_from(recipients).unwrap_or(u32::MAX));
-        }
-        let mut charges = self.ledger.settle(permit, ended);
-        if !marked {
-            charges.extend(mark);
-        }
-        charges
+    /// What an attempt costs: its message, and the recipients that were not refused at RCPT.
+    fn charge(&mut self, mut underway: Underway, attempt: &Attempt, ended: Timestamp, marked: bool) -> Vec<Charge> {
+        let refused = |outcome: &&Outcome| outcome.fate == Fate::Failed && outcome.finding.phase <= Phase::Rcpt;
+        let kept = attempt.outcomes.iter().filter(|outcome| !refused(outcome));
+        let recipients: usize = kept.map(|outcome| outcome.recipients.len()).sum();
+        self.ledger.narrow(&mut underway.permit, u32::try_from(recipients).unwrap_or(u32::MAX));
+        self.charge_in_full(underway, ended, marked)
+    }
+
+    fn charge_in_full(&mut self, underway: Underway, ended: Timestamp, marked: bool) -> Vec<Charge> {
+        let charges = self.ledger.settle(underway.permit, ended);
+        with_unstored_mark(charges, underway.charges, marked)
     }
 
     /// Ends an errand on which nothing was sent: its mark, if it was set, is taken away.
@@ -127,24 +149,25 @@ impl Worker {
             let now = self.context.clock.now();
             self.unsettled.push(Settlement { job, attempt: None, retry_at: now, charges, now });
         } else {
-            self.owed.extend(charges);
-            self.window.reopen(job, None);
+            self.owe(charges);
+            self.window.reopen(job, Then::AskTheQueue);
         }
     }
 
     /// Corrects the ledger for an errand on which nothing was sent.
     fn ledger_only(&mut self, underway: Underway, marked: bool) {
         let charges = self.returned_charges(underway, marked);
-        self.owed.extend(charges);
+        self.owe(charges);
     }
 
     fn returned_charges(&mut self, underway: Underway, marked: bool) -> Vec<Charge> {
-        let mut charges = self.ledger.give_back(underway.permit);
-        if !marked {
-            // The store never saw the mark that is taken back here.
-            charges.extend(underway.charges);
-        }
-        charges
+        let charges = self.ledger.give_back(underway.permit);
+        with_unstored_mark(charges, underway.charges, marked)
+    }
+
+    fn owe(&mut self, charges: Vec<Charge>) {
+        self.owed.extend(charges);
+        self.owed = ledger::sum(std::mem::take(&mut self.owed));
     }
 
     async fn park(&mut self, parking: Option<Parking>, started: Timestamp) -> Result<(), WorkerError> {
@@ -177,6 +200,14 @@ impl Worker {
             );
         }
     }
+}
+
+/// The charges as the store needs them: they take a mark back that it only saw when `marked`.
+fn with_unstored_mark(mut charges: Vec<Charge>, mark: Vec<Charge>, marked: bool) -> Vec<Charge> {
+    if !marked {
+        charges.extend(mark);
+    }
+    ledger::sum(charges)
 }
 
 fn took_something(attempt: &Attempt) -> bool {

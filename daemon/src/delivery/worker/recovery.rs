@@ -3,7 +3,14 @@
 use std::time::Duration;
 
 use super::{Worker, WorkerError};
-use crate::{policy::assess, storage::settlement::Settlement};
+use crate::{
+    domain::time::Timestamp,
+    policy::{
+        assess,
+        retry_schedule::{self, NextTry},
+    },
+    storage::settlement::{Mark, Settlement},
+};
 
 /// How long a provider may still be reading what reached it before the stop, in seconds. Quotas are counted from after
 /// that, so that they are never exceeded by a message that was taken late.
@@ -27,12 +34,27 @@ impl Worker {
             );
             let charges = self.ledger.recover(&mark.charges, now);
             let settings = self.account.settings();
-            let attempt = assess::interrupted(settings, mark.attempt, mark.recipients, mark.started, now);
-            settlements.push(Settlement { job: mark.job, attempt: Some(attempt), retry_at: now, charges, now });
+            let attempt = assess::interrupted(settings, mark.attempt, mark.recipients.clone(), mark.started, now);
+            let retry_at = self.retry_after(&mark, now);
+            settlements.push(Settlement { job: mark.job, attempt: Some(attempt), retry_at, charges, now });
         }
         if !settlements.is_empty() {
             self.context.storage.settle(&self.tenure, settlements).await?;
         }
         Ok(())
+    }
+
+    /// When an interrupted attempt may be repeated: at once, but a job that is interrupted again and again backs off, as
+    /// it may itself be what stops us.
+    fn retry_after(&self, mark: &Mark, now: Timestamp) -> Timestamp {
+        if mark.attempt <= 1 {
+            return now;
+        }
+        let retry = &self.account.settings().retry;
+        let chance = self.context.entropy.chance();
+        match retry_schedule::after_failure(retry, mark.attempt, mark.started, now, None, chance) {
+            NextTry::Again(at) => at,
+            NextTry::GiveUp => now,
+        }
     }
 }
