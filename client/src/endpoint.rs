@@ -18,8 +18,23 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Where the socket is when nothing else was said.
-    pub const DEFAULT_SOCKET: &str = "/run/hikyaku/hikyaku.sock";
+    /// Where a daemon that runs as a service has its socket.
+    pub const SERVICE_SOCKET: &str = "/run/hikyaku/hikyaku.sock";
+
+    /// The socket of this host's daemon: the service's if it is there, else that of a daemon which the person whose
+    /// environment this is started without a configuration. `variable` looks an environment variable up.
+    #[must_use]
+    pub fn of_this_host(variable: impl Fn(&str) -> Option<PathBuf>) -> Self {
+        let service = PathBuf::from(Self::SERVICE_SOCKET);
+        if service.exists() {
+            return Self::Unix(service);
+        }
+        let folder = |name: &str| variable(name).filter(|path| path.is_absolute());
+        let own = folder("XDG_RUNTIME_DIR")
+            .or_else(|| folder("XDG_STATE_HOME"))
+            .or_else(|| folder("HOME").map(|home| home.join(".local/state")));
+        Self::Unix(own.map_or(service, |own| own.join("hikyaku/hikyaku.sock")))
+    }
 
     /// Whether what is sent there stays on this host or is encrypted, so that a key may go with it.
     #[must_use]
@@ -31,9 +46,10 @@ impl Endpoint {
     }
 }
 
+/// [`Endpoint::of_this_host`] in this process's environment.
 impl Default for Endpoint {
     fn default() -> Self {
-        Self::Unix(PathBuf::from(Self::DEFAULT_SOCKET))
+        Self::of_this_host(|name| std::env::var_os(name).map(PathBuf::from))
     }
 }
 
@@ -100,6 +116,21 @@ mod tests {
             (Err(error), Err(wrong)) => assert_eq!(error.wrong, wrong),
             (outcome, _) => panic!("{text}: {outcome:?}"),
         }
+    }
+
+    #[test]
+    fn a_persons_own_daemon_is_found_where_it_listens() {
+        let at = |variables: &'static [(&str, &str)]| {
+            let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, path)| PathBuf::from(path));
+            Endpoint::of_this_host(find).to_string()
+        };
+        if PathBuf::from(Endpoint::SERVICE_SOCKET).exists() {
+            return;
+        }
+        assert_eq!(at(&[]), "unix:/run/hikyaku/hikyaku.sock");
+        assert_eq!(at(&[("HOME", "/home/a")]), "unix:/home/a/.local/state/hikyaku/hikyaku.sock");
+        let both = at(&[("HOME", "/home/a"), ("XDG_RUNTIME_DIR", "/run/user/1")]);
+        assert_eq!(both, "unix:/run/user/1/hikyaku/hikyaku.sock");
     }
 
     #[test]

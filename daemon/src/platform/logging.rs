@@ -1,5 +1,7 @@
 //! Where log lines go, and in which form.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// The form of a log line.
@@ -45,7 +47,10 @@ pub fn start(format: LogFormat, filter: &LogFilter) {
     let filter = EnvFilter::builder().parse_lossy(filter.as_str());
     let registry = tracing_subscriber::registry().with(filter);
     let started = match format {
-        LogFormat::Pretty => registry.with(fmt::layer().with_writer(std::io::stderr)).try_init(),
+        LogFormat::Pretty => {
+            let is_terminal = std::io::stderr().is_terminal();
+            registry.with(fmt::layer().with_ansi(is_terminal).with_writer(std::io::stderr)).try_init()
+        }
         LogFormat::Json => {
             registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()
         }

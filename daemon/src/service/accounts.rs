@@ -29,6 +29,7 @@ use crate::{
 };
 
 mod deletion;
+mod exhaustion;
 
 const PAUSE_REASON_BYTES_MAX: usize = 500;
 
@@ -125,7 +126,11 @@ impl Accounts {
             Some(last) if !self.storage.accounts(Some(last), 1).await?.is_empty() => account_token(last),
             _ => String::new(),
         };
-        Ok(v1::ListAccountsResponse { accounts: records.iter().map(from_account).collect(), next_page_token })
+        let mut accounts = Vec::with_capacity(records.len());
+        for record in records {
+            accounts.push(from_account(&self.as_it_stands(record).await?));
+        }
+        Ok(v1::ListAccountsResponse { accounts, next_page_token })
     }
 
     async fn usage(&self, account_id: &str) -> Result<v1::GetAccountUsageResponse, Refusal> {
@@ -173,6 +178,7 @@ impl AccountService for Accounts {
         request: Request<v1::GetAccountRequest>,
     ) -> Result<Response<v1::GetAccountResponse>, Status> {
         let record = self.record(&one_id(&request.into_inner().account_id)?).await?;
+        let record = self.as_it_stands(record).await?;
         Ok(Response::new(v1::GetAccountResponse { account: Some(from_account(&record)) }))
     }
 

@@ -3,6 +3,7 @@
 mod api_key;
 mod check;
 mod config;
+mod demo;
 mod health;
 mod serve;
 mod store;
@@ -11,7 +12,10 @@ use std::{env, io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use super::config::{Config, Environment, Mistakes};
+use super::{
+    config::{Config, Environment, Mistakes},
+    demo::DemoOptions,
+};
 
 /// A persistent mail delivery daemon that sends through each account's own SMTP provider.
 #[derive(Debug, Parser)]
@@ -25,6 +29,8 @@ pub struct Cli {
 enum Command {
     /// Run the daemon until SIGTERM or SIGINT; a second one ends it at once.
     Serve(ConfigFile),
+    /// Show on this machine, with a mail server of its own and a crash, that mail is neither lost nor doubled.
+    Demo(DemoOptions),
     /// Check a configuration as a whole, and name every mistake.
     Check(ConfigFile),
     /// Explain the configuration.
@@ -60,6 +66,7 @@ impl ConfigFile {
 pub fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(file) => serve::run(file.load()?),
+        Command::Demo(options) => demo::run(options),
         Command::Check(file) => check::run(&file, out),
         Command::Config(arguments) => config::run(&arguments, out),
         Command::Health(arguments) => health::run(&arguments, out),

@@ -80,20 +80,50 @@ impl Intake {
         let _room = self.room.acquire_many(needed).await.map_err(|_| Refusal::ShuttingDown)?;
         let payload_hash = payload_hash(&request);
         let mut order = to_order(request)?;
-        let (key, dry_run) = (order.key.take(), order.dry_run);
+        let key = order.key.take();
+        let idempotency = key.map(|key| Idempotency { caller: caller.clone(), key, payload_hash });
+        let repeated = idempotency.clone().filter(|_| !order.dry_run);
+        match self.take(order, idempotency, caller, bytes).await {
+            // What was accepted once is answered again, even when it could not be accepted any more.
+            Err(refusal) => match self.earlier(repeated).await? {
+                Some(Acceptance::Existing(id)) => Ok(v1::SubmitJobResponse {
+                    job_id: id.to_string(),
+                    existing: true,
+                    ..v1::SubmitJobResponse::default()
+                }),
+                _ => Err(refusal),
+            },
+            answer => answer,
+        }
+    }
+
+    async fn earlier(&self, idempotency: Option<Idempotency>) -> Result<Option<Acceptance>, Refusal> {
+        match idempotency {
+            Some(idempotency) => Ok(self.storage.submitted(&idempotency).await?),
+            None => Ok(None),
+        }
+    }
+
+    async fn take(
+        &self,
+        order: Order,
+        idempotency: Option<Idempotency>,
+        caller: Caller,
+        bytes: usize,
+    ) -> Result<v1::SubmitJobResponse, Refusal> {
+        let dry_run = order.dry_run;
         let Some(account) = self.storage.account(&order.account).await? else {
             return Err(Refusal::NoAccount { id: order.account, field: "job.account_id" });
         };
         let now = self.clock.now();
         let warnings = warnings(&account, now);
-        let birth = Birth { id: self.new_id(now), caller: caller.clone(), now };
+        let birth = Birth { id: self.new_id(now), caller, now };
         let (job, message) = compose(order, account.account.settings, birth, bytes).await?;
         let (id, account, message_bytes) = (job.id, job.account.clone(), job.message.bytes);
         let mut answer = v1::SubmitJobResponse { job_id: String::new(), existing: false, warnings, message_bytes };
         if dry_run {
             return Ok(answer);
         }
-        let idempotency = key.map(|key| Idempotency { caller, key, payload_hash });
         let accepted = self.storage.accept(vec![Submission { job, message, idempotency }]).await?;
         match accepted.first() {
             Some(Acceptance::Accepted) => answer.job_id = id.to_string(),

@@ -2,8 +2,12 @@
 
 use super::*;
 use crate::{
-    domain::parking::{Parking, ParkingCause, Standing},
-    storage::AccountStore,
+    domain::{
+        ids::JobId,
+        parking::{Parking, ParkingCause, Standing},
+    },
+    policy::quota::{ledger::Ledger, permit::Need},
+    storage::{AccountStore, Queue, settlement::Settlement},
 };
 
 #[tokio::test]
@@ -174,4 +178,34 @@ async fn usage_names_each_quota_in_order() {
     let quotas = usage.expect("a usage").into_inner().quotas;
     let told: Vec<_> = quotas.iter().map(|usage| (usage.used, usage.left, usage.resets_at)).collect();
     assert_eq!(told, [(0, 20, None), (0, 7, None)]);
+}
+
+#[tokio::test]
+async fn an_account_that_waits_for_its_own_quota_says_so() {
+    let api = Api::start().await;
+    let window = Some(v1::quota::Window::Sliding(prost_types::Duration { seconds: 60, nanos: 0 }));
+    let quota = v1::Quota { limit: 1, unit: v1::QuotaUnit::Messages.into(), window };
+    let limits = v1::Limits { quotas: vec![quota], ..v1::Limits::default() };
+    let settings = v1::AccountSettings { limits: Some(limits), ..settings() };
+    let request = v1::CreateAccountRequest { account_id: "sales".into(), settings: Some(settings) };
+    api.accounts().create_account(request).await.expect("an account");
+    api.submit(draft("sales", "a@example.jp")).await.expect("a job");
+    let state = async || {
+        let request = v1::GetAccountRequest { account_id: "sales".into() };
+        let account = api.accounts().get_account(request).await.expect("an account").into_inner().account;
+        account.and_then(|account| account.standing).map(|standing| (standing.state(), standing.until.is_some()))
+    };
+    assert_eq!(state().await, Some((v1::AccountState::Active, false)));
+
+    let id = "sales".parse().expect("an id");
+    let record = api.storage.account(&id).await.expect("an answer").expect("it is there");
+    let now = record.account.created.at;
+    let mut ledger = Ledger::new(&record.account.settings.limits.quotas, Vec::new(), now);
+    let permit = ledger.permit(Need::message_to(1), now).expect("the quota is unused");
+    let charges = ledger.settle(permit, now);
+    let tenure = api.storage.take_tenure(&id).await.expect("a tenure");
+    let job = JobId::new(now, [0; 10]);
+    let settlement = Settlement { job, attempt: None, retry_at: now, charges, now };
+    api.storage.settle(&tenure, vec![settlement]).await.expect("it is charged");
+    assert_eq!(state().await, Some((v1::AccountState::QuotaExhausted, true)));
 }

@@ -92,6 +92,21 @@ async fn a_repeated_submission_is_known_again() {
 }
 
 #[tokio::test]
+async fn a_repeated_submission_is_known_even_when_it_could_not_be_accepted_again() {
+    let api = Api::start().await;
+    let account = api.create_account("sales").await;
+    let request = keyed(draft("sales", "a@example.jp"), "order-1");
+    let first = api.jobs().submit_job(request.clone()).await.expect("a job").into_inner();
+    let selector = v1::JobSelector { selection: Some(v1::job_selector::Selection::JobId(first.job_id.clone())) };
+    let cancel = v1::CancelJobsRequest { selector: Some(selector), dry_run: false };
+    api.jobs().cancel_jobs(cancel).await.expect("it is withdrawn");
+    let delete = v1::DeleteAccountRequest { account_id: "sales".into(), etag: account.etag, force: false };
+    api.accounts().delete_account(delete).await.expect("nothing is open");
+    let second = api.jobs().submit_job(request).await.expect("the same job").into_inner();
+    assert_eq!((second.existing, second.job_id), (true, first.job_id));
+}
+
+#[tokio::test]
 async fn a_dry_run_stores_nothing() {
     let api = Api::start().await;
     api.create_account("sales").await;

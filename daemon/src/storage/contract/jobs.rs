@@ -63,7 +63,11 @@ pub(super) async fn a_repeated_submission_is_known_again(store: SharedStorage) {
         let answer = answers(&store, vec![keyed(sample_job("sales", number), "local", key, hash)]).await;
         assert_eq!(answer, [expected], "job {number}");
     };
+    let known = async |key, hash| store.submitted(&idempotency("local", key, hash)).await.expect("an answer");
+    assert_eq!(known("k", 1).await, None);
     check(1, "k", 1, Acceptance::Accepted).await;
+    assert_eq!(known("k", 1).await, Some(Acceptance::Existing(job_id(1))));
+    assert_eq!(known("k", 2).await, Some(Acceptance::KeyReused(job_id(1))));
     check(2, "k", 1, Acceptance::Existing(job_id(1))).await;
     check(3, "k", 2, Acceptance::KeyReused(job_id(1))).await;
     check(4, "l", 1, Acceptance::Accepted).await;

@@ -24,8 +24,8 @@ use crate::{
     },
     storage::{
         Acceptance, AccountRecord, AccountStore, Consignment, Controlled, CreateAccountError, DeleteAccountError,
-        EventLog, Findings, JobFilter, JobPage, JobRecord, JobStore, Page, Progress, Queue, Ready, StorageError,
-        StoreCare, Submission, Tenure, TenureError, UpdateAccountError,
+        EventLog, Findings, Idempotency, JobFilter, JobPage, JobRecord, JobStore, Page, Progress, Queue, Ready,
+        StorageError, StoreCare, Submission, Tenure, TenureError, UpdateAccountError,
         settlement::{Expiry, Mark, MarkOutcome, Settlement},
     },
 };
@@ -128,6 +128,10 @@ impl AccountStore for MemoryStore {
 impl JobStore for MemoryStore {
     async fn accept(&self, submissions: Vec<Submission>) -> Result<Vec<Acceptance>, StorageError> {
         self.change(|model| submissions.into_iter().map(|submission| model.accept(submission)).collect())
+    }
+
+    async fn submitted(&self, idempotency: &Idempotency) -> Result<Option<Acceptance>, StorageError> {
+        Ok(self.model().submitted(idempotency))
     }
 
     async fn job(&self, id: JobId) -> Result<Option<JobRecord>, StorageError> {

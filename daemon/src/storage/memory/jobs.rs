@@ -11,8 +11,8 @@ use crate::{
         time::Timestamp,
     },
     storage::{
-        Acceptance, Controlled, IDEMPOTENCY_DAYS, JobFilter, JobPage, JobRecord, LIST_SCAN_JOBS_MAX, PAGE_MAX, Page,
-        Submission,
+        Acceptance, Controlled, IDEMPOTENCY_DAYS, Idempotency, JobFilter, JobPage, JobRecord, LIST_SCAN_JOBS_MAX,
+        PAGE_MAX, Page, Submission,
     },
 };
 
@@ -38,14 +38,16 @@ impl StoredJob {
 }
 
 impl Model {
+    pub(super) fn submitted(&self, idempotency: &Idempotency) -> Option<Acceptance> {
+        let used = self.keys.get(&key_of(&idempotency.caller, &idempotency.key))?;
+        let is_same = used.payload_hash == idempotency.payload_hash;
+        Some(if is_same { Acceptance::Existing(used.job) } else { Acceptance::KeyReused(used.job) })
+    }
+
     pub(super) fn accept(&mut self, submission: Submission) -> Acceptance {
         let Submission { job, message, idempotency } = submission;
-        let key = idempotency.map(|given| (key_of(&given.caller, &given.key), given.payload_hash));
-        if let Some((key, payload_hash)) = &key
-            && let Some(used) = self.keys.get(key)
-        {
-            let is_same = used.payload_hash == *payload_hash;
-            return if is_same { Acceptance::Existing(used.job) } else { Acceptance::KeyReused(used.job) };
+        if let Some(known) = idempotency.as_ref().and_then(|idempotency| self.submitted(idempotency)) {
+            return known;
         }
         if !self.accounts.contains_key(&job.account) {
             return Acceptance::UnknownAccount;
@@ -53,8 +55,8 @@ impl Model {
         if self.open_jobs_max.is_some_and(|max| self.open_jobs(&job.account) >= max) {
             return Acceptance::QueueFull;
         }
-        if let Some((key, payload_hash)) = key {
-            self.keys.insert(key, UsedKey { job: job.id, payload_hash, at: job.accepted_at });
+        if let Some(Idempotency { caller, key, payload_hash }) = idempotency {
+            self.keys.insert(key_of(&caller, &key), UsedKey { job: job.id, payload_hash, at: job.accepted_at });
         }
         self.note_job(job.accepted_at, &job, Flight::Grounded, JobChange::Accepted);
         self.touch(&job.account);

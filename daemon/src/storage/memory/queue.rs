@@ -108,7 +108,11 @@ impl Model {
         is_free.then_some(stored)
     }
 
+    /// A ledger belongs to its account: one that does not exist is charged nothing.
     fn charge(&mut self, account: &AccountId, charges: &[Charge]) {
+        if !self.accounts.contains_key(account) {
+            return;
+        }
         for Charge { key, bucket, amount } in charges {
             let place = (account.clone(), key.clone(), *bucket);
             let used = self.ledger.get(&place).copied().unwrap_or(0).saturating_add_signed(*amount);

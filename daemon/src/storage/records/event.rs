@@ -78,7 +78,7 @@ impl EventsRow {
             let found = usize::try_from(place).ok().and_then(|place| accounts.get(place));
             found.cloned().ok_or_else(|| BadRow::new("event", "means no account"))
         };
-        self.events.into_iter().map(|row| Ok(row.into_event(account)?)).collect()
+        self.events.into_iter().map(|row| row.into_event(account)).collect()
     }
 }
 

@@ -61,6 +61,18 @@ pub struct JobRow {
     #[prost(bytes = "vec", tag = "19")]
     #[serde(with = "as_base64")]
     pub file: Vec<u8>,
+    /// What the message says of itself.
+    #[prost(bool, tag = "20")]
+    pub message_is_eight_bit: bool,
+}
+
+/// Where a job's message is, and what it says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Body {
+    /// The hash that names its file; nothing when it is in the store itself.
+    pub file: Option<[u8; 32]>,
+    /// Whether it has bytes beyond ASCII.
+    pub is_eight_bit: bool,
 }
 
 /// A [`Recipient`].
@@ -88,9 +100,9 @@ pub struct RecipientRow {
 }
 
 impl JobRow {
-    /// The row of a job whose message is in the file named by `file`, or in the store itself.
+    /// The row of a job with this message.
     #[must_use]
-    pub fn new(job: &Job, file: Option<&[u8; 32]>) -> Self {
+    pub fn new(job: &Job, body: &Body) -> Self {
         let mut history = HistoryWriter::default();
         let recipients = job.recipients.iter().map(|recipient| RecipientRow::new(recipient, &mut history)).collect();
         let (schedule, due) = match job.schedule {
@@ -117,7 +129,8 @@ impl JobRow {
             first_attempt_at: job.first_attempt_at.map(Timestamp::as_millis),
             history: history.finish(&job.attempts),
             wish: job.wish.map_or(0, Code::code),
-            file: file.map(|hash| hash.to_vec()).unwrap_or_default(),
+            file: body.file.map(|hash| hash.to_vec()).unwrap_or_default(),
+            message_is_eight_bit: body.is_eight_bit,
         }
     }
 
@@ -159,15 +172,17 @@ impl JobRow {
         })
     }
 
-    /// The hash that names the file of the message, if it has one.
+    /// Where the message is.
     ///
     /// # Errors
-    /// When it is no hash.
-    pub fn file(&self) -> Result<Option<[u8; 32]>, BadRow> {
+    /// When what names its file is no hash.
+    pub fn body(&self) -> Result<Body, BadRow> {
+        let is_eight_bit = self.message_is_eight_bit;
         if self.file.is_empty() {
-            return Ok(None);
+            return Ok(Body { file: None, is_eight_bit });
         }
-        self.file.as_slice().try_into().map(Some).map_err(|_| BadRow::new("file", "is no hash"))
+        let file = self.file.as_slice().try_into().map_err(|_| BadRow::new("file", "is no hash"))?;
+        Ok(Body { file: Some(file), is_eight_bit })
     }
 }
 

@@ -11,6 +11,8 @@ pub mod idempotency;
 pub mod job;
 pub mod ledger;
 pub mod standing;
+#[cfg(test)]
+mod tests;
 
 /// A row that cannot be turned into what it stands for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -16,7 +16,11 @@ use crate::{
         job::Flight,
         time::Timestamp,
     },
-    storage::{Acceptance, Idempotency, StorageError, Submission, blobs::Pin, records::idempotency::IdempotencyRow},
+    storage::{
+        Acceptance, Idempotency, StorageError, Submission,
+        blobs::Pin,
+        records::{idempotency::IdempotencyRow, job::Body},
+    },
 };
 
 /// A submission as it will be stored.
@@ -41,6 +45,13 @@ struct PreparedKey {
 }
 
 impl SledStore {
+    /// Asks the committer, so that what it answers is durable.
+    pub(super) async fn find_submission(&self, idempotency: &Idempotency) -> Result<Option<Acceptance>, StorageError> {
+        let (hash, payload_hash) = (key_hash(idempotency), idempotency.payload_hash);
+        let weight = Weight { changes: 1, bytes: 0 };
+        self.writer.commit(weight, Patience::Refuse, move |txn| submitted(txn, hash, &payload_hash)).await
+    }
+
     pub(super) async fn accept_jobs(&self, submissions: Vec<Submission>) -> Result<Vec<Acceptance>, StorageError> {
         self.disk.failure.check()?;
         self.space.check()?;
@@ -77,7 +88,8 @@ impl SledStore {
             None
         };
         let number = self.number_of(&job.account);
-        let mut entries = job_frames(&job, pin.as_ref().map(|pin| &pin.hash));
+        let body = Body { file: pin.as_ref().map(|pin| pin.hash), is_eight_bit: message.is_eight_bit };
+        let mut entries = job_frames(&job, &body);
         let id = job.id;
         match &pin {
             Some(pin) => {
@@ -169,14 +181,21 @@ fn accept_all(txn: &mut Txn, call: Vec<Prepared>, open_jobs_max: u64) -> Result<
     Ok((answers, call))
 }
 
+/// What was submitted under an idempotency key before.
+fn submitted(txn: &Txn, hash: [u8; 16], payload_hash: &[u8]) -> Result<Option<Acceptance>, StorageError> {
+    let Some(known) = txn.row::<IdempotencyRow>(|_| Key::Idempotency { hash })? else {
+        return Ok(None);
+    };
+    let job = known.value.job_id().map_err(|error| StorageError::Damaged(error.to_string()))?;
+    let is_same = known.value.payload_hash == payload_hash;
+    Ok(Some(if is_same { Acceptance::Existing(job) } else { Acceptance::KeyReused(job) }))
+}
+
 fn accept_one(txn: &mut Txn, one: &mut Prepared, open_jobs_max: u64) -> Result<Acceptance, StorageError> {
-    if let Some(key) = &one.key {
-        let hash = key.hash;
-        if let Some(known) = txn.row::<IdempotencyRow>(|_| Key::Idempotency { hash })? {
-            let job = known.value.job_id().map_err(|error| StorageError::Damaged(error.to_string()))?;
-            let is_same = known.value.payload_hash == key.row.payload_hash;
-            return Ok(if is_same { Acceptance::Existing(job) } else { Acceptance::KeyReused(job) });
-        }
+    if let Some(PreparedKey { hash, row }) = &one.key
+        && let Some(known) = submitted(txn, *hash, &row.payload_hash)?
+    {
+        return Ok(known);
     }
     let entry = txn.accounts.get(&one.account);
     let Some(entry) = entry.filter(|entry| Some(entry.number) == one.number) else {

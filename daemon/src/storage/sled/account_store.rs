@@ -173,11 +173,9 @@ pub(super) fn report(
     standing: Standing,
     now: Timestamp,
 ) -> Result<Result<Standing, TenureError>, StorageError> {
-    if let Err(lost) = txn.check_tenure(tenure) {
-        return Ok(Err(lost));
-    }
-    let Some(account) = txn.accounts.get(&tenure.account).map(|entry| entry.number) else {
-        return Ok(Err(TenureError::Lost(tenure.account.clone())));
+    let account = match txn.admit(tenure) {
+        Ok(account) => account,
+        Err(lost) => return Ok(Err(lost)),
     };
     let stored = match txn.row::<StandingRow>(|chunk| Key::Standing { account, chunk }) {
         Ok(stored) => stored.and_then(|stored| Standing::try_from(stored.value).ok()).unwrap_or_default(),

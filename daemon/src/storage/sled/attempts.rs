@@ -20,8 +20,9 @@ pub(super) fn mark_all(
     tenure: &Tenure,
     marks: &[Mark],
 ) -> Result<Result<Vec<MarkOutcome>, TenureError>, StorageError> {
-    let Some(account) = admitted(txn, tenure) else {
-        return Ok(Err(TenureError::Lost(tenure.account.clone())));
+    let account = match txn.admit(tenure) {
+        Ok(account) => account,
+        Err(lost) => return Ok(Err(lost)),
     };
     marks.iter().map(|mark| mark_one(txn, account, tenure, mark)).collect::<Result<_, _>>().map(Ok)
 }
@@ -48,8 +49,9 @@ pub(super) fn settle_all(
     tenure: &Tenure,
     settlements: Vec<Settlement>,
 ) -> Result<Result<(), TenureError>, StorageError> {
-    let Some(account) = admitted(txn, tenure) else {
-        return Ok(Err(TenureError::Lost(tenure.account.clone())));
+    let account = match txn.admit(tenure) {
+        Ok(account) => account,
+        Err(lost) => return Ok(Err(lost)),
     };
     for settlement in settlements {
         settle_one(txn, account, tenure, settlement)?;
@@ -108,8 +110,9 @@ pub(super) fn expire_all(
     tenure: &Tenure,
     expiries: &[Expiry],
 ) -> Result<Result<(), TenureError>, StorageError> {
-    let Some(account) = admitted(txn, tenure) else {
-        return Ok(Err(TenureError::Lost(tenure.account.clone())));
+    let account = match txn.admit(tenure) {
+        Ok(account) => account,
+        Err(lost) => return Ok(Err(lost)),
     };
     for expiry in expiries {
         let stored = readable(jobs::load(txn, expiry.job))?.filter(|stored| stored.job.account == tenure.account);
@@ -124,12 +127,6 @@ pub(super) fn expire_all(
         txn.event(job_event(&stored.job, JobChange::Expired, Flight::Grounded, expiry.now));
     }
     Ok(Ok(()))
-}
-
-/// The number of the tenure's account, if the tenure holds.
-fn admitted(txn: &Txn, tenure: &Tenure) -> Option<u32> {
-    txn.check_tenure(tenure).ok()?;
-    txn.accounts.get(&tenure.account).map(|entry| entry.number)
 }
 
 /// A record that cannot be read must not stop the others: it counts as gone until the store is verified.

@@ -126,7 +126,12 @@ impl SledStore {
             return Err(StorageError::Overloaded("another backup is being made"));
         }
         let made = self.copy_tree(target.clone(), progress).await;
-        self.writer.commit(LIGHT, Patience::Wait, |txn| Ok(drop(txn.journal.take()))).await?;
+        self.writer
+            .commit(LIGHT, Patience::Wait, |txn| {
+                txn.journal = None;
+                Ok(())
+            })
+            .await?;
         let copy = made?;
         self.in_background(move |store| store.finish_backup(&target, copy)).await
     }

@@ -18,8 +18,8 @@ use crate::{
         time::Timestamp,
     },
     storage::{
-        Acceptance, Controlled, JobFilter, JobPage, JobRecord, JobStore, LIST_SCAN_JOBS_MAX, PAGE_MAX, Page,
-        StorageError, Submission,
+        Acceptance, Controlled, Idempotency, JobFilter, JobPage, JobRecord, JobStore, LIST_SCAN_JOBS_MAX, PAGE_MAX,
+        Page, StorageError, Submission,
     },
 };
 
@@ -30,6 +30,10 @@ const CONTROL_BYTES: usize = 1_024;
 impl JobStore for SledStore {
     async fn accept(&self, submissions: Vec<Submission>) -> Result<Vec<Acceptance>, StorageError> {
         self.accept_jobs(submissions).await
+    }
+
+    async fn submitted(&self, idempotency: &Idempotency) -> Result<Option<Acceptance>, StorageError> {
+        self.find_submission(idempotency).await
     }
 
     async fn job(&self, id: JobId) -> Result<Option<JobRecord>, StorageError> {
@@ -94,7 +98,7 @@ fn control_one(txn: &mut Txn, id: JobId, control: Control, now: Timestamp) -> Re
 impl SledStore {
     /// A job with its message; a file is read in the background.
     pub(super) async fn with_message(&self, stored: StoredJob) -> Result<(StoredJob, Message), StorageError> {
-        if stored.file.is_none() {
+        if stored.body.file.is_none() {
             let message = load_message(&self.disk, &self.files, &stored)?;
             return Ok((stored, message));
         }

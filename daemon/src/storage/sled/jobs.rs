@@ -20,9 +20,9 @@ use crate::{
     },
     storage::{
         StorageError,
-        blobs::{FileHash, Files},
+        blobs::Files,
         lane_of,
-        records::job::JobRow,
+        records::job::{Body, JobRow},
     },
 };
 
@@ -34,8 +34,8 @@ pub(super) const INLINE_BYTES_MAX: usize = 64 * 1_024;
 pub(super) struct StoredJob {
     /// The job.
     pub(super) job: Job,
-    /// The file of its message, if it is not in the store itself.
-    pub(super) file: Option<FileHash>,
+    /// Where its message is.
+    pub(super) body: Body,
     /// How many frames its row has.
     pub(super) frames: u16,
 }
@@ -47,28 +47,28 @@ pub(super) fn load(view: &impl View, id: JobId) -> Result<Option<StoredJob>, Sto
     };
     let frames = stored.frames;
     let damaged = |error| StorageError::Damaged(format!("job {id}: {error}"));
-    let file = stored.value.file().map_err(damaged)?;
+    let body = stored.value.body().map_err(damaged)?;
     let job = stored.value.into_job(id).map_err(damaged)?;
-    Ok(Some(StoredJob { job, file, frames }))
+    Ok(Some(StoredJob { job, body, frames }))
 }
 
 /// Reads a job's message. May block when it is a file.
 pub(super) fn load_message(disk: &Disk, files: &Files, stored: &StoredJob) -> Result<Message, StorageError> {
     let id = stored.job.id;
-    let bytes = match &stored.file {
+    let bytes = match &stored.body.file {
         Some(hash) => files.read(hash).map_err(|error| StorageError::Damaged(format!("message of {id}: {error}")))?,
         None => {
             let read = disk::read(disk, |chunk| Key::Body { job: id, chunk })?;
             read.ok_or_else(|| StorageError::Damaged(format!("message of {id}: it is missing")))?.value
         }
     };
-    Ok(Message { bytes: Bytes::from(bytes), is_eight_bit: stored.job.message.is_eight_bit })
+    Ok(Message { bytes: Bytes::from(bytes), is_eight_bit: stored.body.is_eight_bit })
 }
 
 /// The frames of a job's row.
-pub(super) fn job_frames(job: &Job, file: Option<&FileHash>) -> Vec<(IVec, IVec)> {
+pub(super) fn job_frames(job: &Job, body: &Body) -> Vec<(IVec, IVec)> {
     let id = job.id;
-    codec::frames(|chunk| Key::Job { job: id, chunk }, &JobRow::new(job, file).encode_to_vec())
+    codec::frames(|chunk| Key::Job { job: id, chunk }, &JobRow::new(job, body).encode_to_vec())
 }
 
 /// The entry of the ready index that a job has while it waits.
@@ -117,7 +117,7 @@ impl Txn {
     pub(super) fn replace_job(&mut self, account: u32, stored: &StoredJob, before: &Before, flight: Flight) {
         let job = &stored.job;
         let id = job.id;
-        let frames = job_frames(job, stored.file.as_ref());
+        let frames = job_frames(job, &stored.body);
         let count = u16::try_from(frames.len()).expect("frames are counted by 16 bits");
         for (key, value) in frames {
             self.put(key, value);

@@ -1,7 +1,7 @@
 //! The embedded engine: sled 0.34.7 behind a fence.
 //!
 //! A store is a directory: `db/` is sled's, `files/` holds large messages, `ballast` is given up when the disk is nearly
-//! full, `lock` keeps a second daemon out. What sled cannot be trusted with is done here: one thread writes (`writer`),
+//! full, `lock` keeps a second daemon out, `format` says that there is a store. What sled cannot be trusted with is done here: one thread writes (`writer`),
 //! our own descriptor is synced after each commit, no value is longer than 4,000 bytes (`codec`), opening is guarded
 //! (`open`), and the first error stops the store (`disk`).
 
@@ -24,12 +24,18 @@ mod account_store;
 mod attempts;
 mod backup;
 mod care;
+#[cfg(test)]
+mod care_tests;
 mod codec;
 mod disk;
 mod event_log;
 mod job_store;
 mod jobs;
 mod keys;
+#[cfg(test)]
+mod killing;
+#[cfg(test)]
+mod measure;
 mod open;
 mod pruning;
 mod queue;
@@ -199,8 +205,16 @@ mod tests {
         SledSettings { intake_free_bytes_min: Some(0), ballast_bytes: 0, ..SledSettings::default() }
     }
 
+    pub(super) fn try_open(path: &Path) -> Result<Arc<SledStore>, OpenError> {
+        SledStore::open(path, settings(), Sealer::from_key([7; KEY_BYTES]), Arc::new(Still))
+    }
+
+    pub(super) fn open_plain(path: &Path) -> Arc<SledStore> {
+        try_open(path).unwrap()
+    }
+
     fn open(path: &Path) -> SharedStorage {
-        SledStore::open(path, settings(), Sealer::from_key([7; KEY_BYTES]), Arc::new(Still)).unwrap()
+        open_plain(path)
     }
 
     #[tokio::test]

@@ -58,7 +58,7 @@ pub enum OpenError {
     InUse(PathBuf),
     /// sled cannot read its files, not even a copy without snapshots.
     #[error(
-        "the store {path} is damaged and does not open: {why}; nothing was changed. Restore the last backup with \
+        "the store {path} is damaged and does not open: {why}. Restore the last backup with \
          `hikyakud restore`, or import the last export into an empty directory with `hikyakud import`"
     )]
     Damaged {
@@ -258,18 +258,34 @@ fn copy_without_snapshots(from: &Path, to: &Path) -> io::Result<()> {
     sync_dir(to)
 }
 
+/// Checks the format, and that the tree is the one that was made here: sled opens some damaged logs as if they were
+/// empty, so a file beside it says that there was a store.
 fn check_format(path: &Path, disk: &Disk) -> Result<(), OpenError> {
+    let marker = path.join("format");
+    let broken = |source| OpenError::Io { path: marker.clone(), source };
     match read_number(disk, &META_FORMAT)? {
-        Some(FORMAT) => Ok(()),
-        Some(found) => Err(OpenError::Format { path: path.to_owned(), found }),
+        Some(FORMAT) => {}
+        Some(found) => return Err(OpenError::Format { path: path.to_owned(), found }),
+        None if marker.exists() => {
+            let why = "sled reads it as empty, but there was a store".to_owned();
+            return Err(OpenError::Damaged { path: path.to_owned(), why });
+        }
         None if disk.tree.is_empty() => {
             let (key, value) = codec::single(&META_FORMAT, &FORMAT.to_be_bytes());
             disk.checked(disk.tree.insert(key, value))?;
             disk.checked(disk.tree.flush())?;
-            Ok(())
+            // sled syncs a range only; the marker must not become durable before what it speaks of.
+            let database = path.join("db").join("db");
+            File::open(&database).and_then(|file| file.sync_all()).map_err(broken)?;
         }
-        None => Err(OpenError::Format { path: path.to_owned(), found: 0 }),
+        None => return Err(OpenError::Format { path: path.to_owned(), found: 0 }),
     }
+    if !marker.exists() {
+        fs::write(&marker, format!("{FORMAT}\n")).map_err(broken)?;
+        File::open(&marker).and_then(|file| file.sync_all()).map_err(broken)?;
+        sync_dir(path).map_err(broken)?;
+    }
+    Ok(())
 }
 
 fn read_number(disk: &Disk, key: &Key) -> Result<Option<u32>, StorageError> {

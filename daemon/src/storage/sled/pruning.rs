@@ -152,7 +152,7 @@ fn forget_job(txn: &mut Txn, id: JobId, before: Timestamp) -> Result<u64, Storag
         return Ok(0);
     };
     txn.remove_frames(|chunk| Key::Job { job: id, chunk }, 0..stored.frames);
-    match stored.file {
+    match stored.body.file {
         Some(file) => {
             txn.remove_key(&Key::FileEdge { file, job: id });
             txn.made.loose_files.insert(file);

@@ -110,13 +110,9 @@ impl Queue for SledStore {
     async fn forget_usage(&self, tenure: &Tenure, buckets: Vec<(QuotaKey, u64)>) -> Result<(), TenureError> {
         let tenure = tenure.clone();
         let forget = move |txn: &mut super::txn::Txn| {
-            if let Err(lost) = txn.check_tenure(&tenure) {
-                return Ok(Err(lost));
-            }
-            if let Some(number) = txn.accounts.get(&tenure.account).map(|entry| entry.number) {
+            Ok(txn.admit(&tenure).map(|number| {
                 buckets.iter().for_each(|(key, bucket)| txn.forget_bucket(number, key, *bucket));
-            }
-            Ok(Ok(()))
+            }))
         };
         self.writer.commit(weight(1), Patience::Wait, forget).await?
     }

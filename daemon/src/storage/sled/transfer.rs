@@ -22,8 +22,13 @@ use crate::{
         Progress, StorageError,
         blobs::Pin,
         records::{
-            account::AccountRow, event::EventsRow, idempotency::IdempotencyRow, job::JobRow, ledger::MarkRow,
-            ledger::UsageRow, standing::StandingRow,
+            account::AccountRow,
+            event::EventsRow,
+            idempotency::IdempotencyRow,
+            job::{Body, JobRow},
+            ledger::MarkRow,
+            ledger::UsageRow,
+            standing::StandingRow,
         },
     },
 };
@@ -86,7 +91,7 @@ impl SledStore {
                 let Some(stored) = jobs::load(disk, job)? else { return Ok(None) };
                 let message = jobs::load_message(disk, &self.files, &stored)?;
                 // The message goes with the line; where it is kept is for the next store to decide.
-                let row = Box::new(JobRow::new(&stored.job, None));
+                let row = Box::new(JobRow::new(&stored.job, &Body { file: None, ..stored.body }));
                 Some(Line::Job { id: job.to_string(), row, message: BASE64_STANDARD.encode(&message.bytes) })
             }
             Key::Mark { account, job, chunk: 0 } => {
@@ -181,8 +186,9 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
         }
         Line::Job { id, row, .. } => {
             let id: JobId = id.parse().map_err(|error| bad(&error))?;
+            let body = Body { file: pin.map(|pin| pin.hash), is_eight_bit: row.message_is_eight_bit };
             let job = row.into_job(id).map_err(|error| bad(&error))?;
-            for (key, value) in jobs::job_frames(&job, pin.map(|pin| &pin.hash)) {
+            for (key, value) in jobs::job_frames(&job, &body) {
                 txn.put(key, value);
             }
             let body = match pin {

@@ -221,13 +221,11 @@ impl Txn {
         Tenure { account: account.clone(), epoch: self.last_epoch }
     }
 
-    /// Refuses a worker that has lost its account.
-    pub(super) fn check_tenure(&self, tenure: &Tenure) -> Result<(), TenureError> {
-        if self.tenures.get(&tenure.account) == Some(&tenure.epoch) {
-            Ok(())
-        } else {
-            Err(TenureError::Lost(tenure.account.clone()))
-        }
+    /// The number of a tenure's account, if the tenure is the last one and the account exists.
+    pub(super) fn admit(&self, tenure: &Tenure) -> Result<u32, TenureError> {
+        let is_last = self.tenures.get(&tenure.account) == Some(&tenure.epoch);
+        let entry = self.accounts.get(&tenure.account).filter(|_| is_last);
+        entry.map(|entry| entry.number).ok_or_else(|| TenureError::Lost(tenure.account.clone()))
     }
 
     /// Ends the tenure of an account that goes.

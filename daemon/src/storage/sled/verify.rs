@@ -55,7 +55,7 @@ impl SledStore {
             let Some(last) = part.last() else { break };
             after = [last.as_ref(), &[0]].concat();
             done += part.len() as u64;
-            // Checked by the committer, between commits: only there do an entry and what it is derived from agree.
+            // What looks wrong here is looked at again by the committer, where entries agree with each other.
             let (records, wrong) = self.in_background(move |store| check_part(&store.disk, store, &part)).await?;
             findings.records += records;
             for (key, _) in wrong {

@@ -8,6 +8,7 @@
 mod command;
 mod conduct;
 mod records;
+mod rules;
 mod server;
 mod session;
 
@@ -16,5 +17,6 @@ mod tests;
 
 pub use self::{
     records::{Duplicate, Received, Records, SenderCounts},
-    server::{CaptureServer, Rules},
+    rules::Rules,
+    server::CaptureServer,
 };

@@ -74,7 +74,7 @@ struct Book {
 }
 
 impl Records {
-    pub(super) fn new() -> Self {
+    pub(in crate::app::demo) fn new() -> Self {
         Self { book: Mutex::default(), arrivals: watch::Sender::new(0) }
     }
 
@@ -143,7 +143,7 @@ impl Records {
 
     /// Enters a message that came to its end; false when the book is full. The time is read while the book is held, so
     /// that the entries stay in its order.
-    pub(super) fn take(&self, mut message: Received, now: impl FnOnce() -> Timestamp) -> bool {
+    pub(in crate::app::demo) fn take(&self, mut message: Received, now: impl FnOnce() -> Timestamp) -> bool {
         let mut book = self.book();
         if book.received.len() >= RECORDS_MAX {
             return false;

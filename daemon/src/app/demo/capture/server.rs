@@ -6,7 +6,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use bytes::{Buf as _, BytesMut};
@@ -20,9 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     records::Records,
+    rules::Rules,
     session::{Session, Then},
 };
-use crate::domain::{secret::Secret, time::Clock};
+use crate::domain::time::Clock;
 
 /// Longest line, its CRLF left out.
 const LINE_BYTES_MAX: usize = 64 * 1_024;
@@ -30,33 +30,6 @@ const LINE_BYTES_MAX: usize = 64 * 1_024;
 const CONNECTIONS_MAX: usize = 256;
 /// How much is read at once.
 const READ_BYTES: usize = 64 * 1_024;
-
-/// What a capturing server allows.
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// The name it gives itself.
-    pub name: String,
-    /// The largest message that it takes, in bytes; announced by SIZE.
-    pub message_bytes_max: u64,
-    /// The password that any user signs in with; without one there is no sign-in.
-    pub password: Option<Secret<String>>,
-    /// How long it waits before each write, as if it were far away.
-    pub answer_after: Duration,
-    /// Whether contents are kept, besides their length and Message-ID.
-    pub keep_contents: bool,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            name: String::from("capture.test"),
-            message_bytes_max: 25 << 20,
-            password: None,
-            answer_after: Duration::ZERO,
-            keep_contents: false,
-        }
-    }
-}
 
 /// An SMTP server that records what it takes. Clones are the same server.
 #[derive(Clone, Debug)]

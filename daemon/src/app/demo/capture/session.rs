@@ -6,7 +6,7 @@ use super::{
     command::Command,
     conduct::Conduct,
     records::{Received, Records},
-    server::Rules,
+    rules::Rules,
 };
 use crate::domain::time::Clock;
 

@@ -1,0 +1,60 @@
+//! What a store does for itself: health, pruning, checks and copies.
+
+use std::{fmt, path::Path};
+
+use async_trait::async_trait;
+
+use super::StorageError;
+use crate::domain::time::Timestamp;
+
+/// Looking after the store itself.
+#[async_trait]
+pub trait StoreCare: Send + Sync + fmt::Debug {
+    /// Whether the store can take jobs at present, and if not, why: the disk is nearly full, or the engine has stopped.
+    async fn health(&self) -> Result<(), StorageError>;
+
+    /// Deletes up to `limit` records: jobs that were accepted and finished before `finished_before`, events from before
+    /// it, and idempotency keys older than [`IDEMPOTENCY_DAYS`] at `now`. Returns how many went; call again until it is
+    /// zero. Writes no events.
+    async fn prune(&self, finished_before: Timestamp, limit: usize, now: Timestamp) -> Result<u64, StorageError>;
+
+    /// Reads every record and checks it, counts what should agree, rebuilds what is derived, and moves what is
+    /// unreadable to quarantine.
+    async fn verify(&self, progress: &dyn Progress) -> Result<Findings, StorageError>;
+
+    /// Writes a consistent copy of the whole store below the new directory `target`, while the store is in use.
+    async fn backup(&self, target: &Path, progress: &dyn Progress) -> Result<u64, StorageError>;
+
+    /// Writes all records as JSON lines; secrets stay sealed. Returns how many.
+    async fn export(&self, out: &mut (dyn std::io::Write + Send), progress: &dyn Progress)
+    -> Result<u64, StorageError>;
+
+    /// Reads what `export` wrote into a store that holds no account and no job. Returns how many records.
+    async fn import(
+        &self,
+        from: &mut (dyn std::io::BufRead + Send),
+        progress: &dyn Progress,
+    ) -> Result<u64, StorageError>;
+
+    /// Stops taking changes, makes everything durable and closes the files. Changes are refused afterwards.
+    async fn close(&self) -> Result<(), StorageError>;
+}
+
+/// Told how far a long task has come.
+pub trait Progress: Send + Sync {
+    /// `done` records of about `total` (0 when not known) are done.
+    fn report(&self, done: u64, total: u64);
+}
+
+/// What a check of the whole store found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Records that were read.
+    pub records: u64,
+    /// Unreadable records that were moved to quarantine, each as its family and what is wrong; the first 100.
+    pub quarantined: Vec<String>,
+    /// How many records were moved to quarantine.
+    pub quarantined_count: u64,
+    /// Derived entries (ready index, tallies) that were missing, wrong or left over, and were mended.
+    pub mended: u64,
+}

@@ -1,0 +1,191 @@
+//! Whether the store can be looked after: damage, backups, exports, and openings that go wrong.
+
+use std::{collections::HashSet, fs, path::Path, sync::Arc};
+
+use super::{OpenError, RestoreError, SledStore, jobs::ready_key, keys::Key, restore, tests::open_plain};
+use crate::{
+    domain::{
+        account::{PasswordMechanism, SignIn},
+        event::Cursor,
+        secret::Secret,
+    },
+    storage::{
+        AccountStore, EventLog, Idempotency, JobStore, PAGE_MAX, Progress, Queue, SharedStorage, StorageError,
+        StoreCare, Submission,
+        contract::samples::{self, at, job_id, sample_job},
+    },
+};
+
+struct Silent;
+
+impl Progress for Silent {
+    fn report(&self, _done: u64, _total: u64) {}
+}
+
+/// A store with an account that signs in, five jobs of which one is large and one is in doubt, and a key.
+async fn filled(path: &Path) -> Arc<SledStore> {
+    let store = open_plain(path);
+    let mut account = samples::sample_account("sales");
+    account.settings.sign_in = SignIn::Password {
+        user: "taro".into(),
+        password: Secret::new("hunter2".into()),
+        mechanism: PasswordMechanism::Auto,
+        allow_plaintext: false,
+    };
+    store.create_account(account).await.unwrap();
+    for number in 1..=5 {
+        let mut given = samples::submission(sample_job("sales", number));
+        if number == 5 {
+            given.message.bytes = vec![b'x'; 100_000].into();
+        }
+        let idempotency: Option<Idempotency> = (number == 4).then(|| samples::idempotency("local", "k", 1));
+        JobStore::accept(&*store, vec![Submission { idempotency, ..given }]).await.unwrap();
+    }
+    let tenure = store.take_tenure(&samples::account_id("sales")).await.unwrap();
+    let mark = samples::mark(&sample_job("sales", 1), at(6));
+    store.mark_in_doubt(&tenure, vec![mark]).await.unwrap();
+    store
+}
+
+/// All that can be read of such a store.
+async fn all(store: &SledStore) -> String {
+    let sales = samples::account_id("sales");
+    let mut all = format!("{:?}", store.account(&sales).await.unwrap());
+    for number in 1..=5 {
+        let job = store.job(job_id(number)).await.unwrap();
+        let message = store.message(job_id(number)).await.unwrap();
+        all += &format!("{job:?} {message:?}");
+    }
+    let ready = store.ready(&sales, &HashSet::new(), PAGE_MAX, at(9)).await.unwrap();
+    let marks = store.in_doubt(&sales).await.unwrap();
+    let usage = store.usage(&sales).await.unwrap();
+    let events = store.events(Cursor(0), PAGE_MAX).await.unwrap();
+    all + &format!("{ready:?} {marks:?} {usage:?} {events:?} {:?}", *store.head().borrow())
+}
+
+#[tokio::test]
+async fn a_backup_is_restored_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = filled(&dir.path().join("store")).await;
+    let backup = dir.path().join("backup");
+    assert!(store.backup(&backup, &Silent).await.unwrap() > 10);
+    assert!(store.backup(&backup, &Silent).await.is_err(), "the target is there already");
+    let restored = dir.path().join("restored");
+    restore(&backup, &restored).unwrap();
+    assert!(matches!(restore(&backup, &restored), Err(RestoreError::NotEmpty(_))));
+    assert_eq!(all(&open_plain(&restored)).await, all(&store).await);
+    assert!(matches!(restore(dir.path(), &dir.path().join("new")), Err(RestoreError::Unusable { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_of_a_busy_store_is_consistent() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = filled(&dir.path().join("store")).await;
+    let writer = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for number in 10..300 {
+                store.accept(vec![samples::submission(sample_job("sales", number))]).await.unwrap();
+            }
+        })
+    };
+    store.backup(&dir.path().join("backup"), &Silent).await.unwrap();
+    writer.await.unwrap();
+    let copy = open_plain(&dir.path().join("backup"));
+    let findings = copy.verify(&Silent).await.unwrap();
+    assert_eq!((findings.quarantined_count, findings.mended), (0, 0), "{findings:?}");
+    assert_eq!(store.verify(&Silent).await.unwrap().mended, 0);
+}
+
+#[tokio::test]
+async fn an_export_is_imported_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = filled(&dir.path().join("store")).await;
+    let mut lines = Vec::new();
+    let count = store.export(&mut lines, &Silent).await.unwrap();
+    assert!(!String::from_utf8_lossy(&lines).contains("hunter2"), "secrets stay sealed");
+    let copy = open_plain(&dir.path().join("copy"));
+    assert_eq!(copy.import(&mut lines.as_slice(), &Silent).await.unwrap(), count);
+    assert_eq!(all(&copy).await, all(&store).await);
+    assert!(copy.import(&mut lines.as_slice(), &Silent).await.is_err(), "it is not empty any more");
+    let findings = copy.verify(&Silent).await.unwrap();
+    assert_eq!((findings.quarantined_count, findings.mended), (0, 0), "{findings:?}");
+    let cut = &lines[..lines.len() / 2];
+    let other = open_plain(&dir.path().join("other"));
+    assert!(other.import(&mut &cut[..], &Silent).await.is_err(), "the end is missing");
+}
+
+#[tokio::test]
+async fn damage_is_quarantined_and_derived_entries_are_mended() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = filled(dir.path()).await;
+    let tree = &store.disk.tree;
+    let damaged = Key::Job { job: job_id(2), chunk: 0 }.to_bytes();
+    let mut value = tree.get(&damaged).unwrap().unwrap().to_vec();
+    *value.last_mut().unwrap() ^= 1;
+    tree.insert(&damaged, value).unwrap();
+    let number = store.number_of(&samples::account_id("sales")).unwrap();
+    let missing = ready_key(number, &sample_job("sales", 3)).unwrap().to_bytes();
+    tree.remove(&missing).unwrap().unwrap();
+    let left_over = ready_key(number, &sample_job("sales", 77)).unwrap().to_bytes();
+    tree.insert(&left_over, &[]).unwrap();
+    assert!(matches!(store.job(job_id(2)).await, Err(StorageError::Damaged(_))));
+    let findings = store.verify(&Silent).await.unwrap();
+    assert_eq!(findings.quarantined_count, 1, "{findings:?}");
+    // The missing entry, the left-over one, that of the damaged job, and the tally.
+    assert_eq!(findings.mended, 4, "{findings:?}");
+    assert_eq!(store.job(job_id(2)).await.unwrap(), None);
+    assert!(tree.get(&missing).unwrap().is_some());
+    assert!(tree.get(&left_over).unwrap().is_none());
+    let again = store.verify(&Silent).await.unwrap();
+    assert_eq!((again.quarantined_count, again.mended), (0, 0), "{again:?}");
+    let kept = tree.scan_prefix([0x7f]).count();
+    assert_eq!(kept, 1, "what was unreadable is kept");
+}
+
+#[tokio::test]
+async fn a_file_goes_with_its_last_job() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = filled(dir.path()).await;
+    assert_eq!(store.files.all().unwrap().len(), 1);
+    let control = crate::domain::job::Control::Cancel;
+    store.control(vec![job_id(5)], control, at(7)).await.unwrap();
+    while store.prune(at(8), 100, at(9)).await.unwrap() > 0 {}
+    assert_eq!(store.job(job_id(5)).await.unwrap(), None);
+    assert!(store.files.all().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_store_is_opened_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store: SharedStorage = filled(dir.path()).await;
+    let again = super::tests::try_open(dir.path());
+    assert!(matches!(again, Err(OpenError::InUse(_))));
+    drop(store);
+    assert!(super::tests::try_open(dir.path()).is_ok());
+}
+
+#[tokio::test]
+async fn unfinished_and_damaged_snapshots_do_not_keep_a_store_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = all(&*filled(dir.path()).await).await;
+    let db = dir.path().join("db");
+    fs::write(db.join("snap.0000000000000FFF.generating"), b"half").unwrap();
+    assert_eq!(all(&open_plain(dir.path())).await, before);
+    assert!(!db.join("snap.0000000000000FFF.generating").exists());
+    fs::write(db.join("snap.0000000000000FFF"), b"garbage that is no snapshot").unwrap();
+    assert_eq!(all(&open_plain(dir.path())).await, before);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_read_says_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(filled(dir.path()).await);
+    let log = dir.path().join("db/db");
+    let mut bytes = fs::read(&log).unwrap();
+    bytes.iter_mut().skip(64).step_by(97).for_each(|byte| *byte ^= 0x55);
+    fs::write(&log, bytes).unwrap();
+    let error = super::tests::try_open(dir.path()).unwrap_err();
+    assert!(error.to_string().contains("hikyakud restore"), "{error}");
+    assert!(!dir.path().join("db.rescue").exists());
+}
