@@ -148,7 +148,7 @@ impl Daemon {
 
     /// Lines of its log that tell of a panic.
     pub(crate) fn panics(&self) -> Vec<String> {
-        self.log().lines().filter(|line| line.contains("panicked at")).map(str::to_owned).collect()
+        self.log().lines().filter(|line| line.contains("panicked")).map(str::to_owned).collect()
     }
 
     fn last_words(&self) -> String {

@@ -51,9 +51,13 @@ impl World {
         let daemon = Daemon::new(folder.path(), house.store.unwrap_or(&inside), house.space)?;
         let recorder = options.recorder().await?;
         let domain = format!("@{name}-{}-{}.test", options.seed, std::process::id());
-        let quotas = house.quotas.iter();
-        let quotas =
-            quotas.map(|&(limit, window)| checker::Quota { sender: format!("{TIGHT_ACCOUNT}{domain}"), limit, window });
+        let quota = |&(limit, window): &(u32, Duration)| checker::Quota {
+            sender: format!("{TIGHT_ACCOUNT}{domain}"),
+            limit,
+            // Two notes may be nearer to each other than what they tell of.
+            window: window.saturating_sub(recorder.lateness()),
+        };
+        let quotas = house.quotas.iter().map(quota);
         let allowed = Allowed { quotas: quotas.collect(), ..Allowed::default() };
         let mut world = Self { daemon, recorder, told: Arc::default(), allowed, domain, folder };
         let client = world.daemon.start().await?;

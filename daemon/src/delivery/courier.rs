@@ -22,7 +22,7 @@ use crate::{
     },
     policy::assess::{Connection, Met},
     storage::{
-        Consignment, Tenure, TenureError,
+        Consignment, StorageError, Tenure, TenureError,
         settlement::{Mark, MarkOutcome},
     },
     wire::smtp::{Abandoned, EnvelopeFailure, EnvelopeReplies, Obstacle, Session},
@@ -67,6 +67,8 @@ pub(super) enum ErrandResult {
     Obstructed { obstacle: Obstacle, started: Timestamp },
     /// The provider was asked.
     Tried(Box<Trial>),
+    /// The job or its message cannot be read; nothing was sent.
+    Damaged(String),
     /// The store failed, or another worker has taken the account over; nothing was sent.
     StoreFailed(TenureError),
 }
@@ -116,7 +118,11 @@ impl Errand {
 
     async fn consignment(&self) -> Result<Consignment, ErrandResult> {
         let found = self.context.storage.consign(&[self.job]).await;
-        let consignment = found.map_err(|error| ErrandResult::StoreFailed(error.into()))?.pop();
+        let failed = |error| match error {
+            StorageError::Damaged(why) => ErrandResult::Damaged(why),
+            error => ErrandResult::StoreFailed(error.into()),
+        };
+        let consignment = found.map_err(failed)?.pop();
         consignment.filter(|consignment| consignment.job.due().is_some()).ok_or(ErrandResult::Gone)
     }
 

@@ -40,6 +40,8 @@ struct Tally {
     stopped: u64,
     whole: u64,
     told: u64,
+    /// Why it stopped.
+    reasons: Vec<String>,
     broken: Vec<String>,
 }
 
@@ -60,7 +62,7 @@ pub(super) async fn damage(options: &Options) -> anyhow::Result<Outcome> {
     let mut chance = Chance::new(options.seed, "damage");
     let mut tally = Tally::default();
     for round in 0..options.kills {
-        let folder = world.folder.path().join(format!("damaged-{round}"));
+        let folder = world.folder.path().join(format!("copy-{round}"));
         let done = break_copy(world.daemon.store(), &folder.join("store"), &mut chance)?;
         // The account passwords' key is not the store's.
         fs::copy(world.folder.path().join("seal.key"), folder.join("seal.key")).context("cannot copy the key")?;
@@ -74,8 +76,13 @@ pub(super) async fn damage(options: &Options) -> anyhow::Result<Outcome> {
     findings.broken.extend(tally.broken);
     let done = format!(
         "{} damaged stores: {} refused and {} stopped later with a clear text, {} served whole, {} served with the damage \
-         told",
-        options.kills, tally.refused, tally.stopped, tally.whole, tally.told
+         told{}",
+        options.kills,
+        tally.refused,
+        tally.stopped,
+        tally.whole,
+        tally.told,
+        tally.reasons.first().map(|why| format!(" (stopped because: {why})")).unwrap_or_default()
     );
     Ok(outcome(&done, &findings, world, options))
 }
@@ -90,8 +97,8 @@ async fn look(folder: &Path, done: &str, known: &BTreeMap<String, Job>, tally: &
     let started = daemon.start().await;
     let log = daemon.log();
     let place = folder.display();
-    // A panic inside the store's own crate is caught and told as a reason; a thread that dies of one is not.
-    for line in daemon.panics() {
+    // sled panics on what it does not understand; that is caught, and what follows from it is judged below.
+    for line in daemon.panics().into_iter().filter(|line| !line.contains("/sled-0.")) {
         tally.broken.push(format!("panic: {done} in {place}: {line}"));
     }
     let client = match started {
@@ -110,14 +117,16 @@ async fn look(folder: &Path, done: &str, known: &BTreeMap<String, Job>, tally: &
     let found = jobs(&client).await;
     let verified = verify(&daemon, folder).await?;
     if let Some(status) = daemon.ended()? {
-        if status.success() || !tells(&daemon.log()) {
+        let log = daemon.log();
+        if status.success() || !tells(&log) {
             tally.broken.push(format!("unclear: {done} in {place}: ended by itself, {status}"));
         }
         tally.stopped += 1;
+        tally.reasons.extend(log.lines().rev().find(|line| line.starts_with("hikyakud: ")).map(str::to_owned));
         return Ok(());
     }
     let found = found?;
-    let spoke = [daemon.log(), verified].iter().any(|text| tells(text));
+    let spoke = tells(&daemon.log()) || !verified.is_empty();
     let missing = known.len() - known.keys().filter(|id| found.iter().any(|job| job.job_id == **id)).count();
     let changed = found.iter().filter(|job| known.get(&job.job_id).is_none_or(|old| differs(old, job))).count();
     if missing + changed == 0 {
@@ -131,10 +140,13 @@ async fn look(folder: &Path, done: &str, known: &BTreeMap<String, Job>, tally: &
     daemon.kill().await
 }
 
-/// Whether a text tells of damage.
+/// Whether a text tells of damage: anything worth a warning but what is said of ordinary recovery and of full disks.
 fn tells(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    ["damaged", "quarantine", "does not open", "unreadable"].iter().any(|word| lower.contains(word))
+    const WORDS: [&str; 5] = ["damaged", "to quarantine", "does not open", "unreadable", "has lost"];
+    text.lines().any(|line| {
+        let is_raised = line.contains("\"ERROR\"") || line.contains("\"WARN\"") || line.starts_with("hikyakud: ");
+        is_raised && WORDS.iter().any(|word| line.contains(word))
+    })
 }
 
 /// Whether a job that was final came back as something else.

@@ -51,6 +51,13 @@ impl Worker {
                 self.give_back(underway, marked);
                 Ok(())
             }
+            ErrandResult::Damaged(reason) => {
+                // One damaged job must not stop the others.
+                tracing::error!(%job, account = %self.tenure.account, reason, "a damaged job is set aside: verify the store");
+                self.ledger_only(underway, marked);
+                self.window.close(job);
+                Ok(())
+            }
             ErrandResult::StoreFailed(error) => {
                 self.ledger_only(underway, marked);
                 Err(error.into())
