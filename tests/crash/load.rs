@@ -63,7 +63,7 @@ impl Load {
                 let submitting = async move {
                     if number < UNARY_CLIENTS { client.one_by_one().await } else { client.by_streams().await }
                 };
-                stop.run_until_cancelled_owned(submitting).await;
+                Box::pin(stop.run_until_cancelled_owned(submitting)).await;
             });
         }
         Self { leave, stop, clients }

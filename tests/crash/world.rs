@@ -24,6 +24,8 @@ use crate::{
 
 /// How long the queue may take to drain.
 const DRAIN_SECONDS_MAX: u64 = 600;
+/// How long is waited for an outside recorder, which may write a line a little after its reply.
+const RECORD_WAIT_MILLIS: u64 = 300;
 /// How many acknowledged submissions are repeated at the end.
 const REPEATED_MAX: usize = 200;
 /// Accounts without quotas.
@@ -145,13 +147,14 @@ impl World {
             let filter = JobFilter { states: open.map(Into::into).to_vec(), ..JobFilter::default() };
             let mut waiting = Box::pin(client.list_jobs(filter));
             match waiting.next().await {
-                // An outside recorder may write a line a little after its reply.
-                None => return Ok(sleep(Duration::from_millis(300)).await),
+                None => break,
                 Some(Err(error)) if self.daemon.ended()?.is_some() => bail!("hikyakud ended by itself: {error}"),
                 Some(job) if Instant::now() > end => bail!("the queue does not drain; left is {:?}", job?),
                 Some(_) => sleep(Duration::from_millis(200)).await,
             }
         }
+        sleep(Duration::from_millis(RECORD_WAIT_MILLIS)).await;
+        Ok(())
     }
 
     /// Compares the three books.
