@@ -56,5 +56,13 @@ pub fn start(format: LogFormat, filter: &LogFilter) {
         }
     };
     // A second start within one process (tests) keeps the first subscriber.
-    drop(started);
+    if started.is_ok() {
+        std::panic::set_hook(Box::new(log_panic));
+    }
+}
+
+/// A panic is a log line like any other. Those of sled on a damaged store are caught, and what follows is told there.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let at = panic.location().map(ToString::to_string);
+    tracing::error!(at, reason = panic.payload_as_str(), "panicked");
 }

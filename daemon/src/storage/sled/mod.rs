@@ -42,6 +42,7 @@ mod queue;
 mod ready;
 mod settings;
 mod space;
+mod tip;
 mod transfer;
 mod txn;
 mod verify;
@@ -53,6 +54,7 @@ pub use settings::SledSettings;
 
 use disk::Disk;
 use space::Space;
+use tip::Tip;
 use txn::{AccountEntry, Made, Txn};
 use writer::{Audience, Writer};
 
@@ -155,6 +157,7 @@ struct Publisher {
     changed: Arc<Changed>,
     head: watch::Sender<Cursor>,
     files: Files,
+    tip: Tip,
 }
 
 impl Audience for Publisher {
@@ -172,6 +175,9 @@ impl Audience for Publisher {
             care::collect_file(&txn.disk, &self.files, &hash);
         }
         if let Some(head) = made.head {
+            if let Err(error) = self.tip.note(txn.next_seq) {
+                tracing::warn!(%error, "cannot remember how far the commits have come");
+            }
             self.head.send_replace(head);
         }
         self.changed.add(made.changed);

@@ -19,6 +19,7 @@ use super::{
     keys::{Family, Key},
     settings::SledSettings,
     space::Space,
+    tip::{TIP_FILE, Tip},
     txn::{AccountEntry, META_FORMAT, META_HEAD, META_NEXT_ACCOUNT, Txn, cursor},
     writer::Writer,
 };
@@ -67,6 +68,18 @@ pub enum OpenError {
         /// What sled said.
         why: String,
     },
+    /// It opens, but sled has dropped the end of its damaged log.
+    #[error(
+        "the store {path} is damaged and has lost its newest records: {lost} commits that were acknowledged are missing. \
+         Restore the last backup with `hikyakud restore`; or, to go on without them, delete the \
+         file `tip` in it: mail of that time is then lost or sent again"
+    )]
+    Behind {
+        /// Which one.
+        path: PathBuf,
+        /// How many commits with events are missing.
+        lost: u64,
+    },
     /// It was written by another version.
     #[error("the store {path} has format {found}; this version reads format {FORMAT}")]
     Format {
@@ -104,6 +117,7 @@ pub(super) fn open(
     check_format(path, &disk)?;
     let (accounts, next_account) = load_accounts(&disk)?;
     let (head, next_seq) = load_head(&disk)?;
+    let tip = open_tip(path, next_seq)?;
     let space = Space::new(path, &settings);
     let directory = Arc::new(RwLock::new(accounts.clone()));
     let changed = Arc::new(Changed::default());
@@ -113,6 +127,7 @@ pub(super) fn open(
         changed: Arc::clone(&changed),
         head: head.clone(),
         files: files.clone(),
+        tip,
     };
     let txn = Txn::new(disk.clone(), accounts, next_account, next_seq);
     let database = db_path.join("db");
@@ -132,6 +147,15 @@ pub(super) fn open(
         _clock: clock,
         _lock: Arc::new(lock),
     }))
+}
+
+/// Refuses a store whose newest commits are missing.
+fn open_tip(path: &Path, next_seq: u64) -> Result<Tip, OpenError> {
+    let (tip, remembered) = Tip::open(path).map_err(|source| OpenError::Io { path: path.join(TIP_FILE), source })?;
+    match remembered.map_or(0, |remembered| remembered.saturating_sub(next_seq)) {
+        0 => Ok(tip),
+        lost => Err(OpenError::Behind { path: path.to_owned(), lost }),
+    }
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {
@@ -246,11 +270,13 @@ fn copy_without_snapshots(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        let is_snapshot = entry.file_name().to_string_lossy().starts_with("snap.");
-        let target = to.join(entry.file_name());
+        let name = entry.file_name();
+        // sled makes both anew: snapshots from its log, its settings from ours, which never change.
+        let is_derived = name.to_string_lossy().starts_with("snap.") || name == "conf";
+        let target = to.join(&name);
         if entry.file_type()?.is_dir() {
             copy_without_snapshots(&entry.path(), &target)?;
-        } else if !is_snapshot {
+        } else if !is_derived {
             fs::copy(entry.path(), &target)?;
             File::open(&target)?.sync_all()?;
         }

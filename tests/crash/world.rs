@@ -1,0 +1,219 @@
+//! How do a daemon, its accounts, a recorder and the clients' book come together, to rest, and under the checker?
+
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, bail};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use hikyaku_client::{
+    Client, Code,
+    proto::{
+        AccountSettings, Encryption, InDoubtPolicy, Job, JobControl, JobFilter, JobState, Limits, Mailbox, Quota,
+        QuotaUnit, Retry, Server, job_selector::Selection, quota::Window,
+    },
+};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    checker::{self, Allowed, Books, Findings},
+    daemon::{Daemon, Space},
+    options::Options,
+    recorder::Recorder,
+    told::{Plan, Told},
+};
+
+/// How long the queue may take to drain.
+const DRAIN_SECONDS_MAX: u64 = 600;
+/// How long is waited for an outside recorder, which may write a line a little after its reply.
+const RECORD_WAIT_MILLIS: u64 = 300;
+/// How many acknowledged submissions are repeated at the end.
+const REPEATED_MAX: usize = 200;
+/// Accounts without quotas.
+pub(crate) const FREE_ACCOUNTS: [&str; 3] = ["ada", "ben", "cho"];
+/// The account with quotas.
+pub(crate) const TIGHT_ACCOUNT: &str = "tight";
+
+/// One scenario's setting.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) daemon: Daemon,
+    pub(crate) recorder: Recorder,
+    pub(crate) told: Arc<Told>,
+    pub(crate) allowed: Allowed,
+    domain: String,
+    pub(crate) folder: TempDir,
+}
+
+impl World {
+    /// A running daemon with its accounts; its store is in `store`, or in a temporary folder.
+    pub(crate) async fn new(name: &str, options: &Options, house: &House<'_>) -> anyhow::Result<Self> {
+        let mut folder = tempfile::Builder::new().prefix("hikyaku-crash-").tempdir().context("no temporary folder")?;
+        folder.disable_cleanup(options.keep);
+        let inside = folder.path().join("store");
+        let daemon = Daemon::new(folder.path(), house.store.unwrap_or(&inside), house.space)?;
+        let recorder = options.recorder().await?;
+        let domain = format!("@{name}-{}-{}.test", options.seed, std::process::id());
+        let quota = |&(limit, window): &(u32, Duration)| checker::Quota {
+            sender: format!("{TIGHT_ACCOUNT}{domain}"),
+            limit,
+            // Two notes may be nearer to each other than what they tell of.
+            window: window.saturating_sub(recorder.lateness()),
+        };
+        let quotas = house.quotas.iter().map(quota);
+        let allowed = Allowed { quotas: quotas.collect(), ..Allowed::default() };
+        let mut world = Self { daemon, recorder, told: Arc::default(), allowed, domain, folder };
+        let client = world.daemon.start().await?;
+        for account in FREE_ACCOUNTS {
+            let settings = world.settings(account, house.in_doubt, &[]);
+            client.create_account(account, settings).await.context("cannot make an account")?;
+        }
+        let settings = world.settings(TIGHT_ACCOUNT, house.in_doubt, house.quotas);
+        client.create_account(TIGHT_ACCOUNT, settings).await.context("cannot make an account")?;
+        Ok(world)
+    }
+
+    fn settings(&self, account: &str, in_doubt: InDoubtPolicy, quotas: &[(u32, Duration)]) -> AccountSettings {
+        let (host, port) = self.recorder.address();
+        let quota = |&(limit, window): &(u32, Duration)| Quota {
+            limit,
+            unit: QuotaUnit::Recipients.into(),
+            window: window.try_into().ok().map(Window::Sliding),
+        };
+        let second = prost_types::Duration { seconds: 1, nanos: 0 };
+        AccountSettings {
+            from: Some(Mailbox { address: format!("{account}{}", self.domain), ..Mailbox::default() }),
+            server: Some(Server {
+                host,
+                port: port.into(),
+                encryption: Encryption::None.into(),
+                ehlo_name: "crash.test".to_owned(),
+                ..Server::default()
+            }),
+            limits: Some(Limits {
+                quotas: quotas.iter().map(quota).collect(),
+                connections_max: 3,
+                ..Limits::default()
+            }),
+            retry: Some(Retry {
+                first_delay: Some(second),
+                multiplier: 1.0,
+                delay_max: Some(second),
+                ..Retry::default()
+            }),
+            in_doubt: in_doubt.into(),
+            ..AccountSettings::default()
+        }
+    }
+
+    /// Repeats what was not acknowledged and some of what was, cancels and releases what was planned.
+    pub(crate) async fn tie_up(&self, client: &Client) -> anyhow::Result<Repeated> {
+        let mut repeated = Repeated::default();
+        let entries = self.told.entries();
+        let every = entries.len() / REPEATED_MAX + 1;
+        for (index, entry) in entries.iter().enumerate() {
+            if entry.job_id.is_some() && index % every != 0 {
+                continue;
+            }
+            let key = &entry.submission.key;
+            let stored = client.submit(entry.submission.request()).await;
+            let stored = stored.with_context(|| format!("the repeated submission {key} is refused"))?;
+            match &entry.job_id {
+                Some(_) if !stored.existing => self.told.complain(format!("{key} was forgotten: stored anew")),
+                Some(_) => repeated.again += 1,
+                None if stored.existing => repeated.unheard += 1,
+                None => repeated.anew += 1,
+            }
+            self.told.acknowledge(key, &stored.job_id);
+        }
+        for entry in self.told.entries() {
+            let Some(id) = entry.job_id else { continue };
+            match entry.submission.plan {
+                Plan::Cancel if !entry.cancelled => {
+                    steer(client, JobControl::Cancel, id).await?;
+                    self.told.cancelled(&entry.submission.key);
+                }
+                Plan::Release => steer(client, JobControl::Release, id).await?,
+                _ => {}
+            }
+        }
+        Ok(repeated)
+    }
+
+    /// Waits until no job waits for anything but a person.
+    pub(crate) async fn drain(&mut self, client: &Client) -> anyhow::Result<()> {
+        let open = [JobState::Scheduled, JobState::Queued, JobState::Sending, JobState::Deferred];
+        let end = Instant::now() + Duration::from_secs(DRAIN_SECONDS_MAX);
+        loop {
+            let filter = JobFilter { states: open.map(Into::into).to_vec(), ..JobFilter::default() };
+            let mut waiting = Box::pin(client.list_jobs(filter));
+            match waiting.next().await {
+                None => break,
+                Some(Err(error)) if self.daemon.ended()?.is_some() => bail!("hikyakud ended by itself: {error}"),
+                Some(job) if Instant::now() > end => bail!("the queue does not drain; left is {:?}", job?),
+                Some(_) => sleep(Duration::from_millis(200)).await,
+            }
+        }
+        sleep(Duration::from_millis(RECORD_WAIT_MILLIS)).await;
+        Ok(())
+    }
+
+    /// Compares the three books.
+    pub(crate) async fn check(&self, client: &Client) -> anyhow::Result<Findings> {
+        let mut jobs: Vec<Job> = client.list_jobs(JobFilter::default()).try_collect().await.context("cannot list")?;
+        for job in jobs.iter_mut().filter(|job| job.attempts_made > 1) {
+            *job = client.get_job(&job.job_id).await.context("cannot get a job")?;
+        }
+        let deliveries = self.recorder.deliveries(&self.domain)?;
+        let told = self.told.entries();
+        let books = Books { told: &told, deliveries: &deliveries, jobs: &jobs };
+        let mut findings = checker::check(&books, &self.allowed);
+        findings.broken.extend(self.told.complaints());
+        findings.broken.extend(self.daemon.panics().into_iter().map(|line| format!("panic: {line}")));
+        Ok(findings)
+    }
+
+    /// Jobs that rest in doubt.
+    pub(crate) async fn in_doubt(&self, client: &Client) -> anyhow::Result<Vec<Job>> {
+        let filter = JobFilter { states: vec![JobState::InDoubt.into()], ..JobFilter::default() };
+        client.list_jobs(filter).try_collect().await.context("cannot list")
+    }
+
+    /// What the recorder took in this world.
+    pub(crate) fn deliveries(&self) -> anyhow::Result<Vec<crate::recorder::Delivery>> {
+        self.recorder.deliveries(&self.domain)
+    }
+}
+
+/// Steers one job. That it was done before is no failure: the checker sees what it led to.
+pub(crate) async fn steer(client: &Client, control: JobControl, job_id: String) -> anyhow::Result<()> {
+    match client.control(control, Selection::JobId(job_id), false).await {
+        Err(error) if error.code() != Code::FailedPrecondition => Err(error).with_context(|| format!("{control:?}")),
+        _ => Ok(()),
+    }
+}
+
+/// How a world's daemon and accounts are set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct House<'h> {
+    pub(crate) in_doubt: InDoubtPolicy,
+    /// Recipients and windows of the tight account.
+    pub(crate) quotas: &'h [(u32, Duration)],
+    pub(crate) store: Option<&'h Path>,
+    pub(crate) space: Space,
+}
+
+/// What repeating the submissions showed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Repeated {
+    /// Never acknowledged before, stored now.
+    pub(crate) anew: usize,
+    /// Stored before, although nobody was told.
+    pub(crate) unheard: usize,
+    /// Acknowledged before, and again.
+    pub(crate) again: usize,
+}
+
+/// The Message-IDs of jobs, without angle brackets.
+pub(crate) fn message_ids(jobs: &[Job]) -> BTreeSet<String> {
+    jobs.iter().map(|job| crate::recorder::bare(&job.message_id)).collect()
+}
