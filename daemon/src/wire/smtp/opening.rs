@@ -81,6 +81,9 @@ impl Session {
                 return Err(opening.leave(channel, obstacle).await);
             }
         };
+        if let SignIn::Password { password, .. } = &provider.sign_in {
+            channel.hide(password.expose());
+        }
         let mut connection = opening.hand_over(channel, &offers).await?;
         if let Some((mechanism, credentials)) = mechanism {
             opening.sign_in(&mut connection, mechanism, &credentials).await?;
