@@ -25,6 +25,8 @@ use crate::{
 
 const HELLO: &str = "S: 220 hi\nC: EHLO client.test\n";
 const PLAIN: &str = "C: AUTH PLAIN AGFsaWNlAHNlY3JldA==\n";
+/// What follows when the server ignores the response that comes with AUTH.
+const PLAIN_AGAIN: &str = "C: AGFsaWNlAHNlY3JldA==\n";
 const QUIT: &str = "QUIT\r\n";
 
 fn signing_in(mechanism: PasswordMechanism) -> Provider {
@@ -81,7 +83,7 @@ async fn each_refusal_before_mail_is_told_with_its_phase_and_followed_by_quit() 
         ),
         (
             &login,
-            format!("{HELLO}S: 250-hi\nS: 250 AUTH PLAIN\n{PLAIN}S: 334 what\n"),
+            format!("{HELLO}S: 250-hi\nS: 250 AUTH PLAIN\n{PLAIN}S: 334\n{PLAIN_AGAIN}S: 334 what\n"),
             Phase::SignIn,
             "the server replied 334 what",
         ),
@@ -146,6 +148,12 @@ async fn sign_ins_succeed_and_leave_no_secret_behind() {
     let rows = [
         (PasswordMechanism::Auto, "AUTH login PLAIN", format!("{PLAIN}S: 235 2.7.0 in\n"), "C: AUTH PLAIN ***\n"),
         (PasswordMechanism::Plain, "auth PLAIN", format!("{PLAIN}S: 235\n"), "C: AUTH PLAIN ***\n"),
+        (
+            PasswordMechanism::Plain,
+            "AUTH PLAIN",
+            format!("{PLAIN}S: 334\n{PLAIN_AGAIN}S: 235 in\n"),
+            "C: AUTH PLAIN ***\nS: 334\nC: ***\nS: 235 in\n",
+        ),
         (
             PasswordMechanism::Auto,
             "AUTH=LOGIN",
