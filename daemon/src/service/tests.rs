@@ -35,6 +35,7 @@ mod control;
 mod jobs;
 mod load;
 mod others;
+mod reflection;
 mod watch;
 
 /// Goes on by a millisecond whenever it is asked, so that ids follow the order of the calls.
