@@ -180,6 +180,22 @@ async fn sign_ins_succeed_and_leave_no_secret_behind() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_password_that_the_server_repeats_is_shown_nowhere() {
+    let offer = format!("{HELLO}S: 250-hi\nS: 250 AUTH PLAIN\n{PLAIN}");
+    let login = signing_in(PasswordMechanism::Auto);
+    for answer in ["S: 535 \"secret\" is wrong\n", "S: what is secret\n"] {
+        let (obstacle, _) = refused(&login, &format!("{offer}{answer}")).await;
+        assert!(obstacle.cause.to_string().contains("***"), "{obstacle}");
+        assert!(!format!("{obstacle:?}").contains("secret"), "{obstacle:?}");
+    }
+    let server = Scripted::new(&format!("{offer}S~ 235 in\\r\\n250 secret\\r\\n\nhang"));
+    let mut session = Session::open(&login, &server).await.expect("signed in");
+    let broken = session.reset().await.expect_err("unasked");
+    assert!(broken.to_string().contains("to no command: \"250 ***"), "{broken}");
+    assert!(!session.transcript().contains("secret"), "{}", session.transcript());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_password_never_crosses_a_clear_connection_unless_allowed() {
     let mut provider = signing_in(PasswordMechanism::Auto);
     if let SignIn::Password { allow_plaintext, .. } = &mut provider.sign_in {
