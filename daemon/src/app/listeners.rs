@@ -20,20 +20,25 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::server::TcpIncoming};
 
-use super::config::{TcpListen, Tls, UnixListen};
-use crate::service::{guard::Guard, routes::server};
+use super::{
+    config::{TcpListen, Tls, UnixListen},
+    connections::{CONNECTIONS_MAX, bounded},
+};
+use crate::service::{guard::Guard, load::Load, routes::server};
 
 /// The open listeners, each a task that ends some time after the token was cancelled.
 #[derive(Debug)]
 pub(super) struct Listeners {
     servers: JoinSet<Result<(), tonic::transport::Error>>,
     stop: CancellationToken,
+    /// What callers of all of them may have under way.
+    load: Load,
 }
 
 impl Listeners {
     /// None yet; all end when `stop` is cancelled.
     pub(super) fn new(stop: CancellationToken) -> Self {
-        Self { servers: JoinSet::new(), stop }
+        Self { servers: JoinSet::new(), stop, load: Load::default() }
     }
 
     /// Takes calls on a Unix socket, whose file goes when no more are taken.
@@ -41,8 +46,8 @@ impl Listeners {
         let listener = bind_unix(listen).with_context(|| format!("cannot listen on {}", listen.path.display()))?;
         tracing::info!(path = %listen.path.display(), "listening");
         let stopped = SocketFile { path: listen.path.clone(), stop: self.stop.clone() }.stopped();
-        let incoming = UnixListenerStream::new(listener);
-        let router = server(guard).add_routes(routes);
+        let incoming = bounded(UnixListenerStream::new(listener), CONNECTIONS_MAX);
+        let router = server(guard, self.load.clone()).add_routes(routes);
         self.servers.spawn(router.serve_with_incoming_shutdown(incoming, stopped));
         Ok(())
     }
@@ -52,12 +57,12 @@ impl Listeners {
         let failed = || format!("cannot listen on {}", listen.address);
         let listener = TcpListener::bind(listen.address).await.with_context(failed)?;
         let address = listener.local_addr().with_context(failed)?;
-        let mut server = server(guard);
+        let mut server = server(guard, self.load.clone());
         if let Some(Tls { server: tls, .. }) = &listen.tls {
             server = server.tls_config(tls.clone()).with_context(failed)?;
         }
         tracing::info!(%address, tls = listen.tls.is_some(), "listening");
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = bounded(TcpIncoming::from(listener).with_nodelay(Some(true)), CONNECTIONS_MAX);
         let stopped = self.stop.clone().cancelled_owned();
         self.servers.spawn(server.add_routes(routes).serve_with_incoming_shutdown(incoming, stopped));
         Ok(())

@@ -2,6 +2,7 @@
 
 pub mod commands;
 pub mod config;
+mod connections;
 pub mod demo;
 mod health;
 mod host;

@@ -112,7 +112,8 @@ struct Daemon {
     storage: SharedStorage,
     health: Health,
     listeners: Listeners,
-    delivery: JoinHandle<Result<(), DeliveryError>>,
+    /// Nothing once it has ended.
+    delivery: Option<JoinHandle<Result<(), DeliveryError>>>,
     stop_delivery: CancellationToken,
     grace: Duration,
     chores: Chores,
@@ -173,7 +174,7 @@ impl Daemon {
             health: tokio::spawn(health::follow(health.clone(), Arc::clone(&storage))),
             janitor: tokio::spawn(janitor::run(Arc::clone(&storage), clock, config.store.keep_finished)),
         };
-        let delivery = tokio::spawn(supervisor::run(context, grace));
+        let delivery = Some(tokio::spawn(supervisor::run(context, grace)));
         Ok(Self { storage, health, listeners, delivery, stop_delivery, grace, chores })
     }
 
@@ -204,35 +205,87 @@ impl Daemon {
                 Ok(error) => error.into(),
                 Err(error) => anyhow::Error::from(error).context("watching the store broke down"),
             }),
-            ended = &mut self.delivery => End::Broken(match ended {
-                Ok(Ok(())) => anyhow::anyhow!("delivery ended"),
-                Ok(Err(error)) => error.into(),
-                Err(error) => anyhow::Error::from(error).context("delivery broke down"),
-            }),
+            ended = delivered(&mut self.delivery) => {
+                End::Broken(ended.err().unwrap_or_else(|| anyhow::anyhow!("delivery ended")))
+            }
             error = self.listeners.broken() => End::Broken(error),
         }
     }
 
-    /// No probe, no call, no mail, no store: in this order.
-    async fn stop(self) -> anyhow::Result<()> {
+    /// No probe; then neither calls nor mail, at once: no attempt begins from here on. The store last, whatever went wrong.
+    async fn stop(mut self) -> anyhow::Result<()> {
         self.health.set_not_serving().await;
         drop(self.chores);
-        if !self.listeners.end(CALLS_END_MAX).await {
+        self.stop_delivery.cancel();
+        let delivery = tokio::time::timeout(self.grace + DELIVERY_END_MARGIN, delivered(&mut self.delivery));
+        let (calls_ended, delivered) = tokio::join!(self.listeners.end(CALLS_END_MAX), delivery);
+        if !calls_ended {
             tracing::warn!("some calls did not end in time");
         }
-        self.stop_delivery.cancel();
-        if !self.delivery.is_finished()
-            && tokio::time::timeout(self.grace + DELIVERY_END_MARGIN, self.delivery).await.is_err()
-        {
+        let delivered = delivered.unwrap_or_else(|_| {
             tracing::warn!("delivery did not end in time");
-        }
-        self.storage.close().await.context("the store could not be closed")
+            Ok(())
+        });
+        let closed = self.storage.close().await.context("the store could not be closed");
+        delivered.and(closed)
     }
+}
+
+/// Waits for delivery to end; at once when it has ended before.
+async fn delivered(delivery: &mut Option<JoinHandle<Result<(), DeliveryError>>>) -> anyhow::Result<()> {
+    let Some(task) = delivery else {
+        return Ok(());
+    };
+    let ended = task.await;
+    *delivery = None;
+    Ok(ended.context("delivery broke down")??)
 }
 
 /// Tells systemd, if it is there.
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "cannot tell systemd");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{platform::entropy::SeededEntropy, storage::memory::MemoryStore};
+
+    /// Stops a daemon whose delivery ends as `end` does, once it is told to stop.
+    async fn stopped(end: impl FnOnce() -> Result<(), DeliveryError> + Send + 'static) -> anyhow::Result<()> {
+        let (stop_calls, stop_delivery) = (CancellationToken::new(), CancellationToken::new());
+        let storage: SharedStorage = MemoryStore::new();
+        let parts = Parts {
+            storage: Arc::clone(&storage),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SeededEntropy::new(1)),
+            rules: Arc::new(Rules::built_in()),
+            shutdown: stop_calls.clone(),
+        };
+        let (_, health) = routes(parts).await;
+        let (told, calls) = (stop_delivery.clone(), stop_calls.clone());
+        let delivery = tokio::spawn(async move {
+            told.cancelled().await;
+            // Calls are stopped in the same moment: nobody waits for the other.
+            calls.cancelled().await;
+            end()
+        });
+        let chores =
+            Chores { health: tokio::spawn(std::future::pending()), janitor: tokio::spawn(std::future::pending()) };
+        let listeners = Listeners::new(stop_calls);
+        let grace = Duration::from_secs(10);
+        let delivery = Some(delivery);
+        Daemon { storage, health, listeners, delivery, stop_delivery, grace, chores }.stop().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_goes_wrong_while_it_stops_is_told() {
+        stopped(|| Ok(())).await.expect("all ended well");
+        let failed = stopped(|| Err(crate::storage::StorageError::Failed("gone".into()).into())).await;
+        assert!(format!("{:#}", failed.expect_err("the store failed")).contains("gone"));
+        let panicked = stopped(|| panic!("a bug")).await;
+        assert!(panicked.expect_err("a panic").to_string().contains("delivery broke down"));
     }
 }

@@ -35,8 +35,8 @@ pub async fn run(context: Context, grace: Duration) -> Result<(), DeliveryError>
     let mut supervisor =
         Supervisor { context, workers: JoinSet::new(), accounts: HashMap::new(), tasks: HashMap::new() };
     let result = supervisor.supervise().await;
-    supervisor.drain(grace).await;
-    result
+    let drained = supervisor.drain(grace).await;
+    result.and(drained)
 }
 
 struct Supervisor {
@@ -101,25 +101,27 @@ impl Supervisor {
             }
             Err(WorkerError::Task(error)) => return Err(error.into()),
         }
-        if was_woken {
+        if was_woken && !self.context.stopping.is_cancelled() {
             self.wake(account);
         }
         Ok(())
     }
 
-    /// Waits for the workers to finish what is past its in-doubt mark.
-    async fn drain(&mut self, grace: Duration) {
+    /// Waits for the workers to finish what is past its in-doubt mark. One that breaks down does not keep the others from
+    /// it; the first that did is told.
+    async fn drain(&mut self, grace: Duration) -> Result<(), DeliveryError> {
         self.context.stopping.cancel();
+        let mut result = Ok(());
         let finish = async {
-            while let Some(ended) = self.workers.join_next().await {
-                if let Ok(Err(error)) = ended {
-                    tracing::warn!(%error, "a worker did not finish");
-                }
+            while let Some(ended) = self.workers.join_next_with_id().await {
+                let ended = self.ended(ended).inspect_err(|error| tracing::error!(%error, "a worker did not finish"));
+                result = std::mem::replace(&mut result, Ok(())).and(ended);
             }
         };
         if tokio::time::timeout(grace, finish).await.is_err() {
             tracing::warn!(workers = self.workers.len(), "the grace time is over: what is under way is in doubt");
             self.workers.shutdown().await;
         }
+        result
     }
 }

@@ -6,6 +6,7 @@ mod classification;
 mod convert;
 pub mod guard;
 mod jobs;
+pub mod load;
 mod paging;
 pub mod parts;
 pub mod routes;

@@ -18,11 +18,12 @@ use super::{
     classification::Classification,
     guard::{Guard, GuardLayer},
     jobs::service::Jobs,
+    load::{Load, LoadLayer},
     parts::Parts,
     store::Store,
 };
 
-/// Largest request, in bytes.
+/// Largest request, in bytes. How much all of them may hold together is [`Load`]'s matter.
 pub const REQUEST_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 /// Most streams and calls at once on one connection.
 const STREAMS_PER_CONNECTION_MAX: u32 = 1_024;
@@ -64,9 +65,10 @@ pub async fn routes(parts: Parts) -> (Routes, Health) {
     (routes, health)
 }
 
-/// A server for one listener, with its bounds and its guard: add the routes (and TLS), and let it serve.
+/// A server for one listener, with its bounds, its guard and its share of the `load` of all listeners: add the routes (and
+/// TLS), and let it serve.
 #[must_use]
-pub fn server(guard: Guard) -> Server<Stack<GuardLayer, Identity>> {
+pub fn server(guard: Guard, load: Load) -> Server<Stack<LoadLayer, Stack<GuardLayer, Identity>>> {
     Server::builder()
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -75,6 +77,7 @@ pub fn server(guard: Guard) -> Server<Stack<GuardLayer, Identity>> {
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .timeout(CALL_DURATION_MAX)
         .layer(GuardLayer(guard))
+        .layer(LoadLayer(load))
 }
 
 /// What health probes are told, for the daemon as a whole (the empty name) and for each of its services.

@@ -18,6 +18,7 @@ use tonic_types::StatusExt;
 
 use super::{
     guard::Guard,
+    load::Load,
     parts::Parts,
     routes::{Health, routes, server},
 };
@@ -32,7 +33,9 @@ mod access;
 mod accounts;
 mod control;
 mod jobs;
+mod load;
 mod others;
+mod reflection;
 mod watch;
 
 /// Goes on by a millisecond whenever it is asked, so that ids follow the order of the calls.
@@ -65,6 +68,10 @@ impl Api {
     }
 
     async fn guarded(guard: Guard, storage: Arc<MemoryStore>) -> Self {
+        Self::loaded(guard, storage, Load::default()).await
+    }
+
+    async fn loaded(guard: Guard, storage: Arc<MemoryStore>, load: Load) -> Self {
         let shutdown = CancellationToken::new();
         let parts = Parts {
             storage: Arc::<MemoryStore>::clone(&storage),
@@ -78,7 +85,7 @@ impl Api {
         let incoming = stream::iter([Ok::<_, std::io::Error>(theirs)]).chain(stream::pending());
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
-            server(guard).add_routes(routes).serve_with_incoming(incoming).await.expect("a served connection");
+            server(guard, load).add_routes(routes).serve_with_incoming(incoming).await.expect("a served connection");
         });
         Self { channel: connect(ours).await, storage, health, shutdown, _server: tasks }
     }

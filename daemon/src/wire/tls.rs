@@ -41,15 +41,22 @@ pub enum TlsFailure {
     Refused(String),
 }
 
-/// What TLS clients trust: the system's authorities, which are loaded once, and `custom_ca_pem` besides.
+/// What TLS clients trust: the system's authorities, which are loaded once, and `custom_ca_pem` besides. All who have no
+/// authority of their own share one configuration: a copy of a few hundred authorities for each account would be large.
 ///
 /// # Errors
 /// When `custom_ca_pem` holds no certificate.
 pub fn client_config(custom_ca_pem: Option<&str>) -> Result<Arc<ClientConfig>, TlsSetupError> {
+    static SHARED: OnceLock<Result<Arc<ClientConfig>, TlsSetupError>> = OnceLock::new();
+    let Some(pem) = custom_ca_pem else {
+        return SHARED.get_or_init(|| trusting(native_roots().clone())).clone();
+    };
     let mut roots = native_roots().clone();
-    if let Some(pem) = custom_ca_pem {
-        add_pem(&mut roots, pem)?;
-    }
+    add_pem(&mut roots, pem)?;
+    trusting(roots)
+}
+
+fn trusting(roots: RootCertStore) -> Result<Arc<ClientConfig>, TlsSetupError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -150,6 +157,12 @@ mod tests {
         let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert!(matches!(client_config(Some(damaged)), Err(TlsSetupError::BadPem(_))));
         assert!(client_config(None).is_ok());
+    }
+
+    #[test]
+    fn who_has_no_authority_of_its_own_shares_one_configuration() {
+        let (one, other) = (client_config(None).unwrap(), client_config(None).unwrap());
+        assert!(Arc::ptr_eq(&one, &other));
     }
 
     #[test]

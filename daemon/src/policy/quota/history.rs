@@ -6,8 +6,12 @@
 //!
 //! **The clock.** Nothing can have been used in the future, so when the clock was set back, what stands later than now
 //! counts as used now. It keeps its place all the same, as the clock may be set forward again; but no place is further ahead
-//! than one window, so a clock that was wrong by years blocks an account for two windows and not for years. A clock that was
-//! set forward cannot be told from waiting.
+//! than one window, so a clock that was wrong by years blocks an account for two windows and not for years.
+//!
+//! A clock that was set forward cannot be told from waiting: what is sent while it is ahead follows the clock, and the
+//! provider may then see up to twice the limit in one of its windows. But a bucket that has left the window is kept for one
+//! window more, here and in the store. So a clock that went ahead by no more than one window and came back, also over a
+//! restart, finds again all that it had left behind. After a longer leap that is lost.
 
 use std::{collections::BTreeMap, iter, num::NonZeroU32, time::Duration};
 
@@ -28,8 +32,10 @@ pub(super) struct History {
     /// Nothing for a key that is no longer configured: its use is kept until it has left the window.
     pub(super) limit: Option<NonZeroU32>,
     cut: Cut,
-    /// Units by bucket. All of them count: what has left the window is removed at once.
+    /// Units by bucket: those that count, and before them those that left the window less than one window ago.
     buckets: BTreeMap<u64, u64>,
+    /// The first bucket that counts.
+    counts_from: u64,
     used: u64,
     /// Changes made by time alone, to be stored with the next charges.
     unsaved: BTreeMap<u64, i64>,
@@ -39,7 +45,7 @@ pub(super) struct History {
 #[derive(Debug)]
 enum Cut {
     Sliding { length_ms: u64, width_ms: u64 },
-    Calendar { calendar: Calendar, current: Span },
+    Calendar { calendar: Calendar, current: Span, previous: Span },
 }
 
 impl History {
@@ -51,10 +57,14 @@ impl History {
             }
             QuotaWindow::Calendar { span, zone } => {
                 let calendar = Calendar::new(*span, zone);
-                Cut::Calendar { current: calendar.around(now), calendar }
+                let (previous, current) = spans_until(&calendar, now);
+                Cut::Calendar { calendar, current, previous }
             }
         };
-        Self { key, limit: None, cut, buckets: BTreeMap::new(), used: 0, unsaved: BTreeMap::new() }
+        let (buckets, unsaved) = (BTreeMap::new(), BTreeMap::new());
+        let mut history = Self { key, limit: None, cut, buckets, counts_from: 0, used: 0, unsaved };
+        history.observe(now);
+        history
     }
 
     pub(super) const fn key(&self) -> &QuotaKey {
@@ -70,23 +80,37 @@ impl History {
         self.buckets.is_empty() && self.unsaved.is_empty()
     }
 
-    /// Lets time pass: forgets what has left the window, and brings back what a clock put into the far future.
+    /// Lets time pass: what has left the window does not count, what left it a window ago is forgotten, and what a clock put
+    /// into the far future is brought back.
     pub(super) fn observe(&mut self, now: Timestamp) {
-        if let Cut::Calendar { calendar, current } = &mut self.cut
+        if let Cut::Calendar { calendar, current, previous } = &mut self.cut
             && !current.contains(now)
         {
-            *current = calendar.around(now);
+            (*previous, *current) = spans_until(calendar, now);
         }
+        let (kept_from, counts_from, latest) = match &self.cut {
+            Cut::Sliding { length_ms, width_ms } => {
+                // A bucket leaves when its end is one length ago.
+                let first_within = |length_ms: u64| {
+                    now.as_millis().saturating_add(1).saturating_sub(width_ms.saturating_add(length_ms))
+                };
+                let latest = self.bucket_of(now.after(Duration::from_millis(*length_ms)));
+                (first_within(length_ms.saturating_mul(2)), first_within(*length_ms), latest)
+            }
+            Cut::Calendar { current, previous, .. } => {
+                (previous.start.as_millis(), current.start.as_millis(), current.end.as_millis())
+            }
+        };
         while let Some((&bucket, &amount)) = self.buckets.first_key_value()
-            && self.leaves_at(bucket) <= now
+            && bucket < kept_from
         {
             self.note(bucket, amount, -1);
             self.take(bucket, amount);
         }
-        let latest = match &self.cut {
-            Cut::Sliding { length_ms, .. } => self.bucket_of(now.after(Duration::from_millis(*length_ms))),
-            Cut::Calendar { current, .. } => current.end.as_millis(),
-        };
+        if counts_from != self.counts_from {
+            self.counts_from = counts_from;
+            self.used = self.buckets.range(counts_from..).map(|(_, amount)| amount).sum();
+        }
         while let Some((&bucket, &amount)) = self.buckets.last_key_value()
             && bucket > latest
         {
@@ -100,7 +124,7 @@ impl History {
     pub(super) fn add(&mut self, bucket: u64, amount: u64) {
         if amount > 0 {
             *self.buckets.entry(bucket).or_default() += amount;
-            self.used += amount;
+            self.used += if bucket >= self.counts_from { amount } else { 0 };
         }
     }
 
@@ -111,7 +135,7 @@ impl History {
         };
         let taken = amount.min(*total);
         *total -= taken;
-        self.used -= taken;
+        self.used -= if bucket >= self.counts_from { taken } else { 0 };
         if *total == 0 {
             self.buckets.remove(&bucket);
         }
@@ -146,7 +170,7 @@ impl History {
             return Some(now);
         }
         let here = self.bucket_of(now);
-        let past = self.buckets.range(..=here).map(|(&bucket, &amount)| (bucket, amount));
+        let past = self.buckets.range(self.counts_from.min(here)..=here).map(|(&bucket, &amount)| (bucket, amount));
         let ahead = self.buckets.range(here + 1..).map(|(&bucket, &amount)| (bucket, amount));
         let mut left = 0;
         let enough = past.chain(iter::once((here, in_flight))).chain(ahead).find(|&(_, amount)| {
@@ -158,7 +182,7 @@ impl History {
 
     /// When everything that counts now will have left the window, if what is in flight ended now.
     pub(super) fn resets_at(&self, in_flight: u64, now: Timestamp) -> Timestamp {
-        let newest = self.buckets.last_key_value().map(|(&bucket, _)| bucket);
+        let newest = self.buckets.range(self.counts_from..).next_back().map(|(&bucket, _)| bucket);
         let here = self.bucket_of(now);
         match (newest, &self.cut) {
             (None, Cut::Sliding { .. }) if in_flight == 0 => now,
@@ -188,6 +212,12 @@ impl History {
             Cut::Calendar { calendar, .. } => calendar.around(Timestamp::from_millis(bucket)).end,
         }
     }
+}
+
+/// The span in which `now` lies, and the one before it.
+fn spans_until(calendar: &Calendar, now: Timestamp) -> (Span, Span) {
+    let current = calendar.around(now);
+    (calendar.around(current.start.before(Duration::from_millis(1))), current)
 }
 
 /// How late a release may be after the reset of `window`, so that accounts with one boundary do not wake in one instant:

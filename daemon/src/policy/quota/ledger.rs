@@ -339,10 +339,11 @@ mod tests {
     }
 
     #[test]
-    fn what_has_left_its_window_is_taken_out_of_the_store() {
+    fn what_left_its_window_a_window_ago_is_taken_out_of_the_store() {
         let mut ledger = Ledger::new(&[per_seconds(5, 1)], Vec::new(), at(0));
         let old = send(&mut ledger, 1, at(0));
-        let new = send(&mut ledger, 1, at(60_000));
+        assert_eq!(send(&mut ledger, 1, at(1_990)).len(), 1);
+        let new = send(&mut ledger, 1, at(2_020));
         assert_eq!(new[0], Charge { amount: -1, ..old[0].clone() });
         assert_eq!(new.len(), 2);
     }

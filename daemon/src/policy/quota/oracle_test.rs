@@ -19,13 +19,35 @@ const T0: u64 = 1_700_000_000_000;
 /// One thing that happens. Shares choose among what is possible, from 0 to 1.
 #[derive(Clone, Debug)]
 enum Step {
-    Wait { millis: u64 },
-    Send { recipients: u32 },
-    Mark { which: f64 },
-    Settle { which: f64, counted: f64, late: f64 },
-    GiveBack { which: f64 },
-    Crash { counted: f64 },
-    ClockBack { millis: u64 },
+    Wait {
+        millis: u64,
+    },
+    Send {
+        recipients: u32,
+    },
+    Mark {
+        which: f64,
+    },
+    Settle {
+        which: f64,
+        counted: f64,
+        late: f64,
+    },
+    GiveBack {
+        which: f64,
+    },
+    Crash {
+        counted: f64,
+    },
+    ClockBack {
+        millis: u64,
+    },
+    /// The clock goes ahead by a share of the shortest window for a moment in which nothing is permitted, and comes back.
+    ClockLeap {
+        share: f64,
+        crash: bool,
+        settle: bool,
+    },
 }
 
 struct Flight {
@@ -112,11 +134,38 @@ impl World {
                 self.store(&charges);
             }
             Step::Crash { counted } => self.crash(counted),
+            Step::ClockLeap { share, crash, settle } => self.leap(share, crash, settle),
         }
     }
 
+    fn leap(&mut self, share: f64, crash: bool, settle: bool) {
+        let ahead = Duration::from_millis((self.shortest_ms() as f64 * share) as u64);
+        let then = self.now().after(ahead);
+        let _ = self.ledger.usage(then);
+        if settle && let Some(index) = self.pick(share, true) {
+            let flight = self.flights.swap_remove(index);
+            self.count(&flight, 1.0);
+            let charges = self.ledger.settle(flight.permit, then);
+            self.store(&charges);
+        }
+        if crash {
+            self.crash_at(then, share);
+        }
+    }
+
+    fn shortest_ms(&self) -> u64 {
+        let lengths = self.quotas.iter().map(|quota| match &quota.window {
+            QuotaWindow::Sliding(length) => length.as_millis() as u64,
+            QuotaWindow::Calendar { .. } => 60_000,
+        });
+        lengths.min().unwrap_or(0)
+    }
+
     fn crash(&mut self, counted: f64) {
-        let now = self.now();
+        self.crash_at(self.now(), counted);
+    }
+
+    fn crash_at(&mut self, now: Timestamp, counted: f64) {
         let total = |(key, bucket): &(QuotaKey, u64), amount: &i64| Usage {
             key: key.clone(),
             bucket: *bucket,
@@ -186,7 +235,10 @@ fn step(clock_back_weight: u32) -> impl Strategy<Value = Step> {
             Step::Settle { which, counted: counted.min(1.0), late: (late * 2.0 - 1.0).max(0.0) }
         }),
         1 => share.clone().prop_map(|which| Step::GiveBack { which }),
-        1 => share.prop_map(|counted| Step::Crash { counted }),
+        1 => share.clone().prop_map(|counted| Step::Crash { counted }),
+        1 => (0.0..=1.0_f64, any::<bool>(), any::<bool>()).prop_map(|(share, crash, settle)| {
+            Step::ClockLeap { share, crash, settle }
+        }),
         clock_back_weight => prop_oneof![1..10_u64, 1..100_000_u64].prop_map(|millis| Step::ClockBack { millis }),
     ]
 }

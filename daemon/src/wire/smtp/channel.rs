@@ -136,6 +136,11 @@ impl Channel {
         (self.read == self.received.len()).then_some(self.stream)
     }
 
+    /// Keeps `secret` out of whatever the server says from now on.
+    pub(super) fn hide(&mut self, secret: &str) {
+        self.secrets.add(secret);
+    }
+
     /// Plays `welcome` to lettre before anything else.
     pub(super) fn replay(&mut self, welcome: String) {
         self.desk.set_mode(Mode::Replaying);
@@ -263,8 +268,8 @@ impl Channel {
                 Poll::Ready(result) => result?,
             }
         }
-        let unasked = excerpt(&String::from_utf8_lossy(&self.received[self.read..]));
-        match self.next_reply() {
+        let unasked = excerpt(&self.secrets.without(&String::from_utf8_lossy(&self.received[self.read..])));
+        match self.next_reply().map(|reply| self.secrets.mask(reply)) {
             Some(Ok(whole)) if whole.reply.code() == 421 => {
                 self.desk.notes().transcript.server(&whole.lines);
                 Err(Fault::Closing(whole.reply))

@@ -3,8 +3,9 @@
 //! All but AUTH is done on our own channel, so that every reply is kept as it was and nothing that a stranger puts
 //! before TLS is taken for an answer within it; lettre then hears the greeting and the offers played back.
 
-use std::{num::NonZeroU16, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroU16, sync::Arc, time::Duration};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use lettre::transport::smtp::{
     authentication::{Credentials, Mechanism},
     client::AsyncSmtpConnection,
@@ -12,6 +13,7 @@ use lettre::transport::smtp::{
 };
 use rustls::ClientConfig;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::{
     channel::{Channel, FAREWELL_SECONDS},
@@ -81,6 +83,9 @@ impl Session {
                 return Err(opening.leave(channel, obstacle).await);
             }
         };
+        if let SignIn::Password { password, .. } = &provider.sign_in {
+            channel.hide(password.expose());
+        }
         let mut connection = opening.hand_over(channel, &offers).await?;
         if let Some((mechanism, credentials)) = mechanism {
             opening.sign_in(&mut connection, mechanism, &credentials).await?;
@@ -228,12 +233,11 @@ impl Opening<'_> {
         self.desk.enter(Phase::SignIn);
         // What lettre makes of the reply is no matter: the reply itself lies on the desk.
         let _ = connection.auth(&[mechanism], credentials).await;
-        let mut last = self.desk.outcome();
-        while last.is_ok() {
-            match self.desk.outcome() {
-                Err(Fault::Unusable) => break,
-                next => last = next,
-            }
+        let mut last = self.last_outcome();
+        if mechanism == Mechanism::Plain && last.as_ref().is_ok_and(|whole| whole.reply.code() == 334) {
+            // RFC 4954 4: this server takes no response with AUTH itself and asks for it now, which lettre cannot answer.
+            let _ = connection.command(PlainResponse(credentials)).await;
+            last = self.last_outcome();
         }
         let reply = last.map_err(|fault| self.obstacle(Phase::SignIn, fault))?.reply;
         if reply.is_positive() {
@@ -243,5 +247,28 @@ impl Opening<'_> {
         self.desk.set_mode(Mode::Leaving);
         let _ = timeout(Duration::from_secs(FAREWELL_SECONDS), connection.abort()).await;
         Err(obstacle)
+    }
+
+    /// The last reply since it was asked for before, or what broke the channel.
+    fn last_outcome(&self) -> Result<WholeReply, Fault> {
+        let mut last = self.desk.outcome();
+        while last.is_ok() {
+            match self.desk.outcome() {
+                Err(Fault::Unusable) => break,
+                next => last = next,
+            }
+        }
+        last
+    }
+}
+
+/// The response of AUTH PLAIN (RFC 4616 2) on a line of its own.
+struct PlainResponse<'a>(&'a Credentials);
+
+impl fmt::Display for PlainResponse<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let response = Mechanism::Plain.response(self.0, None).map_err(|_| fmt::Error)?;
+        let response = Zeroizing::new(response);
+        write!(f, "{}\r\n", Zeroizing::new(STANDARD.encode(response.as_bytes())).as_str())
     }
 }

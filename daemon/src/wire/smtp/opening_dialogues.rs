@@ -25,6 +25,8 @@ use crate::{
 
 const HELLO: &str = "S: 220 hi\nC: EHLO client.test\n";
 const PLAIN: &str = "C: AUTH PLAIN AGFsaWNlAHNlY3JldA==\n";
+/// What follows when the server ignores the response that comes with AUTH.
+const PLAIN_AGAIN: &str = "C: AGFsaWNlAHNlY3JldA==\n";
 const QUIT: &str = "QUIT\r\n";
 
 fn signing_in(mechanism: PasswordMechanism) -> Provider {
@@ -81,7 +83,7 @@ async fn each_refusal_before_mail_is_told_with_its_phase_and_followed_by_quit() 
         ),
         (
             &login,
-            format!("{HELLO}S: 250-hi\nS: 250 AUTH PLAIN\n{PLAIN}S: 334 what\n"),
+            format!("{HELLO}S: 250-hi\nS: 250 AUTH PLAIN\n{PLAIN}S: 334\n{PLAIN_AGAIN}S: 334 what\n"),
             Phase::SignIn,
             "the server replied 334 what",
         ),
@@ -147,6 +149,12 @@ async fn sign_ins_succeed_and_leave_no_secret_behind() {
         (PasswordMechanism::Auto, "AUTH login PLAIN", format!("{PLAIN}S: 235 2.7.0 in\n"), "C: AUTH PLAIN ***\n"),
         (PasswordMechanism::Plain, "auth PLAIN", format!("{PLAIN}S: 235\n"), "C: AUTH PLAIN ***\n"),
         (
+            PasswordMechanism::Plain,
+            "AUTH PLAIN",
+            format!("{PLAIN}S: 334\n{PLAIN_AGAIN}S: 235 in\n"),
+            "C: AUTH PLAIN ***\nS: 334\nC: ***\nS: 235 in\n",
+        ),
+        (
             PasswordMechanism::Auto,
             "AUTH=LOGIN",
             "C: AUTH LOGIN\nS: 334\nC: YWxpY2U=\nS: 334 d2hhdD8=\nC: c2VjcmV0\nS: 235 in\n".to_owned(),
@@ -169,6 +177,22 @@ async fn sign_ins_succeed_and_leave_no_secret_behind() {
         assert!(!transcript.contains("c2Vj") && !transcript.contains("AGFs"), "{transcript}");
         assert!(!format!("{session:?}").contains("secret"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_password_that_the_server_repeats_is_shown_nowhere() {
+    let offer = format!("{HELLO}S: 250-hi\nS: 250 AUTH PLAIN\n{PLAIN}");
+    let login = signing_in(PasswordMechanism::Auto);
+    for answer in ["S: 535 \"secret\" is wrong\n", "S: what is secret\n"] {
+        let (obstacle, _) = refused(&login, &format!("{offer}{answer}")).await;
+        assert!(obstacle.cause.to_string().contains("***"), "{obstacle}");
+        assert!(!format!("{obstacle:?}").contains("secret"), "{obstacle:?}");
+    }
+    let server = Scripted::new(&format!("{offer}S~ 235 in\\r\\n250 secret\\r\\n\nhang"));
+    let mut session = Session::open(&login, &server).await.expect("signed in");
+    let broken = session.reset().await.expect_err("unasked");
+    assert!(broken.to_string().contains("to no command: \"250 ***"), "{broken}");
+    assert!(!session.transcript().contains("secret"), "{}", session.transcript());
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,7 +44,7 @@ fn the_built_in_table_has_no_mistake() {
 fn positive_replies_are_accepted_where_they_may_stand() {
     check(Generic, Rcpt, "250 2.1.5 Ok", Accepted, None);
     check(Generic, SignIn, "235 2.7.0 Accepted", Accepted, None);
-    check(Generic, SignIn, "334 VXNlcm5hbWU6", Accepted, None);
+    check(Generic, SignIn, "334 VXNlcm5hbWU6", RetryLater, Some(Blame::Provider));
     check(Generic, Data, "354 go ahead", Accepted, None);
     check(Generic, Data, "250 2.0.0 Ok", RetryOnNewConnection, Some(Blame::Provider));
     check(Generic, EndOfData, "250 2.0.0 queued as 4F2", Accepted, None);
