@@ -141,6 +141,8 @@ mod tests {
         check(Phase::Mail, "421 4.7.0 try again in 300 seconds", Some(ParkingCause::Throttled), Some(300));
         check(Phase::Greeting, "421 closing", Some(ParkingCause::Throttled), Some(60));
         check(Phase::Greeting, "554 no service", Some(ParkingCause::Unreachable), Some(30));
+        // A reply that means success elsewhere was no answer to what was asked: it must not be met again at once.
+        check(Phase::SignIn, "235 welcome", Some(ParkingCause::Unreachable), Some(30));
     }
 
     #[test]
@@ -149,7 +151,7 @@ mod tests {
         check(Phase::Rcpt, "451 4.3.0 later", None, None);
         check(Phase::Mail, "421 closing", None, None);
         check(Phase::EndOfData, "554 5.6.0 no", None, None);
-        check(Phase::SignIn, "235 welcome", None, None);
+        check(Phase::EndOfData, "250 ok", None, None);
     }
 
     #[test]
