@@ -13,6 +13,8 @@ from google.rpc import error_details_pb2, status_pb2
 from hikyaku.v1 import account_pb2, account_service_pb2, account_service_pb2_grpc
 from hikyaku.v1 import job_pb2, job_service_pb2, job_service_pb2_grpc, mail_pb2
 
+# Longest that a call but the watch may take.
+CALL_SECONDS_MAX = 30
 # States in which nothing more happens unless somebody acts.
 RESTING = {
     job_pb2.JOB_STATE_HELD,
@@ -27,7 +29,8 @@ RESTING = {
 
 def main():
     args = arguments()
-    with grpc.insecure_channel(args.endpoint) as channel:
+    # Over a Unix socket grpcio names the path as the authority, which is not a valid one for a strict server.
+    with grpc.insecure_channel(args.endpoint, options=[("grpc.default_authority", "localhost")]) as channel:
         try:
             create_account(account_service_pb2_grpc.AccountServiceStub(channel), args)
             job = send(job_service_pb2_grpc.JobServiceStub(channel), args)
@@ -51,7 +54,8 @@ def create_account(accounts, args):
         settings.sign_in.password.password = os.environ["SMTP_PASSWORD"]
         settings.sign_in.password.allow_plaintext = args.allow_plaintext
     try:
-        accounts.CreateAccount(account_service_pb2.CreateAccountRequest(account_id=args.account, settings=settings))
+        request = account_service_pb2.CreateAccountRequest(account_id=args.account, settings=settings)
+        accounts.CreateAccount(request, timeout=CALL_SECONDS_MAX)
         print(f"account {args.account} was made")
     except grpc.RpcError as error:
         if error.code() != grpc.StatusCode.ALREADY_EXISTS:
@@ -60,24 +64,34 @@ def create_account(accounts, args):
 
 
 def send(jobs, args):
-    """Submits the mail, and watches it until it rests."""
+    """Submits the mail, and watches it until it rests or the time is up."""
     draft = job_pb2.JobDraft(
         account_id=args.account,
         to=[mail_pb2.Mailbox(address=address) for address in args.to],
         mail=mail_pb2.MailContent(subject=args.subject, text=args.text),
     )
-    stored = jobs.SubmitJob(job_service_pb2.SubmitJobRequest(job=draft))
+    # The watch begins before the mail is submitted, so it misses nothing however fast the mail goes. The daemon answers
+    # with its metadata once it watches.
+    watch = jobs.WatchJobs(job_service_pb2.WatchJobsRequest(account_id=args.account), timeout=args.wait_seconds)
+    watch.initial_metadata()
+    stored = jobs.SubmitJob(job_service_pb2.SubmitJobRequest(job=draft), timeout=CALL_SECONDS_MAX)
     print(f"accepted as {stored.job_id}, {stored.message_bytes} bytes")
     for warning in stored.warnings:
         print(f"warning: {warning}")
-    # The watch begins at the oldest event that is kept, so it misses nothing however fast the mail goes.
-    watch = jobs.WatchJobs(job_service_pb2.WatchJobsRequest(cursor="0", job_ids=[stored.job_id]))
-    for event in watch:
-        print(f"{event.at.ToJsonString()}  {job_pb2.JobState.Name(event.state)}")
-        if event.state in RESTING:
-            break
+    try:
+        for event in watch:
+            if event.job_id != stored.job_id:
+                continue
+            print(f"{event.at.ToJsonString()}  {job_pb2.JobState.Name(event.state)}")
+            if event.state in RESTING:
+                break
+    except grpc.RpcError as error:
+        if error.code() != grpc.StatusCode.DEADLINE_EXCEEDED:
+            raise
+        print(f"stopped waiting after {args.wait_seconds:g} s; the job goes on")
     watch.cancel()
-    return jobs.GetJob(job_service_pb2.GetJobRequest(job_id=stored.job_id)).job
+    request = job_service_pb2.GetJobRequest(job_id=stored.job_id)
+    return jobs.GetJob(request, timeout=CALL_SECONDS_MAX).job
 
 
 def show(job):
@@ -85,7 +99,7 @@ def show(job):
     for recipient in job.recipients:
         state = job_pb2.RecipientState.Name(recipient.state)
         print(f"{recipient.address}: {state} after {job.attempts_made} attempts")
-        for line in recipient.finding.text.split("\n"):
+        for line in filter(None, recipient.finding.text.split("\n")):
             print("   ", "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line))
 
 
@@ -119,6 +133,7 @@ def arguments():
     parser.add_argument("--to", required=True, action="append", metavar="ADDRESS")
     parser.add_argument("--subject", default="Hello from Python")
     parser.add_argument("--text", default="Sent through Hikyaku.")
+    parser.add_argument("--wait-seconds", type=float, default=120, help="how long to watch the job; it goes on after that")
     return parser.parse_args()
 
 

@@ -48,11 +48,6 @@ pub async fn routes(parts: Parts) -> (Routes, Health) {
     let health = Health { reporter };
     health.set_not_serving().await;
 
-    let described = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
     let reflection = described().build_v1().expect("the compiled API can be described");
     let reflection_alpha = described().build_v1alpha().expect("the compiled API can be described");
     let routes = Routes::new(jobs)
@@ -63,6 +58,16 @@ pub async fn routes(parts: Parts) -> (Routes, Health) {
         .add_service(reflection)
         .add_service(reflection_alpha);
     (routes, health)
+}
+
+/// What reflection tells: every service that is mounted, and the messages that are in the details of refusals.
+fn described() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
 }
 
 /// A server for one listener, with its bounds, its guard and its share of the `load` of all listeners: add the routes (and

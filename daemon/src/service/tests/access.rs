@@ -53,17 +53,28 @@ async fn both_versions_of_reflection_describe_the_api() {
     let mut client = new::server_reflection_client::ServerReflectionClient::new(api.channel.clone());
     let mut answers = client.server_reflection_info(stream::iter([ask])).await.expect("a stream").into_inner();
     let answer = format!("{:?}", answers.message().await.expect("no error"));
-    for service in ["JobService", "AccountService", "ClassificationService", "StoreService"] {
-        assert!(answer.contains(&format!("hikyaku.v1.{service}")), "{answer}");
+    for service in [
+        "hikyaku.v1.JobService",
+        "hikyaku.v1.AccountService",
+        "hikyaku.v1.ClassificationService",
+        "hikyaku.v1.StoreService",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    ] {
+        assert!(answer.contains(service), "{answer}");
     }
-    let ask = old::ServerReflectionRequest {
+    // The last ones are in the details of refusals.
+    let symbols =
+        ["hikyaku.v1.JobService", "google.rpc.BadRequest", "google.rpc.ErrorInfo", "google.protobuf.Duration"];
+    let asks = symbols.map(|symbol| old::ServerReflectionRequest {
         host: String::new(),
-        message_request: Some(old::server_reflection_request::MessageRequest::FileContainingSymbol(
-            "hikyaku.v1.JobService".into(),
-        )),
-    };
+        message_request: Some(old::server_reflection_request::MessageRequest::FileContainingSymbol(symbol.into())),
+    });
     let mut client = old::server_reflection_client::ServerReflectionClient::new(api.channel.clone());
-    let mut answers = client.server_reflection_info(stream::iter([ask])).await.expect("a stream").into_inner();
-    let answer = format!("{:?}", answers.message().await.expect("no error"));
-    assert!(answer.contains("FileDescriptorResponse"), "{answer}");
+    let mut answers = client.server_reflection_info(stream::iter(asks)).await.expect("a stream").into_inner();
+    for symbol in symbols {
+        let answer = format!("{:?}", answers.message().await.expect("no error"));
+        assert!(answer.contains("FileDescriptorResponse"), "{symbol}: {answer}");
+    }
 }
