@@ -1,6 +1,6 @@
 //! The queue as workers see it, on sled.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use async_trait::async_trait;
 
@@ -27,6 +27,8 @@ use crate::{
 
 /// About how many bytes a change of an attempt takes.
 const ATTEMPT_BYTES: usize = 1_024;
+/// When workers ask again while the disk is so full that nothing may be sent.
+const FULL_DISK_PAUSE: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl Queue for SledStore {
@@ -51,6 +53,10 @@ impl Queue for SledStore {
         now: Timestamp,
     ) -> Result<Ready, StorageError> {
         self.disk.failure.check()?;
+        if !self.space.can_work() {
+            let next_due = Some(now.after(FULL_DISK_PAUSE));
+            return Ok(Ready { next_due, ..Ready::default() });
+        }
         self.number_of(account).map_or_else(|| Ok(Ready::default()), |number| self.find_ready(number, skip, limit, now))
     }
 
