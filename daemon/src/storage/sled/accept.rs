@@ -205,6 +205,10 @@ type Accepted = (Vec<Acceptance>, Vec<Prepared>);
 fn accept_all(txn: &mut Txn, call: Vec<Prepared>, open_jobs_max: u64) -> Result<Accepted, StorageError> {
     let mut answers = Vec::with_capacity(call.len());
     let mut call = call;
+    // Read all before the first is stored: a damaged row refuses the call, which then has stored nothing.
+    for PreparedKey { hash, row } in call.iter().filter_map(|one| one.key.as_ref()) {
+        submitted(txn, *hash, &row.payload_hash)?;
+    }
     for one in &mut call {
         answers.push(accept_one(txn, one, open_jobs_max)?);
     }
