@@ -29,6 +29,9 @@ struct Shared {
     pins: Mutex<HashMap<FileHash, usize>>,
     next_temporary: AtomicU64,
     holds: AtomicUsize,
+    /// Which directories have their name on disk since this process began, by the first byte of their files' hashes.
+    durable_dirs: Mutex<[bool; 256]>,
+    sync_dir: fn(&Path) -> io::Result<()>,
 }
 
 /// Keeps all files from being collected for as long as it lives.
@@ -49,6 +52,10 @@ impl Files {
     /// # Errors
     /// When the directory cannot be made, read or synced.
     pub fn open(root: &Path) -> io::Result<Self> {
+        Self::open_with(root, sync_dir)
+    }
+
+    fn open_with(root: &Path, sync_dir: fn(&Path) -> io::Result<()>) -> io::Result<Self> {
         fs::create_dir_all(root)?;
         for entry in fs::read_dir(root)? {
             let entry = entry?;
@@ -57,10 +64,16 @@ impl Files {
             }
         }
         sync_dir(root)?;
-        let pins = Mutex::default();
-        let next_temporary = AtomicU64::new(0);
-        let holds = AtomicUsize::new(0);
-        Ok(Self { shared: Arc::new(Shared { root: root.to_owned(), pins, next_temporary, holds }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                root: root.to_owned(),
+                pins: Mutex::default(),
+                next_temporary: AtomicU64::new(0),
+                holds: AtomicUsize::new(0),
+                durable_dirs: Mutex::new([false; 256]),
+                sync_dir,
+            }),
+        })
     }
 
     /// Where the file of this hash is.
@@ -102,17 +115,28 @@ impl Files {
         let path = self.path(&pin.hash);
         if path.exists() {
             fs::remove_file(temporary)?;
-            return Ok(pin);
+        } else {
+            file.sync_data()?;
+            if let Some(dir) = path.parent() {
+                fs::create_dir_all(dir)?;
+            }
+            fs::rename(temporary, &path)?;
         }
-        file.sync_data()?;
-        let dir = path.parent().unwrap_or(&self.shared.root);
-        if !dir.exists() {
-            fs::create_dir_all(dir)?;
-            sync_dir(&self.shared.root)?;
-        }
-        fs::rename(temporary, &path)?;
-        sync_dir(dir)?;
+        // Also for a name that was there: another caller may have made it and not synced it yet.
+        self.make_name_durable(&path, pin.hash[0])?;
         Ok(pin)
+    }
+
+    fn make_name_durable(&self, path: &Path, first_byte: u8) -> io::Result<()> {
+        let shared = &self.shared;
+        (shared.sync_dir)(path.parent().unwrap_or(&shared.root))?;
+        let place = usize::from(first_byte);
+        let is_durable = || shared.durable_dirs.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_durable()[place] {
+            (shared.sync_dir)(&shared.root)?;
+            is_durable()[place] = true;
+        }
+        Ok(())
     }
 
     /// Reads a whole file and checks that it still is what its name says. Blocks.
@@ -234,6 +258,28 @@ mod tests {
         assert_eq!(first.hash, second.hash);
         assert_eq!(files.read(&first.hash).unwrap(), b"hello");
         assert_eq!(files.all().unwrap(), [first.hash]);
+    }
+
+    #[test]
+    fn a_name_that_is_not_durable_is_never_answered() {
+        // Two hexadecimal digits: a directory of files.
+        fn fail_below(path: &Path) -> io::Result<()> {
+            let is_below = path.file_name().is_some_and(|name| name.len() == 2);
+            if is_below { Err(io::Error::other("no sync")) } else { sync_dir(path) }
+        }
+        fn fail_at_the_root(path: &Path) -> io::Result<()> {
+            let is_root = path.file_name().is_some_and(|name| name.len() != 2) && path.read_dir()?.next().is_some();
+            if is_root { Err(io::Error::other("no sync")) } else { sync_dir(path) }
+        }
+        for sync in [fail_below, fail_at_the_root] {
+            let dir = tempfile::tempdir().unwrap();
+            let files = Files::open_with(dir.path(), sync).unwrap();
+            assert!(files.store(&b"hello"[..]).is_err());
+            assert_eq!(files.all().unwrap().len(), 1, "the name is there");
+            assert!(files.store(&b"hello"[..]).is_err(), "but nobody has made it durable");
+            let files = Files::open(dir.path()).unwrap();
+            assert!(files.store(&b"hello"[..]).is_ok());
+        }
     }
 
     #[test]

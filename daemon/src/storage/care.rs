@@ -19,13 +19,15 @@ pub trait StoreCare: Send + Sync + fmt::Debug {
     async fn prune(&self, finished_before: Timestamp, limit: usize, now: Timestamp) -> Result<u64, StorageError>;
 
     /// Reads every record and checks it, counts what should agree, rebuilds what is derived, and moves what is
-    /// unreadable to quarantine.
+    /// unreadable to quarantine. A job whose in-doubt mark is unreadable stays in doubt; one whose message is unreadable
+    /// leaves the queue.
     async fn verify(&self, progress: &dyn Progress) -> Result<Findings, StorageError>;
 
     /// Writes a consistent copy of the whole store below the new directory `target`, while the store is in use.
     async fn backup(&self, target: &Path, progress: &dyn Progress) -> Result<u64, StorageError>;
 
-    /// Writes all records as JSON lines; secrets stay sealed. Returns how many.
+    /// Writes all records as JSON lines; secrets stay sealed. Returns how many. Damaged ones are left out, counted in
+    /// the last line and logged.
     async fn export(&self, out: &mut (dyn std::io::Write + Send), progress: &dyn Progress)
     -> Result<u64, StorageError>;
 
@@ -51,9 +53,10 @@ pub trait Progress: Send + Sync {
 pub struct Findings {
     /// Records that were read.
     pub records: u64,
-    /// Unreadable records that were moved to quarantine, each as its family and what is wrong; the first 100.
+    /// Unreadable records that were moved to quarantine, each as its family and what is wrong, and jobs that left the
+    /// queue because their message is unreadable; the first 100.
     pub quarantined: Vec<String>,
-    /// How many records were moved to quarantine.
+    /// How many there are of those.
     pub quarantined_count: u64,
     /// Derived entries (ready index, tallies) that were missing, wrong or left over, and were mended.
     pub mended: u64,

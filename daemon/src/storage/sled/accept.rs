@@ -1,5 +1,7 @@
 //! How jobs come in: encoded by their caller, checked and stored by the committer.
 
+use std::io;
+
 use ::sled::IVec;
 
 use super::{
@@ -106,16 +108,45 @@ impl SledStore {
     }
 
     pub(super) fn store_file(&self, content: &[u8]) -> Result<Pin, StorageError> {
-        // A file that cannot be written says nothing about the store's own log: only this submission is refused.
-        let full = |error: &std::io::Error| error.kind() == std::io::ErrorKind::StorageFull;
         self.files.store(content).map_err(|error| {
             self.space.look();
-            match self.space.check() {
-                Err(refusal) if full(&error) => refusal,
-                _ if full(&error) => StorageError::DiskNearlyFull { free_bytes: 0, needed_bytes: content.len() as u64 },
-                _ => self.disk.failure.record(format_args!("cannot write a message's file: {error}")),
+            match (cause_of(&error), self.space.check()) {
+                (Cause::BrokenDisk, _) => {
+                    self.disk.failure.record(format_args!("cannot write a message's file: {error}"))
+                }
+                (Cause::FullDisk, Err(refusal)) => refusal,
+                (Cause::FullDisk, Ok(())) => {
+                    StorageError::DiskNearlyFull { free_bytes: 0, needed_bytes: content.len() as u64 }
+                }
+                (Cause::Passing, _) => {
+                    tracing::warn!(%error, "a message's file cannot be written: its submission is refused");
+                    StorageError::Overloaded("a message's file cannot be written at present")
+                }
             }
         })
+    }
+}
+
+/// Why a message's file was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// The disk itself fails: what it took before may be lost too, so the store stops.
+    BrokenDisk,
+    /// There is no room, or no more is allowed. Only this submission is refused.
+    FullDisk,
+    /// Anything else, such as too many open files, says nothing about the store's own log. Only this submission is
+    /// refused: nothing of it was acknowledged.
+    Passing,
+}
+
+fn cause_of(error: &io::Error) -> Cause {
+    /// EIO, ENXIO and ENODEV, which have these numbers on every Unix and no kind of their own.
+    const BROKEN: [i32; 3] = [5, 6, 19];
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => Cause::BrokenDisk,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Cause::FullDisk,
+        _ if error.raw_os_error().is_some_and(|number| BROKEN.contains(&number)) => Cause::BrokenDisk,
+        _ => Cause::Passing,
     }
 }
 
@@ -174,6 +205,10 @@ type Accepted = (Vec<Acceptance>, Vec<Prepared>);
 fn accept_all(txn: &mut Txn, call: Vec<Prepared>, open_jobs_max: u64) -> Result<Accepted, StorageError> {
     let mut answers = Vec::with_capacity(call.len());
     let mut call = call;
+    // Read all before the first is stored: a damaged row refuses the call, which then has stored nothing.
+    for PreparedKey { hash, row } in call.iter().filter_map(|one| one.key.as_ref()) {
+        submitted(txn, *hash, &row.payload_hash)?;
+    }
     for one in &mut call {
         answers.push(accept_one(txn, one, open_jobs_max)?);
     }
@@ -216,4 +251,27 @@ fn accept_one(txn: &mut Txn, one: &mut Prepared, open_jobs_max: u64) -> Result<A
     txn.made.changed.insert(one.account.clone());
     txn.event(one.event.clone());
     Ok(Acceptance::Accepted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_cause(error: io::Error, expected: Cause) {
+        assert_eq!(cause_of(&error), expected, "{error:?}");
+    }
+
+    #[test]
+    fn only_a_broken_disk_stops_the_store() {
+        check_cause(io::Error::from_raw_os_error(5), Cause::BrokenDisk);
+        check_cause(io::ErrorKind::ReadOnlyFilesystem.into(), Cause::BrokenDisk);
+        check_cause(io::ErrorKind::StorageFull.into(), Cause::FullDisk);
+        check_cause(io::ErrorKind::QuotaExceeded.into(), Cause::FullDisk);
+        // EMFILE, ENFILE and ENOMEM.
+        check_cause(io::Error::from_raw_os_error(24), Cause::Passing);
+        check_cause(io::Error::from_raw_os_error(23), Cause::Passing);
+        check_cause(io::Error::from_raw_os_error(12), Cause::Passing);
+        check_cause(io::ErrorKind::PermissionDenied.into(), Cause::Passing);
+    }
 }

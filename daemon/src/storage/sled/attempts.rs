@@ -1,7 +1,8 @@
 //! What attempts do to jobs, executed by the committer on the job as it is then: marks, settlements, expiries.
 
 use super::{
-    jobs::{self, Before, job_event},
+    disk::{self, View},
+    jobs::{self, Before, StoredJob, job_event},
     keys::Key,
     txn::Txn,
 };
@@ -41,6 +42,33 @@ fn mark_one(txn: &mut Txn, account: u32, tenure: &Tenure, mark: &Mark) -> Result
     txn.remove_key(&ready);
     txn.put_row(|chunk| Key::Mark { account, job, chunk }, &MarkRow::from(mark), 0);
     Ok(MarkOutcome::Marked)
+}
+
+/// A mark that is set. One that cannot be read is replaced by one for all pending recipients, so that its job is
+/// settled as a job in doubt and never sent again unasked; the charges of the lost one are in the ledger.
+pub(super) fn read_mark(view: &impl View, account: u32, job: JobId) -> Result<Option<Mark>, StorageError> {
+    let read = disk::read_row::<MarkRow>(view, |chunk| Key::Mark { account, job, chunk }).and_then(|row| {
+        let mark = row.map(|row| row.value.into_mark(job)).transpose();
+        mark.map_err(|error| StorageError::Damaged(error.to_string()))
+    });
+    match read {
+        Err(StorageError::Damaged(why)) => {
+            tracing::error!(%job, reason = %why, "a damaged in-doubt mark counts for all pending recipients");
+            rebuilt_mark(view, job)
+        }
+        other => other,
+    }
+}
+
+/// The mark that a job has instead of one that cannot be read; nothing when the job is gone or damaged too.
+pub(super) fn rebuilt_mark(view: &impl View, job: JobId) -> Result<Option<Mark>, StorageError> {
+    let stored = readable(jobs::load(view, job))?;
+    Ok(stored.map(|StoredJob { job, .. }| {
+        // The mark is younger than this: a time that is too early makes nothing be sent sooner.
+        let since = job.due().unwrap_or(job.accepted_at);
+        let attempt = job.attempts_made + 1;
+        Mark { job: job.id, attempt, recipients: job.pending(), started: since, since, charges: Vec::new() }
+    }))
 }
 
 /// Records what attempts met.
@@ -130,7 +158,7 @@ pub(super) fn expire_all(
 }
 
 /// A record that cannot be read must not stop the others: it counts as gone until the store is verified.
-fn readable<T>(read: Result<Option<T>, StorageError>) -> Result<Option<T>, StorageError> {
+pub(super) fn readable<T>(read: Result<Option<T>, StorageError>) -> Result<Option<T>, StorageError> {
     match read {
         Err(StorageError::Damaged(why)) => {
             tracing::error!(reason = %why, "a damaged record is left alone until the store is verified");

@@ -16,7 +16,7 @@ use super::{
     SledSettings, SledStore,
     keys::{Family, Key},
     open,
-    txn::Txn,
+    txn::{Journal, Txn},
     writer::{Patience, Weight},
 };
 use crate::storage::{
@@ -117,26 +117,17 @@ impl SledStore {
     pub(super) async fn backup_to(&self, target: &Path, progress: &dyn Progress) -> Result<u64, StorageError> {
         let target = target.to_owned();
         let _held = self.files.hold();
-        let journal = |txn: &mut Txn| {
-            let is_free = txn.journal.is_none();
-            txn.journal.get_or_insert_default();
-            Ok(is_free)
-        };
-        if !self.writer.commit(LIGHT, Patience::Wait, journal).await? {
-            return Err(StorageError::Overloaded("another backup is being made"));
-        }
-        let made = self.copy_tree(target.clone(), progress).await;
-        self.writer
-            .commit(LIGHT, Patience::Wait, |txn| {
-                txn.journal = None;
-                Ok(())
-            })
-            .await?;
-        let copy = made?;
+        let journal = self.writer.commit(LIGHT, Patience::Wait, |txn: &mut Txn| Ok(txn.journal())).await?;
+        let copy = self.copy_tree(target.clone(), journal, progress).await?;
         self.in_background(move |store| store.finish_backup(&target, copy)).await
     }
 
-    async fn copy_tree(&self, target: PathBuf, progress: &dyn Progress) -> Result<::sled::Db, StorageError> {
+    async fn copy_tree(
+        &self,
+        target: PathBuf,
+        journal: Journal,
+        progress: &dyn Progress,
+    ) -> Result<::sled::Db, StorageError> {
         let copy = self
             .in_background(move |_| {
                 fs::create_dir(&target)
@@ -156,9 +147,9 @@ impl SledStore {
             start = [last.as_ref(), &[0]].concat();
         }
         for round in 1.. {
-            let to = copy.clone();
+            let (to, journal) = (copy.clone(), journal.clone());
             let next = move |txn: &mut Txn| {
-                let keys = txn.journal.replace(Default::default()).unwrap_or_default();
+                let keys = journal.take();
                 if keys.len() > LAST_KEYS_MAX && round < ROUNDS_MAX {
                     return Ok(Some(keys));
                 }

@@ -21,7 +21,7 @@ impl StoreCare for SledStore {
     async fn health(&self) -> Result<(), StorageError> {
         self.disk.failure.check()?;
         self.writer.check_open()?;
-        self.space.check()
+        self.space.check_health()
     }
 
     async fn prune(&self, finished_before: Timestamp, limit: usize, now: Timestamp) -> Result<u64, StorageError> {

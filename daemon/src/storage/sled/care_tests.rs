@@ -143,6 +143,87 @@ async fn damage_is_quarantined_and_derived_entries_are_mended() {
     assert_eq!(kept, 1, "what was unreadable is kept");
 }
 
+/// Flips a bit of what is stored under a key.
+fn damage(store: &SledStore, key: &Key) {
+    let key = key.to_bytes();
+    let mut value = store.disk.tree.get(&key).unwrap().unwrap().to_vec();
+    *value.last_mut().unwrap() ^= 1;
+    store.disk.tree.insert(&key, value).unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_mark_leaves_its_job_in_doubt() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = filled(dir.path()).await;
+    let sales = samples::account_id("sales");
+    let account = store.number_of(&sales).unwrap();
+    damage(&store, &Key::Mark { account, job: job_id(1), chunk: 0 });
+    let marks = store.in_doubt(&sales).await.unwrap();
+    assert_eq!((marks.len(), marks[0].job, &marks[0].recipients[..]), (1, job_id(1), &[0][..]));
+    let findings = store.verify(&Silent).await.unwrap();
+    assert_eq!((findings.quarantined_count, findings.mended), (1, 0), "{findings:?}");
+    assert_eq!(store.in_doubt(&sales).await.unwrap(), marks);
+    let again = store.verify(&Silent).await.unwrap();
+    assert_eq!((again.quarantined_count, again.mended), (0, 0), "{again:?}");
+    let ready = store.ready(&sales, &HashSet::new(), PAGE_MAX, at(9)).await.unwrap();
+    assert!(ready.jobs.iter().all(|entry| entry.id != job_id(1)), "{ready:?}");
+}
+
+#[tokio::test]
+async fn jobs_without_their_message_leave_the_queue_and_the_export() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = filled(&dir.path().join("store")).await;
+    let sales = samples::account_id("sales");
+    damage(&store, &Key::Body { job: job_id(2), chunk: 0 });
+    fs::remove_file(store.files.path(&store.files.all().unwrap()[0])).unwrap();
+    assert!(matches!(store.message(job_id(5)).await, Err(StorageError::Damaged(_))));
+    let mut lines = Vec::new();
+    store.export(&mut lines, &Silent).await.unwrap();
+    assert!(String::from_utf8_lossy(&lines).contains("\"damaged\":2"));
+    open_plain(&dir.path().join("copy")).import(&mut lines.as_slice(), &Silent).await.unwrap();
+    // Two jobs, and the frames of the one message.
+    assert_eq!(store.verify(&Silent).await.unwrap().quarantined_count, 3);
+    let ready = store.ready(&sales, &HashSet::new(), PAGE_MAX, at(9)).await.unwrap();
+    assert_eq!(ready.jobs.iter().map(|entry| entry.id).collect::<Vec<_>>(), [job_id(3), job_id(4)]);
+    let again = store.verify(&Silent).await.unwrap();
+    assert_eq!((again.quarantined_count, again.mended), (2, 0), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_backup_that_nobody_waits_for_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = filled(&dir.path().join("store")).await;
+    let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    let left = store.backup(&one, &Silent);
+    assert!(futures::poll!(Box::pin(left)).is_pending(), "it is under way");
+    store.backup(&two, &Silent).await.unwrap();
+    JobStore::accept(&*store, vec![samples::submission(sample_job("sales", 9))]).await.unwrap();
+    let count = |txn: &mut super::txn::Txn| Ok(txn.journals_count());
+    let weight = super::writer::Weight { changes: 1, bytes: 0 };
+    assert_eq!(store.writer.commit(weight, super::writer::Patience::Wait, count).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_rescue_that_was_cut_short_is_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = all(&*filled(dir.path()).await).await;
+    fs::rename(dir.path().join("db"), dir.path().join("db.rescue")).unwrap();
+    assert_eq!(all(&open_plain(dir.path())).await, before);
+}
+
+#[tokio::test]
+async fn a_damaged_idempotency_key_refuses_the_whole_call() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = filled(dir.path()).await;
+    let stored = store.disk.last(&[0x30]).unwrap().unwrap();
+    damage(&store, &Key::parse(&stored).unwrap());
+    let repeated = samples::submission(sample_job("sales", 12));
+    let repeated = Submission { idempotency: Some(samples::idempotency("local", "k", 1)), ..repeated };
+    let call = vec![samples::submission(sample_job("sales", 11)), repeated];
+    assert!(matches!(JobStore::accept(&*store, call).await, Err(StorageError::Damaged(_))));
+    assert_eq!(store.job(job_id(11)).await.unwrap(), None, "nothing was stored");
+}
+
 #[tokio::test]
 async fn a_file_goes_with_its_last_job() {
     let dir = tempfile::tempdir().unwrap();
@@ -186,6 +267,6 @@ async fn a_store_that_cannot_be_read_says_what_to_do() {
     bytes.iter_mut().skip(64).step_by(97).for_each(|byte| *byte ^= 0x55);
     fs::write(&log, bytes).unwrap();
     let error = super::tests::try_open(dir.path()).unwrap_err();
-    assert!(error.to_string().contains("hikyakud restore"), "{error}");
+    assert!(error.to_string().contains("hikyakud store restore"), "{error}");
     assert!(!dir.path().join("db.rescue").exists());
 }

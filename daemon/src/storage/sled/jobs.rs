@@ -1,5 +1,7 @@
 //! How jobs are read and rewritten together with what is derived from them.
 
+use std::io::ErrorKind;
+
 use ::sled::IVec;
 use bytes::Bytes;
 use prost::Message as _;
@@ -56,7 +58,14 @@ pub(super) fn load(view: &impl View, id: JobId) -> Result<Option<StoredJob>, Sto
 pub(super) fn load_message(disk: &Disk, files: &Files, stored: &StoredJob) -> Result<Message, StorageError> {
     let id = stored.job.id;
     let bytes = match &stored.body.file {
-        Some(hash) => files.read(hash).map_err(|error| StorageError::Damaged(format!("message of {id}: {error}")))?,
+        Some(hash) => files.read(hash).map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::InvalidData => StorageError::Damaged(format!("message of {id}: {error}")),
+            // Too many open files, say: the message may be as good as ever.
+            _ => {
+                tracing::warn!(job = %id, %error, "a message's file cannot be read at present");
+                StorageError::Overloaded("a message's file cannot be read at present")
+            }
+        })?,
         None => {
             let read = disk::read(disk, |chunk| Key::Body { job: id, chunk })?;
             read.ok_or_else(|| StorageError::Damaged(format!("message of {id}: it is missing")))?.value

@@ -60,7 +60,7 @@ pub enum OpenError {
     /// sled cannot read its files, not even a copy without snapshots.
     #[error(
         "the store {path} is damaged and does not open: {why}. Restore the last backup with \
-         `hikyakud restore`, or import the last export into an empty directory with `hikyakud import`"
+         `hikyakud store restore`, or import the last export into an empty directory with `hikyakud store import`"
     )]
     Damaged {
         /// Which one.
@@ -177,6 +177,12 @@ fn open_fenced(
     clock: &dyn Clock,
 ) -> Result<::sled::Db, OpenError> {
     let broken = |source| OpenError::Io { path: db_path.to_owned(), source };
+    let copy = path.join("db.rescue");
+    if copy.is_dir() && !db_path.exists() {
+        // The store was put aside only after this copy had opened: a crash came between the two renames.
+        tracing::warn!("finishing a rescue that was cut short: verify the store now");
+        fs::rename(&copy, db_path).and_then(|()| sync_dir(path)).map_err(broken)?;
+    }
     fs::create_dir_all(db_path).map_err(broken)?;
     remove_unfinished_snapshots(db_path).map_err(broken)?;
     let first = match open_guarded(db_path, settings) {
@@ -188,7 +194,6 @@ fn open_fenced(
         Err(why) => why,
     };
     tracing::error!(reason = %first, "the store does not open; trying a copy without its snapshots");
-    let copy = path.join("db.rescue");
     copy_without_snapshots(db_path, &copy).map_err(broken)?;
     match open_guarded(&copy, settings) {
         Ok(db) => drop(db),

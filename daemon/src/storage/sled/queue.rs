@@ -1,6 +1,6 @@
 //! The queue as workers see it, on sled.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use async_trait::async_trait;
 
@@ -20,13 +20,15 @@ use crate::{
     },
     storage::{
         Consignment, Queue, Ready, StorageError, Tenure, TenureError,
-        records::ledger::{MarkRow, UsageRow},
+        records::ledger::UsageRow,
         settlement::{Expiry, Mark, MarkOutcome, Settlement},
     },
 };
 
 /// About how many bytes a change of an attempt takes.
 const ATTEMPT_BYTES: usize = 1_024;
+/// When workers ask again while the disk is so full that nothing may be sent.
+const FULL_DISK_PAUSE: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl Queue for SledStore {
@@ -51,6 +53,10 @@ impl Queue for SledStore {
         now: Timestamp,
     ) -> Result<Ready, StorageError> {
         self.disk.failure.check()?;
+        if !self.space.can_work() {
+            let next_due = Some(now.after(FULL_DISK_PAUSE));
+            return Ok(Ready { next_due, ..Ready::default() });
+        }
         self.number_of(account).map_or_else(|| Ok(Ready::default()), |number| self.find_ready(number, skip, limit, now))
     }
 
@@ -129,11 +135,7 @@ impl SledStore {
         for entry in self.disk.tree.scan_prefix(prefix).keys() {
             let key = Key::parse(&self.disk.checked(entry)?);
             let Some(Key::Mark { job, chunk: 0, .. }) = key else { continue };
-            let row = disk::read_row::<MarkRow>(&self.disk, |chunk| Key::Mark { account, job, chunk })?;
-            if let Some(row) = row {
-                let mark = row.value.into_mark(job);
-                marks.push(mark.map_err(|error| StorageError::Damaged(format!("mark of {job}: {error}")))?);
-            }
+            marks.extend(attempts::read_mark(&self.disk, account, job)?);
         }
         Ok(marks)
     }
@@ -144,10 +146,17 @@ impl SledStore {
         for entry in self.disk.tree.scan_prefix(prefix).keys() {
             let key = Key::parse(&self.disk.checked(entry)?);
             let Some(Key::Bucket { quota, bucket, .. }) = key else { continue };
-            let row = disk::read_row::<UsageRow>(&self.disk, |_| Key::Bucket { account, quota, bucket })?;
-            if let Some(row) = row {
-                let usage = row.value.into_usage(bucket);
-                usages.push(usage.map_err(|error| StorageError::Damaged(format!("quota ledger: {error}")))?);
+            let row = disk::read_row::<UsageRow>(&self.disk, |_| Key::Bucket { account, quota, bucket });
+            let usage = row.and_then(|row| {
+                let usage = row.map(|row| row.value.into_usage(bucket)).transpose();
+                usage.map_err(|error| StorageError::Damaged(error.to_string()))
+            });
+            match usage {
+                Ok(usage) => usages.extend(usage),
+                Err(StorageError::Damaged(why)) => {
+                    tracing::error!(account, reason = %why, "a damaged bucket of a quota ledger is left out");
+                }
+                Err(error) => return Err(error),
             }
         }
         usages.retain(|usage| usage.amount > 0);

@@ -11,7 +11,7 @@ pub struct SledSettings {
     pub waiting_bytes_max: usize,
     /// Free bytes on the disk below which no job is accepted; nothing for the larger of 10 % and 1 GiB.
     pub intake_free_bytes_min: Option<u64>,
-    /// Free bytes on the disk below which the ballast is given up.
+    /// Free bytes on the disk below which the ballast is given up and nothing is sent.
     pub work_free_bytes_min: u64,
     /// Size of the file that is given up when the disk is nearly full, so that settlements can still be written; 0 for
     /// none.

@@ -30,6 +30,7 @@ struct Shared {
     free_bytes: AtomicU64,
     needed_bytes: AtomicU64,
     has_ballast: AtomicBool,
+    can_work: AtomicBool,
 }
 
 impl Space {
@@ -42,6 +43,7 @@ impl Space {
             ballast_bytes: settings.ballast_bytes,
             free_bytes: AtomicU64::new(u64::MAX),
             needed_bytes: AtomicU64::new(0),
+            can_work: AtomicBool::new(true),
             has_ballast: AtomicBool::new(path.join("ballast").exists()),
         };
         let space = Self { shared: Arc::new(shared) };
@@ -57,6 +59,11 @@ impl Space {
         };
         let free = facts.available_space();
         let needed = shared.intake_free_bytes_min.unwrap_or((facts.total_space() / 10).max(1 << 30));
+        let can_work = free >= shared.work_free_bytes_min;
+        if shared.can_work.swap(can_work, Ordering::Relaxed) != can_work {
+            let needed_bytes = shared.work_free_bytes_min;
+            tracing::warn!(free_bytes = free, needed_bytes, sending = can_work, "disk space for sending changed");
+        }
         let was_short = shared.free_bytes.swap(free, Ordering::Relaxed) < shared.needed_bytes.load(Ordering::Relaxed);
         shared.needed_bytes.store(needed, Ordering::Relaxed);
         if (free < needed) != was_short {
@@ -81,6 +88,20 @@ impl Space {
         let free_bytes = self.shared.free_bytes.load(Ordering::Relaxed);
         let needed_bytes = self.shared.needed_bytes.load(Ordering::Relaxed);
         if free_bytes < needed_bytes { Err(StorageError::DiskNearlyFull { free_bytes, needed_bytes }) } else { Ok(()) }
+    }
+
+    /// Whether there is room to record what attempts meet. Without it nothing may be sent: a reply that cannot be
+    /// recorded leaves its message in doubt.
+    pub(super) fn can_work(&self) -> bool {
+        self.shared.can_work.load(Ordering::Relaxed)
+    }
+
+    /// Refuses when jobs must not be accepted or cannot be sent.
+    pub(super) fn check_health(&self) -> Result<(), StorageError> {
+        self.check()?;
+        let free_bytes = self.shared.free_bytes.load(Ordering::Relaxed);
+        let needed_bytes = self.shared.work_free_bytes_min;
+        if self.can_work() { Ok(()) } else { Err(StorageError::DiskNearlyFull { free_bytes, needed_bytes }) }
     }
 
     fn ballast(&self) -> PathBuf {
@@ -120,6 +141,9 @@ mod tests {
         assert!(ballast.exists(), "there is still room to work");
         let full = Space::new(dir.path(), &settings(u64::MAX, u64::MAX));
         assert!(full.check().is_err());
+        assert!(!full.can_work() && full.check_health().is_err());
+        assert!(roomy.can_work() && tight.can_work());
+        roomy.check_health().unwrap();
         assert!(!ballast.exists());
     }
 }

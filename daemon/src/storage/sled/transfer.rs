@@ -42,26 +42,63 @@ const LINES_PER_REPORT: u64 = 1_000;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Line {
-    Store { format: u32 },
-    Account { number: u32, row: Box<AccountRow>, standing: Option<StandingRow> },
-    Job { id: String, row: Box<JobRow>, message: String },
-    Mark { account: u32, job: String, row: MarkRow },
-    Usage { account: u32, bucket: u64, row: UsageRow },
-    Idempotency { hash: String, row: IdempotencyRow },
-    Events { seq: u64, row: EventsRow },
-    End { records: u64 },
+    Store {
+        format: u32,
+    },
+    Account {
+        number: u32,
+        row: Box<AccountRow>,
+        standing: Option<StandingRow>,
+    },
+    Job {
+        id: String,
+        row: Box<JobRow>,
+        message: String,
+    },
+    Mark {
+        account: u32,
+        job: String,
+        row: MarkRow,
+    },
+    Usage {
+        account: u32,
+        bucket: u64,
+        row: UsageRow,
+    },
+    Idempotency {
+        hash: String,
+        row: IdempotencyRow,
+    },
+    Events {
+        seq: u64,
+        row: EventsRow,
+    },
+    End {
+        records: u64,
+        /// How many records were left out because they could not be read.
+        #[serde(default)]
+        damaged: u64,
+    },
 }
 
 impl SledStore {
     pub(super) fn export_to(&self, out: &mut (dyn Write + Send), progress: &dyn Progress) -> Result<u64, StorageError> {
-        let mut count = 0;
+        let (mut count, mut damaged) = (0, 0);
         write_line(out, &Line::Store { format: LINES_FORMAT })?;
         let families =
             [Family::Account, Family::Job, Family::Mark, Family::Idempotency, Family::Bucket, Family::Events];
         for family in families {
             for entry in self.disk.tree.scan_prefix(family.prefix()).keys() {
                 let Some(key) = Key::parse(&self.disk.checked(entry)?) else { continue };
-                let Some(line) = self.line_of(&key)? else { continue };
+                let line = match self.line_of(&key) {
+                    Err(StorageError::Damaged(why)) => {
+                        tracing::error!(reason = %why, "the export leaves a damaged record out");
+                        damaged += 1;
+                        continue;
+                    }
+                    line => line?,
+                };
+                let Some(line) = line else { continue };
                 write_line(out, &line)?;
                 count += 1;
                 if count % LINES_PER_REPORT == 0 {
@@ -69,13 +106,13 @@ impl SledStore {
                 }
             }
         }
-        write_line(out, &Line::End { records: count })?;
+        write_line(out, &Line::End { records: count, damaged })?;
         out.flush().map_err(|error| unwritable(&error))?;
         progress.report(count, count);
         Ok(count)
     }
 
-    /// The line of a record; nothing for a further frame, or one that is gone by now. Damaged ones end the export.
+    /// The line of a record; nothing for a further frame, or one that is gone by now.
     fn line_of(&self, key: &Key) -> Result<Option<Line>, StorageError> {
         let disk = &self.disk;
         Ok(match *key {
@@ -134,8 +171,13 @@ impl SledStore {
             match line {
                 Line::Store { format: LINES_FORMAT } => continue,
                 Line::Store { format } => return Err(bad_line(number, format_args!("unknown format {format}"))),
-                Line::End { records } if records != count => return Err(bad_line(number, "lines are missing")),
-                Line::End { .. } => ended = true,
+                Line::End { records, .. } if records != count => return Err(bad_line(number, "lines are missing")),
+                Line::End { damaged, .. } => {
+                    ended = true;
+                    if damaged > 0 {
+                        tracing::warn!(records = damaged, "the export had left damaged records out");
+                    }
+                }
                 line => {
                     self.import_line(line, text.len()).await?;
                     count += 1;

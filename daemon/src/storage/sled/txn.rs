@@ -2,7 +2,10 @@
 //!
 //! A change first reads and decides all it needs and only then writes, so that a change that fails leaves nothing.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
 use ::sled::{Batch, IVec};
 use prost::Message;
@@ -66,8 +69,22 @@ pub(super) struct Txn {
     buckets: HashMap<(u32, QuotaKey, u64), u64>,
     events: Vec<Event>,
     pub(super) made: Made,
-    /// The keys that were written since a backup began; nothing while none is made.
-    pub(super) journal: Option<HashSet<IVec>>,
+    /// Those who want to know which keys are written, as long as they live.
+    journals: Vec<Weak<JournalKeys>>,
+}
+
+/// The keys that were written since a backup began. It ends with its owner, so that a caller who leaves in the middle
+/// leaves nothing behind.
+#[derive(Clone, Debug)]
+pub(super) struct Journal(Arc<JournalKeys>);
+
+type JournalKeys = Mutex<HashSet<IVec>>;
+
+impl Journal {
+    /// The keys that were written since this was last asked.
+    pub(super) fn take(&self) -> HashSet<IVec> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// What a commit has to tell when it is durable.
@@ -110,8 +127,21 @@ impl Txn {
             buckets: HashMap::new(),
             events: Vec::new(),
             made: Made::default(),
-            journal: None,
+            journals: Vec::new(),
         }
+    }
+
+    /// Begins to note which keys are written, this commit's included.
+    pub(super) fn journal(&mut self) -> Journal {
+        let keys = Arc::default();
+        self.journals.push(Arc::downgrade(&keys));
+        Journal(keys)
+    }
+
+    /// How many journals are kept.
+    #[cfg(test)]
+    pub(super) fn journals_count(&self) -> usize {
+        self.journals.iter().filter(|journal| journal.strong_count() > 0).count()
     }
 
     /// Stores an entry as it is.
@@ -243,10 +273,12 @@ impl Txn {
         self.write_buckets();
         self.write_tallies();
         self.write_events();
+        self.journals.retain(|journal| journal.strong_count() > 0);
+        let journals: Vec<_> = self.journals.iter().filter_map(Weak::upgrade).collect();
         let mut batch = Batch::default();
         for (key, value) in self.overlay.drain() {
-            if let Some(journal) = &mut self.journal {
-                journal.insert(key.clone());
+            for journal in &journals {
+                journal.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
             }
             match value {
                 Some(value) => batch.insert(key, value),

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use ::sled::IVec;
 
 use super::{
-    SledStore, care,
+    SledStore, attempts, care, codec,
     disk::{self, View},
     jobs,
     keys::{Family, Key},
@@ -37,6 +37,8 @@ const PART_WEIGHT: Weight = Weight { changes: 1, bytes: 64 * 1_024 };
 enum Wrong {
     /// It cannot be read: its frames go to quarantine.
     Unreadable(String),
+    /// A job whose message cannot be read. It leaves the queue, where it would be met again and again.
+    Mute(String),
     /// It is derived and should not be there.
     LeftOver,
     /// This derived entry should be there.
@@ -80,15 +82,19 @@ impl SledStore {
                 None => {}
                 Some(Wrong::LeftOver) => txn.remove(key),
                 Some(Wrong::Missing(ready, value)) => txn.put(ready.clone(), value.clone()),
-                Some(Wrong::Unreadable(_)) => quarantine(txn, &key)?,
+                Some(Wrong::Unreadable(_)) => {
+                    quarantine(txn, &key)?;
+                    restore_derived(txn, &key)?;
+                }
+                Some(Wrong::Mute(_)) => take_out_of_queue(txn, &key)?,
             }
             Ok(wrong)
         };
         match self.writer.commit(PART_WEIGHT, Patience::Wait, mended).await? {
             None => {}
             Some(Wrong::LeftOver | Wrong::Missing(..)) => findings.mended += 1,
-            Some(Wrong::Unreadable(why)) => {
-                tracing::error!(reason = %why, "a damaged record was moved to quarantine");
+            Some(Wrong::Unreadable(why) | Wrong::Mute(why)) => {
+                tracing::error!(reason = %why, "a damaged record was set aside");
                 findings.quarantined_count += 1;
                 if findings.quarantined.len() < FINDINGS_TOLD_MAX {
                     findings.quarantined.push(why);
@@ -215,6 +221,11 @@ fn check_job(view: &impl View, store: &SledStore, id: JobId) -> Result<Option<Wr
         Ok(None) => return Ok(None),
         Err(error) => return unreadable(Err(error)),
     };
+    match jobs::load_message(&store.disk, &store.files, &stored) {
+        Ok(_) => {}
+        Err(StorageError::Damaged(why)) => return Ok(Some(Wrong::Mute(format!("job {id}: {why}")))),
+        Err(error) => return Err(error),
+    }
     let Some(account) = store.number_of(&stored.job.account) else {
         return Ok(None);
     };
@@ -265,6 +276,38 @@ fn quarantine(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
         let place = Key::Quarantine { number, original: key.to_vec() };
         txn.put(IVec::from(place.to_bytes()), value);
         txn.remove(key);
+    }
+    Ok(())
+}
+
+/// What quarantined records leave behind because others rely on it: a mark, without which its job would be sent again
+/// unasked, and an edge, without which a message's file would be deleted.
+fn restore_derived(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
+    match Key::parse(key) {
+        Some(Key::Mark { account, job, chunk: 0 }) => {
+            if let Some(mark) = attempts::rebuilt_mark(txn, job)? {
+                txn.put_row(|chunk| Key::Mark { account, job, chunk }, &MarkRow::from(&mark), 0);
+            }
+        }
+        Some(edge @ Key::FileEdge { file, job }) => {
+            let stored = attempts::readable(jobs::load(txn, job))?;
+            if stored.is_some_and(|stored| stored.body.file == Some(file)) {
+                let (key, value) = codec::single(&edge, &[]);
+                txn.put(key, value);
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Takes a job's entry out of the ready index, if it has one.
+fn take_out_of_queue(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
+    let Some(Key::Job { job, .. }) = Key::parse(key) else { return Ok(()) };
+    let Some(stored) = attempts::readable(jobs::load(txn, job))? else { return Ok(()) };
+    let account = txn.accounts.get(&stored.job.account).map(|entry| entry.number);
+    if let Some(ready) = account.and_then(|account| jobs::ready_key(account, &stored.job)) {
+        txn.remove_key(&ready);
     }
     Ok(())
 }
