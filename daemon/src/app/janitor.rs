@@ -11,16 +11,43 @@ const STEP_RECORDS_MAX: usize = 1_000;
 /// Between two steps of a round, so that mail goes first.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Sweeps for ever: finished jobs and events go when they are older than `keep`.
+/// How often jobs whose time has run out are ended, whether or not their account may send.
+const EXPIRY_ROUND: Duration = Duration::from_secs(60);
+
+/// Sweeps for ever: finished jobs and events go when they are older than `keep`, and overdue jobs end.
 pub(super) async fn run(storage: SharedStorage, clock: Arc<dyn Clock>, keep: Duration) -> Infallible {
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut expiries = tokio::time::interval(EXPIRY_ROUND);
+    expiries.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        rounds.tick().await;
+        tokio::select! {
+            _ = expiries.tick() => {
+                expire(&storage, clock.as_ref()).await;
+                continue;
+            }
+            _ = rounds.tick() => {}
+        }
         let records = sweep(&storage, clock.as_ref(), keep).await;
         if records > 0 {
             tracing::info!(records, "old records are gone");
         }
+    }
+}
+
+/// Ends the jobs that are overdue now. A store that is too busy is asked again in the next round.
+async fn expire(storage: &SharedStorage, clock: &dyn Clock) {
+    let now = clock.now();
+    loop {
+        match storage.expire_overdue(now, STEP_RECORDS_MAX).await {
+            Ok(0) => return,
+            Ok(jobs) => tracing::info!(jobs, "jobs have expired"),
+            Err(error) => {
+                tracing::warn!(%error, "overdue jobs could not be ended");
+                return;
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

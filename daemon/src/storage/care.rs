@@ -18,6 +18,11 @@ pub trait StoreCare: Send + Sync + fmt::Debug {
     /// zero. Writes no events.
     async fn prune(&self, finished_before: Timestamp, limit: usize, now: Timestamp) -> Result<u64, StorageError>;
 
+    /// Ends up to `limit` jobs whose client's time has run out at `now`, whether they wait or are held and whether or not
+    /// their account may send, in the order of that time and their ids; those that bear an in-doubt mark are left as
+    /// they are. Returns how many ended, each with its event; call again until it is zero.
+    async fn expire_overdue(&self, now: Timestamp, limit: usize) -> Result<u64, StorageError>;
+
     /// Reads every record and checks it, counts what should agree, rebuilds what is derived, and moves what is
     /// unreadable to quarantine. A job whose in-doubt mark is unreadable stays in doubt; one whose message is unreadable
     /// leaves the queue.

@@ -1,14 +1,15 @@
 //! The rules of how jobs, events, keys and the store itself end.
 
 use super::samples::{
-    accept, account_id, at, attempt, idempotency, job_id, mark, open_account, sample_account, sample_job, settlement,
-    stored, submission,
+    accept, account_id, at, attempt, idempotency, job_id, mark, open_account, parked, sample_account, sample_job,
+    settlement, stored, submission,
 };
 use crate::{
     domain::{
         attempt::Fate,
         event::Cursor,
         job::{Control, Job},
+        parking::ParkingCause,
         recipient::RecipientState,
         time::Timestamp,
     },
@@ -68,6 +69,30 @@ pub(super) async fn a_marked_or_held_job_does_not_expire(store: SharedStorage) {
     for number in 1..=3 {
         assert!(stored(&store, number).await.is_open(), "job {number}");
     }
+}
+
+pub(super) async fn overdue_jobs_end_whoever_sends(store: SharedStorage) {
+    let tenure = open_account(&store, "sales").await;
+    for number in 1..=5 {
+        let expires_at = (number != 5).then(|| at(20 - u64::from(number)));
+        accept(&store, Job { expires_at, ..sample_job("sales", number) }).await;
+    }
+    store.mark_in_doubt(&tenure, vec![mark(&stored(&store, 1).await, at(5))]).await.expect("an answer");
+    store.control(vec![job_id(2)], Control::Hold, at(5)).await.expect("an answer");
+    store.set_standing(&tenure.account, parked(ParkingCause::Paused, at(6)), at(6)).await.expect("an answer");
+    let before = *store.head().borrow();
+    assert_eq!(store.expire_overdue(at(15), 9).await.expect("an answer"), 0, "nobody's time is over");
+    assert_eq!(store.expire_overdue(at(16), 9).await.expect("an answer"), 1);
+    assert_eq!(store.expire_overdue(at(30), 1).await.expect("an answer"), 1);
+    for (number, is_open) in [(1, true), (2, true), (3, false), (4, false), (5, true)] {
+        assert_eq!(stored(&store, number).await.is_open(), is_open, "job {number}");
+    }
+    assert_eq!(store.expire_overdue(at(30), 9).await.expect("an answer"), 1);
+    assert_eq!(stored(&store, 2).await.recipients[0].state, RecipientState::Expired { at: at(30), last: None });
+    assert_eq!(store.expire_overdue(at(30), 9).await.expect("an answer"), 0, "one is in doubt, one has no limit");
+    assert_eq!(store.events(before, 9).await.expect("an answer").len(), 3);
+    store.settle(&tenure, vec![settlement(job_id(1), None, at(31))]).await.expect("it is settled");
+    assert_eq!(store.expire_overdue(at(32), 9).await.expect("an answer"), 1, "its mark is gone");
 }
 
 pub(super) async fn finished_jobs_are_pruned_and_open_ones_kept(store: SharedStorage) {

@@ -108,6 +108,7 @@ async fn check_aftermath(make: &impl AsyncFn() -> SharedStorage) {
         ends {
             a_job_expires_only_when_its_time_is_over,
             a_marked_or_held_job_does_not_expire,
+            overdue_jobs_end_whoever_sends,
             finished_jobs_are_pruned_and_open_ones_kept,
             old_events_are_pruned,
             keys_are_remembered_for_a_week,

@@ -95,6 +95,9 @@ impl Player {
                 while self.store.prune(before, 3, self.now).await.expect("an answer") > 0 {}
                 String::new()
             }
+            Step::ExpireOverdue { limit } => {
+                format!("{:?}", self.store.expire_overdue(self.now, *limit).await.expect("an answer"))
+            }
             _ => self.work(step).await,
         }
     }

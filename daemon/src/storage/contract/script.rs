@@ -43,6 +43,7 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (0..90_u64).prop_map(|seconds| Step::Wait { seconds }),
         1 => (0..900_000_u64).prop_map(|seconds| Step::Wait { seconds }),
         1 => (0..200_u64).prop_map(|finished_seconds_ago| Step::Prune { finished_seconds_ago }),
+        1 => (0..5_usize).prop_map(|limit| Step::ExpireOverdue { limit }),
         1 => Just(Step::Reopen),
     ]
 }

@@ -68,6 +68,9 @@ pub enum Step {
     Prune {
         finished_seconds_ago: u64,
     },
+    ExpireOverdue {
+        limit: usize,
+    },
     Reopen,
 }
 

@@ -258,6 +258,10 @@ impl StoreCare for MemoryStore {
         self.change(|model| model.prune(finished_before, limit, now))
     }
 
+    async fn expire_overdue(&self, now: Timestamp, limit: usize) -> Result<u64, StorageError> {
+        self.change(|model| model.expire_overdue(now, limit))
+    }
+
     /// Counts the records: there is nothing that could be damaged and nothing derived.
     async fn verify(&self, progress: &dyn Progress) -> Result<Findings, StorageError> {
         let records = {

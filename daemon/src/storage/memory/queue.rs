@@ -7,7 +7,7 @@ use crate::{
     domain::{
         event::JobChange,
         ids::{AccountId, JobId},
-        job::{Flight, Priority},
+        job::{Flight, Priority, Schedule},
         ledger::{Charge, Usage},
         parking::Standing,
         time::Timestamp,
@@ -89,6 +89,24 @@ impl Model {
         stored.job.expire(now);
         let job = stored.job.clone();
         self.note_job(now, &job, Flight::Grounded, JobChange::Expired);
+    }
+
+    /// Ends jobs that wait or are held, bear no mark, and whose time has run out.
+    pub(super) fn expire_overdue(&mut self, now: Timestamp, limit: usize) -> u64 {
+        let overdue = self.jobs.values().filter(|stored| {
+            stored.mark.is_none() && stored.job.schedule != Schedule::Idle && stored.job.has_expired(now)
+        });
+        let mut ids: Vec<_> = overdue.map(|stored| (stored.job.expires_at, stored.job.id)).collect();
+        ids.sort();
+        ids.truncate(limit);
+        for (_, id) in &ids {
+            let Some(stored) = self.jobs.get_mut(id) else { continue };
+            stored.job.expire(now);
+            let job = stored.job.clone();
+            self.note_job(now, &job, Flight::Grounded, JobChange::Expired);
+            self.touch(&job.account);
+        }
+        ids.len() as u64
     }
 
     pub(super) fn in_doubt(&self, account: &AccountId) -> Vec<Mark> {

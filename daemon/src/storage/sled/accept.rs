@@ -6,7 +6,7 @@ use ::sled::IVec;
 
 use super::{
     SledStore, codec,
-    jobs::{INLINE_BYTES_MAX, job_event, job_frames, ready_entry},
+    jobs::{INLINE_BYTES_MAX, expiry_key, job_event, job_frames, ready_entry},
     keys::Key,
     txn::Txn,
     writer::{BYTES_PER_COMMIT_MAX, CHANGES_PER_COMMIT_MAX, Patience, Weight},
@@ -101,6 +101,7 @@ impl SledStore {
             None => entries.extend(codec::frames(|chunk| Key::Body { job: id, chunk }, &message.bytes)),
         }
         entries.extend(number.and_then(|number| ready_entry(number, &job)));
+        entries.extend(expiry_key(&job).map(|key| (IVec::from(key.to_bytes()), IVec::default())));
         let bytes = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
         let key = idempotency.map(|idempotency| prepare_key(&idempotency, id, job.accepted_at));
         let event = job_event(&job, JobChange::Accepted, Flight::Grounded, job.accepted_at);

@@ -105,7 +105,10 @@ fn check_copy(copy: &Path) -> Result<u64, String> {
         if let Some(Key::FileEdge { file, job }) = Key::parse(&key) {
             files.read(&file).map_err(|error| format!("the message of job {job}: {error}"))?;
         }
-        let has_frame = !matches!(Family::of(&key), Some(Family::Ready | Family::IdempotencyDay | Family::Quarantine));
+        let has_frame = !matches!(
+            Family::of(&key),
+            Some(Family::Ready | Family::Expiry | Family::IdempotencyDay | Family::Quarantine)
+        );
         if has_frame {
             super::codec::Frame::parse(&key, value).map_err(|error| format!("{:?}: {error}", Key::parse(&key)))?;
         }

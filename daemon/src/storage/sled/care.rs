@@ -28,6 +28,10 @@ impl StoreCare for SledStore {
         self.prune_some(finished_before, limit, now).await
     }
 
+    async fn expire_overdue(&self, now: Timestamp, limit: usize) -> Result<u64, StorageError> {
+        self.expire_some(now, limit).await
+    }
+
     async fn verify(&self, progress: &dyn Progress) -> Result<Findings, StorageError> {
         self.verify_all(progress).await
     }

@@ -16,7 +16,7 @@ use crate::{
     domain::{
         event::{Event, EventKind, JobChange},
         ids::JobId,
-        job::{Flight, Job},
+        job::{Flight, Job, Schedule},
         mail::Message,
         time::Timestamp,
     },
@@ -86,6 +86,12 @@ pub(super) fn ready_key(account: u32, job: &Job) -> Option<Key> {
     Some(Key::Ready { account, priority: job.priority, lane: lane_of(&job.labels), due, job: job.id })
 }
 
+/// The entry of the expiry index that a job has while it waits or is held and its client set a time limit.
+pub(super) fn expiry_key(job: &Job) -> Option<Key> {
+    let at = job.expires_at.filter(|_| job.schedule != Schedule::Idle)?;
+    Some(Key::Expiry { at, job: job.id })
+}
+
 /// The key and value that a waiting job has in the ready index.
 pub(super) fn ready_entry(account: u32, job: &Job) -> Option<(IVec, IVec)> {
     Some((IVec::from(ready_key(account, job)?.to_bytes()), ready_value(job)))
@@ -139,6 +145,13 @@ impl Txn {
         if let Some(new) = ready {
             self.put(IVec::from(new.to_bytes()), ready_value(job));
         }
+        let expiry = expiry_key(job);
+        if let Some(old) = before.expiry.as_ref().filter(|old| expiry.as_ref() != Some(old)) {
+            self.remove_key(old);
+        }
+        if let Some(new) = expiry {
+            self.put(IVec::from(new.to_bytes()), IVec::default());
+        }
         self.count_open(&job.account, before.is_open, job.is_open());
         self.made.changed.insert(job.account.clone());
     }
@@ -148,6 +161,7 @@ impl Txn {
 #[derive(Debug)]
 pub(super) struct Before {
     ready: Option<Key>,
+    expiry: Option<Key>,
     is_open: bool,
 }
 
@@ -155,6 +169,6 @@ impl Before {
     /// Taken before a job is changed. A job under way has no entry in the ready index.
     pub(super) fn of(account: u32, job: &Job, flight: Flight) -> Self {
         let ready = ready_key(account, job).filter(|_| flight == Flight::Grounded);
-        Self { ready, is_open: job.is_open() }
+        Self { ready, expiry: expiry_key(job), is_open: job.is_open() }
     }
 }

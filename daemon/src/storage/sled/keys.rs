@@ -22,6 +22,8 @@ pub(super) enum Family {
     Body = 0x15,
     /// Waiting jobs in the order in which they go. Derived.
     Ready = 0x20,
+    /// Jobs with pending recipients whose client set a time limit, by that time. Derived.
+    Expiry = 0x21,
     /// Idempotency keys.
     Idempotency = 0x30,
     /// Idempotency keys by the day of their acceptance. Derived.
@@ -47,6 +49,7 @@ pub(super) enum Key {
     Mark { account: u32, job: JobId, chunk: u16 },
     Body { job: JobId, chunk: u16 },
     Ready { account: u32, priority: Priority, lane: u32, due: Timestamp, job: JobId },
+    Expiry { at: Timestamp, job: JobId },
     Idempotency { hash: [u8; 16] },
     IdempotencyDay { day: u32, hash: [u8; 16] },
     Bucket { account: u32, quota: [u8; 8], bucket: u64 },
@@ -57,7 +60,7 @@ pub(super) enum Key {
 
 impl Family {
     /// All families.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Meta,
         Self::Account,
         Self::Standing,
@@ -66,6 +69,7 @@ impl Family {
         Self::Mark,
         Self::Body,
         Self::Ready,
+        Self::Expiry,
         Self::Idempotency,
         Self::IdempotencyDay,
         Self::Bucket,
@@ -104,6 +108,7 @@ impl Key {
             Self::Mark { .. } => Family::Mark,
             Self::Body { .. } => Family::Body,
             Self::Ready { .. } => Family::Ready,
+            Self::Expiry { .. } => Family::Expiry,
             Self::Idempotency { .. } => Family::Idempotency,
             Self::IdempotencyDay { .. } => Family::IdempotencyDay,
             Self::Bucket { .. } => Family::Bucket,
@@ -139,6 +144,10 @@ impl Key {
                 bytes.push(priority_rank(*priority));
                 put(&lane.to_be_bytes(), &mut bytes);
                 put(&due.as_millis().to_be_bytes(), &mut bytes);
+                put(&job.to_bytes(), &mut bytes);
+            }
+            Self::Expiry { at, job } => {
+                put(&at.as_millis().to_be_bytes(), &mut bytes);
                 put(&job.to_bytes(), &mut bytes);
             }
             Self::Idempotency { hash } => put(hash, &mut bytes),
@@ -193,6 +202,7 @@ impl Key {
                 due: Timestamp::from_millis(rest.u64()?),
                 job: rest.job()?,
             },
+            Family::Expiry => Self::Expiry { at: Timestamp::from_millis(rest.u64()?), job: rest.job()? },
             Family::Idempotency => Self::Idempotency { hash: rest.take()? },
             Family::IdempotencyDay => Self::IdempotencyDay { day: rest.u32()?, hash: rest.take()? },
             Family::Bucket => Self::Bucket { account: rest.u32()?, quota: rest.take()?, bucket: rest.u64()? },
@@ -301,6 +311,7 @@ mod tests {
                     job
                 }
             ),
+            (any::<u64>(), job.clone()).prop_map(|(at, job)| Key::Expiry { at: Timestamp::from_millis(at), job }),
             any::<[u8; 16]>().prop_map(|hash| Key::Idempotency { hash }),
             any::<(u32, [u8; 16])>().prop_map(|(day, hash)| Key::IdempotencyDay { day, hash }),
             any::<(u32, [u8; 8], u64)>().prop_map(|(account, quota, bucket)| Key::Bucket { account, quota, bucket }),

@@ -29,6 +29,7 @@ mod care_tests;
 mod codec;
 mod disk;
 mod event_log;
+mod expiry;
 mod job_store;
 mod jobs;
 mod keys;

@@ -242,6 +242,9 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
             if let Some((key, value)) = account.and_then(|account| jobs::ready_entry(account, &job)) {
                 txn.put(key, value);
             }
+            if let Some(expiry) = jobs::expiry_key(&job) {
+                txn.put(expiry.to_bytes().into(), ::sled::IVec::default());
+            }
             txn.count_open(&job.account, false, job.is_open());
         }
         Line::Mark { account, job, row } => {

@@ -197,6 +197,11 @@ fn check(view: &impl View, store: &SledStore, key: &[u8]) -> Result<Option<Wrong
                 .and_then(|row| bad(row.map(|row| row.value.into_usage(bucket))))
         }
         Key::FileEdge { file, job } => disk::read(view, |_| Key::FileEdge { file, job }).map(drop),
+        Key::Expiry { job, .. } => {
+            let stored = attempts::readable(jobs::load(view, job))?;
+            let is_expected = stored.is_some_and(|stored| jobs::expiry_key(&stored.job).as_ref() == Some(&parsed));
+            return Ok((!is_expected).then_some(Wrong::LeftOver));
+        }
         Key::Ready { account, job, .. } => return check_ready(view, &parsed, account, job),
         _ => Ok(()),
     };
@@ -234,7 +239,14 @@ fn check_job(view: &impl View, store: &SledStore, id: JobId) -> Result<Option<Wr
         Some((key, value)) if view.get(&key)?.as_ref() != Some(&value) => Some(Wrong::Missing(key, value)),
         _ => None,
     };
-    Ok(missing)
+    if missing.is_some() {
+        return Ok(missing);
+    }
+    let expiry = jobs::expiry_key(&stored.job).map(|key| IVec::from(key.to_bytes()));
+    Ok(match expiry {
+        Some(key) if view.get(&key)?.is_none() => Some(Wrong::Missing(key, IVec::default())),
+        _ => None,
+    })
 }
 
 fn check_ready(view: &impl View, key: &Key, account: u32, id: JobId) -> Result<Option<Wrong>, StorageError> {
