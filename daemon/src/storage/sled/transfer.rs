@@ -226,27 +226,7 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
             txn.made.entries.insert(id.clone());
             txn.made.changed.insert(id);
         }
-        Line::Job { id, row, .. } => {
-            let id: JobId = id.parse().map_err(|error| bad(&error))?;
-            let body = Body { file: pin.map(|pin| pin.hash), is_eight_bit: row.message_is_eight_bit };
-            let job = row.into_job(id).map_err(|error| bad(&error))?;
-            for (key, value) in jobs::job_frames(&job, &body) {
-                txn.put(key, value);
-            }
-            let body = match pin {
-                Some(pin) => vec![codec::single(&Key::FileEdge { file: pin.hash, job: id }, &[])],
-                None => codec::frames(|chunk| Key::Body { job: id, chunk }, message),
-            };
-            body.into_iter().for_each(|(key, value)| txn.put(key, value));
-            let account = txn.accounts.get(&job.account).map(|entry| entry.number);
-            if let Some((key, value)) = account.and_then(|account| jobs::ready_entry(account, &job)) {
-                txn.put(key, value);
-            }
-            if let Some(expiry) = jobs::expiry_key(&job) {
-                txn.put(expiry.to_bytes().into(), ::sled::IVec::default());
-            }
-            txn.count_open(&job.account, false, job.is_open());
-        }
+        Line::Job { id, row, .. } => put_job(txn, &id, *row, message, pin)?,
         Line::Mark { account, job, row } => {
             let job: JobId = job.parse().map_err(|error| bad(&error))?;
             if let Some(ready) = jobs::load(txn, job)?.and_then(|stored| jobs::ready_key(account, &stored.job)) {
@@ -272,6 +252,31 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
             txn.put_row(|chunk| Key::Events { seq, chunk }, &row, 0);
         }
     }
+    Ok(())
+}
+
+/// Puts a job with its message and all that is derived from it.
+fn put_job(txn: &mut Txn, id: &str, row: JobRow, message: &[u8], pin: Option<&Pin>) -> Result<(), StorageError> {
+    let bad = |error: &dyn std::fmt::Display| bad_line(0, error);
+    let id: JobId = id.parse().map_err(|error| bad(&error))?;
+    let body = Body { file: pin.map(|pin| pin.hash), is_eight_bit: row.message_is_eight_bit };
+    let job = row.into_job(id).map_err(|error| bad(&error))?;
+    for (key, value) in jobs::job_frames(&job, &body) {
+        txn.put(key, value);
+    }
+    let body = match pin {
+        Some(pin) => vec![codec::single(&Key::FileEdge { file: pin.hash, job: id }, &[])],
+        None => codec::frames(|chunk| Key::Body { job: id, chunk }, message),
+    };
+    body.into_iter().for_each(|(key, value)| txn.put(key, value));
+    let account = txn.accounts.get(&job.account).map(|entry| entry.number);
+    if let Some((key, value)) = account.and_then(|account| jobs::ready_entry(account, &job)) {
+        txn.put(key, value);
+    }
+    if let Some(expiry) = jobs::expiry_key(&job) {
+        txn.put(expiry.to_bytes().into(), ::sled::IVec::default());
+    }
+    txn.count_open(&job.account, false, job.is_open());
     Ok(())
 }
 
