@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    Changed, Publisher, SledStore,
+    Changed, Publisher, SledStore, care,
     codec::{self, Frame},
     disk::{self, Disk, Failure, View},
     keys::{Family, Key},
@@ -104,6 +104,7 @@ pub(super) fn open(
     check_format(path, &disk)?;
     let (accounts, next_account) = load_accounts(&disk)?;
     let (head, next_seq) = load_head(&disk)?;
+    collect_files(&disk, &files);
     let space = Space::new(path, &settings);
     let directory = Arc::new(RwLock::new(accounts.clone()));
     let changed = Arc::new(Changed::default());
@@ -132,6 +133,14 @@ pub(super) fn open(
         _clock: clock,
         _lock: Arc::new(lock),
     }))
+}
+
+/// Deletes the files that a crash left before a job referred to them.
+fn collect_files(disk: &Disk, files: &Files) {
+    match files.all() {
+        Ok(all) => all.iter().for_each(|hash| care::collect_file(disk, files, hash)),
+        Err(error) => tracing::warn!(%error, "cannot list the files of messages"),
+    }
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {
