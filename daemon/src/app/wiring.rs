@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use sd_notify::NotifyState;
 use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -71,7 +71,12 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
 pub(super) async fn open(config: &Config) -> anyhow::Result<SharedStorage> {
     let (store, key_file) = (config.store.clone(), config.seal_key_file.clone());
     let opened = tokio::task::spawn_blocking(move || -> anyhow::Result<SharedStorage> {
-        for folder in [key_file.parent(), store.path.parent()].into_iter().flatten() {
+        // With a new key no password of an old store could be read.
+        if !key_file.exists() && store.path.join("format").exists() {
+            let (key, store) = (key_file.display(), store.path.display());
+            bail!("the store {store} is there, but its sealing key {key} is not: put the key back beside it");
+        }
+        for folder in [key_file.parent(), store.path.parent(), Some(&*store.path)].into_iter().flatten() {
             make_private_folder(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         }
         let sealer = Sealer::from_key_file(&key_file)?;

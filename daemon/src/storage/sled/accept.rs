@@ -5,7 +5,8 @@ use std::io;
 use ::sled::IVec;
 
 use super::{
-    SledStore, codec,
+    SledStore, care, codec,
+    disk::Disk,
     jobs::{INLINE_BYTES_MAX, expiry_key, job_event, job_frames, ready_entry},
     keys::Key,
     txn::Txn,
@@ -20,7 +21,7 @@ use crate::{
     },
     storage::{
         Acceptance, Idempotency, StorageError, Submission,
-        blobs::Pin,
+        blobs::{Files, Pin},
         records::{idempotency::IdempotencyRow, job::Body},
     },
 };
@@ -36,8 +37,30 @@ struct Prepared {
     key: Option<PreparedKey>,
     event: Event,
     bytes: usize,
+    /// Whether its account had too many open jobs already, so that its message was not even written.
+    is_full: bool,
     /// Keeps the message's file until the commit is durable.
-    _pin: Option<Pin>,
+    _file: Option<KeptFile>,
+}
+
+/// A message's file that was written before it is known whether its job is accepted: it goes again if nothing refers to
+/// it in the end.
+#[derive(Debug)]
+struct KeptFile {
+    pin: Option<Pin>,
+    disk: Disk,
+    files: Files,
+}
+
+impl Drop for KeptFile {
+    fn drop(&mut self) {
+        let hash = self.pin.take().map(|pin| pin.hash);
+        // Once the store has stopped, only the next start tells what reached the disk.
+        let is_sound = self.disk.failure.check().is_ok() && !std::thread::panicking();
+        if let Some(hash) = hash.filter(|_| is_sound) {
+            care::collect_file(&self.disk, &self.files, &hash);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -83,13 +106,18 @@ impl SledStore {
 
     async fn prepare(&self, submission: Submission) -> Result<Prepared, StorageError> {
         let Submission { job, message, idempotency } = submission;
-        let pin = if message.bytes.len() > INLINE_BYTES_MAX {
+        let entry = self.entry_of(&job.account);
+        let is_full = entry.is_some_and(|entry| entry.open_jobs >= self.settings.open_jobs_per_account_max);
+        // The committer refuses what comes without its account's number or is full, so no file is written for it.
+        let is_large = message.bytes.len() > INLINE_BYTES_MAX;
+        let pin = if is_large && entry.is_some() && !is_full {
             let content = message.bytes.clone();
             Some(self.in_background(move |store| store.store_file(&content)).await?)
         } else {
             None
         };
-        let number = self.number_of(&job.account);
+        let number = entry.map(|entry| entry.number);
+        let is_full = is_full && is_large;
         let body = Body { file: pin.as_ref().map(|pin| pin.hash), is_eight_bit: message.is_eight_bit };
         let mut entries = job_frames(&job, &body);
         let id = job.id;
@@ -98,6 +126,7 @@ impl SledStore {
                 let key = Key::FileEdge { file: pin.hash, job: id };
                 entries.push(codec::single(&key, &[]));
             }
+            None if is_large => {}
             None => entries.extend(codec::frames(|chunk| Key::Body { job: id, chunk }, &message.bytes)),
         }
         entries.extend(number.and_then(|number| ready_entry(number, &job)));
@@ -105,7 +134,9 @@ impl SledStore {
         let bytes = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
         let key = idempotency.map(|idempotency| prepare_key(&idempotency, id, job.accepted_at));
         let event = job_event(&job, JobChange::Accepted, Flight::Grounded, job.accepted_at);
-        Ok(Prepared { is_open: job.is_open(), account: job.account, number, entries, key, event, bytes, _pin: pin })
+        let _file = pin.map(|pin| KeptFile { pin: Some(pin), disk: self.disk.clone(), files: self.files.clone() });
+        let (is_open, account) = (job.is_open(), job.account);
+        Ok(Prepared { account, number, is_open, entries, key, event, bytes, is_full, _file })
     }
 
     pub(super) fn store_file(&self, content: &[u8]) -> Result<Pin, StorageError> {
@@ -237,7 +268,7 @@ fn accept_one(txn: &mut Txn, one: &mut Prepared, open_jobs_max: u64) -> Result<A
     let Some(entry) = entry.filter(|entry| Some(entry.number) == one.number) else {
         return Ok(Acceptance::UnknownAccount);
     };
-    if entry.open_jobs >= open_jobs_max {
+    if one.is_full || entry.open_jobs >= open_jobs_max {
         return Ok(Acceptance::QueueFull);
     }
     if let Some(PreparedKey { hash, row }) = one.key.take() {

@@ -66,3 +66,11 @@ pub(super) fn collect_file(disk: &Disk, files: &Files, hash: &FileHash) {
         tracing::warn!(%error, "cannot delete a file that is not needed any more; verify finds it again");
     }
 }
+
+/// Deletes the files that a crash left before a job referred to them.
+pub(super) fn collect_left_files(disk: &Disk, files: &Files) {
+    match files.all() {
+        Ok(all) => all.iter().for_each(|hash| collect_file(disk, files, hash)),
+        Err(error) => tracing::warn!(%error, "cannot list the files of messages"),
+    }
+}

@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    Changed, Publisher, SledStore,
+    Changed, Publisher, SledStore, care,
     codec::{self, Frame},
     disk::{self, Disk, Failure, View},
     keys::{Family, Key},
@@ -118,6 +118,7 @@ pub(super) fn open(
     let (accounts, next_account) = load_accounts(&disk)?;
     let (head, next_seq) = load_head(&disk)?;
     let tip = open_tip(path, next_seq)?;
+    care::collect_left_files(&disk, &files);
     let space = Space::new(path, &settings);
     let directory = Arc::new(RwLock::new(accounts.clone()));
     let changed = Arc::new(Changed::default());
