@@ -16,6 +16,7 @@ use super::{
 use crate::{
     domain::{
         ids::{Etag, JobId},
+        job::Job,
         time::Timestamp,
     },
     storage::{
@@ -238,13 +239,7 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
                 None => codec::frames(|chunk| Key::Body { job: id, chunk }, message),
             };
             body.into_iter().for_each(|(key, value)| txn.put(key, value));
-            let account = txn.accounts.get(&job.account).map(|entry| entry.number);
-            if let Some((key, value)) = account.and_then(|account| jobs::ready_entry(account, &job)) {
-                txn.put(key, value);
-            }
-            if let Some(expiry) = jobs::expiry_key(&job) {
-                txn.put(expiry.to_bytes().into(), ::sled::IVec::default());
-            }
+            put_index_entries(txn, &job);
             txn.count_open(&job.account, false, job.is_open());
         }
         Line::Mark { account, job, row } => {
@@ -273,6 +268,17 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
         }
     }
     Ok(())
+}
+
+/// What is derived from a job so that it is found when it is due and when its time has run out.
+fn put_index_entries(txn: &mut Txn, job: &Job) {
+    let account = txn.accounts.get(&job.account).map(|entry| entry.number);
+    if let Some((key, value)) = account.and_then(|account| jobs::ready_entry(account, job)) {
+        txn.put(key, value);
+    }
+    if let Some(expiry) = jobs::expiry_key(job) {
+        txn.put(expiry.to_bytes().into(), ::sled::IVec::default());
+    }
 }
 
 fn write_line(out: &mut (dyn Write + Send), line: &Line) -> Result<(), StorageError> {
