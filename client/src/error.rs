@@ -7,6 +7,9 @@ use tonic_types::StatusExt as _;
 
 use crate::{endpoint::EndpointError, proto};
 
+/// What is said of a request that the daemon does not read to its end.
+const TOO_LARGE: &str = "the request is larger than the 64 MiB that hikyakud takes, attachments included";
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -93,7 +96,11 @@ impl From<Status> for Error {
         let violations = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
         Self::Refused(Box::new(Refused {
             code: status.code(),
-            message: status.message().to_owned(),
+            message: match status.code() {
+                // The transport's own words, which speak of decoding.
+                Code::OutOfRange if status.message().contains("message length too large") => TOO_LARGE.to_owned(),
+                _ => status.message().to_owned(),
+            },
             violations: violations
                 .iter()
                 .map(|one| Violation { field: one.field.clone(), description: one.description.clone() })
@@ -118,15 +125,21 @@ impl From<proto::Refusal> for Error {
 }
 
 impl fmt::Display for Refused {
-    /// The message, then each violation on a line of its own.
+    /// The message, then each violation on a line of its own. Where the message begins with the first violation, that
+    /// is said once.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.message.is_empty() {
-            f.write_str(self.code.description())?;
-        } else {
-            f.write_str(&self.message)?;
-        }
-        for violation in &self.violations {
-            write!(f, "\n  {violation}")?;
+        let repeated =
+            self.violations.first().is_some_and(|first| self.message.starts_with(&format!("{}: ", first.field)));
+        match self.violations.as_slice() {
+            [one] if repeated => write!(f, "{one}")?,
+            several => {
+                match self.message.as_str() {
+                    _ if repeated => write!(f, "there are {} mistakes", several.len())?,
+                    "" => f.write_str(self.code.description())?,
+                    message => f.write_str(message)?,
+                }
+                several.iter().try_for_each(|violation| write!(f, "\n  {violation}"))?;
+            }
         }
         if let Some(wait) = self.retry_after {
             write!(f, "\n  try again in {wait:?}")?;
@@ -166,6 +179,22 @@ mod tests {
         assert_eq!(error.violations().len(), 2);
         let Error::Refused(refused) = error else { panic!("{error:?}") };
         assert_eq!(refused.reason, "WRONG");
+    }
+
+    #[test]
+    fn a_mistake_that_the_message_names_is_shown_once() {
+        let shown = |message: &str, fields: &[&str]| {
+            let mut details = ErrorDetails::new();
+            fields.iter().for_each(|field| {
+                details.add_bad_request_violation(*field, "is bad");
+            });
+            Error::from(Status::with_error_details(Code::InvalidArgument, message, details)).to_string()
+        };
+        assert_eq!(shown("a: is bad", &["a"]), "a: is bad");
+        assert_eq!(
+            shown("a: is bad (and 1 more mistakes)", &["a", "b"]),
+            "there are 2 mistakes\n  a: is bad\n  b: is bad"
+        );
     }
 
     #[test]

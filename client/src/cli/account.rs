@@ -13,6 +13,7 @@ use super::{
     account_args::{AccountCommand, Clear, SettingsArgs},
     account_view::{AccountView, UsageView, account_table},
     args::Global,
+    counted::counted,
     escape::escape,
     failure::{Failure, usage},
     output::{Output, Show},
@@ -33,6 +34,11 @@ pub(crate) async fn run<W: Write>(
         AccountCommand::List => list(&connect(global).await?, output).await?,
         AccountCommand::Get { id } => show(output, connect(global).await?.get_account(&id).await?)?,
         AccountCommand::Update { id, settings, clear, etag } => {
+            if *settings == SettingsArgs::default() && clear.is_empty() {
+                return Err(usage(
+                    "nothing to change: name a setting, or --clear one; see hikyaku account update --help",
+                ));
+            }
             let client = connect(global).await?;
             show(output, update(&client, &id, *settings, clear, etag).await?)?;
         }
@@ -111,6 +117,7 @@ struct DeletedView {
 
 impl Show for DeletedView {
     fn text(&self) -> String {
-        format!("deleted {}; {} open jobs were cancelled", escape(&self.account_id), self.cancelled_jobs)
+        let jobs = counted(self.cancelled_jobs, "open job was", "open jobs were");
+        format!("deleted {}; {jobs} cancelled", escape(&self.account_id))
     }
 }

@@ -46,7 +46,7 @@ pub(crate) enum AccountCommand {
         /// The account
         id: String,
         /// When it sends again by itself: RFC 3339 or +2h
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
         until: Option<When>,
         /// Why, for people
         #[arg(long, default_value = "")]
@@ -76,7 +76,7 @@ pub(crate) enum AccountCommand {
 }
 
 /// The settings of an account, all of them optional.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Debug, Default, PartialEq)]
 pub(crate) struct SettingsArgs {
     /// What people call it
     #[arg(long, value_name = "TEXT")]
@@ -103,7 +103,7 @@ pub(crate) struct SettingsArgs {
     pub(crate) retry: RetryArgs,
 }
 
-#[derive(Args, Debug, Default)]
+#[derive(Args, Debug, Default, PartialEq)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct ServerArgs {
     /// Name or IP address of the server that takes its mail
@@ -129,7 +129,7 @@ pub(crate) struct ServerArgs {
     pub(crate) timeout: Vec<(Phase, Duration)>,
 }
 
-#[derive(Args, Debug, Default)]
+#[derive(Args, Debug, Default, PartialEq)]
 #[command(next_help_heading = "Sign-in")]
 pub(crate) struct SignInArgs {
     /// Name to sign in with
@@ -152,7 +152,7 @@ pub(crate) struct SignInArgs {
     pub(crate) allow_plaintext: Option<bool>,
 }
 
-#[derive(Args, Debug, Default)]
+#[derive(Args, Debug, Default, PartialEq)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitArgs {
     /// 7/10s, 20/minute, or recipients:500/day@Asia/Tokyo for the calendar of a zone; repeatable
@@ -184,7 +184,7 @@ pub(crate) struct LimitArgs {
     pub(crate) recipients_max: Option<u32>,
 }
 
-#[derive(Args, Debug, Default)]
+#[derive(Args, Debug, Default, PartialEq)]
 #[command(next_help_heading = "Retry")]
 pub(crate) struct RetryArgs {
     /// Wait after the first deferral

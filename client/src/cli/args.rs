@@ -22,19 +22,19 @@ pub(crate) struct Cli {
 /// Options of every command.
 #[derive(Args, Debug)]
 pub(crate) struct Global {
+    /// Write JSON, one object a line, and errors as JSON on stderr
+    #[arg(long, global = true, help_heading = "Common options")]
+    pub(crate) json: bool,
     /// Where hikyakud listens: unix:/path, http://127.0.0.1:PORT or https://HOST:PORT
-    #[arg(long, global = true, env = "HIKYAKU_ENDPOINT", value_name = "ENDPOINT", help_heading = "Connection",
+    #[arg(long, global = true, env = "HIKYAKU_ENDPOINT", value_name = "ENDPOINT", help_heading = "Common options",
           default_value_t = Endpoint::default())]
     pub(crate) endpoint: Endpoint,
     /// File with the API key; the key itself may be in HIKYAKU_API_KEY
-    #[arg(long, global = true, env = "HIKYAKU_API_KEY_FILE", value_name = "FILE", help_heading = "Connection")]
+    #[arg(long, global = true, env = "HIKYAKU_API_KEY_FILE", value_name = "FILE", help_heading = "Common options")]
     pub(crate) api_key_file: Option<PathBuf>,
     /// Certificate authority in PEM to trust besides those of the system
-    #[arg(long, global = true, env = "HIKYAKU_CA_FILE", value_name = "FILE", help_heading = "Connection")]
+    #[arg(long, global = true, env = "HIKYAKU_CA_FILE", value_name = "FILE", help_heading = "Common options")]
     pub(crate) ca_file: Option<PathBuf>,
-    /// Write JSON, one object a line, and errors as JSON on stderr
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

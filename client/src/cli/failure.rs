@@ -80,7 +80,8 @@ impl Failure {
     fn json(&self) -> String {
         let view = match self {
             Self::Call(error) => FailureView::of(error),
-            _ => FailureView { code: "FAILED".to_owned(), message: self.message(), reason: None, violations: vec![] },
+            Self::Usage(message) => FailureView::bare("USAGE", message.clone()),
+            _ => FailureView::bare("FAILED", self.message()),
         };
         let json = serde_json::to_string(&serde_json::json!({ "error": view })).unwrap_or_default();
         escape_json(&json).into_owned()
@@ -103,6 +104,10 @@ struct ViolationView {
 }
 
 impl FailureView {
+    fn bare(code: &str, message: String) -> Self {
+        Self { code: code.to_owned(), message, reason: None, violations: vec![] }
+    }
+
     /// How a call's error looks as JSON.
     pub(crate) fn of(error: &Error) -> Self {
         let (message, reason) = match error {
@@ -198,5 +203,6 @@ mod tests {
     fn failures_as_json_are_one_object() {
         let json: serde_json::Value = serde_json::from_str(&usage("bad").json()).unwrap();
         assert_eq!(json["error"]["message"], "bad");
+        assert_eq!(json["error"]["code"], "USAGE");
     }
 }

@@ -10,6 +10,7 @@ use hikyaku_client::{
 
 use super::{
     args::Global,
+    counted::counted,
     failure::{EXIT_FAILED, Failure, usage},
     follow::Follow,
     job_args::{JobCommand, SelectArgs, WatchArgs},
@@ -71,7 +72,8 @@ async fn list<W: Write>(
     }
     output.flush()?;
     if more {
-        writeln!(std::io::stderr().lock(), "hikyaku: there are more than {limit} jobs; --limit 0 shows all")?;
+        let jobs = counted(limit, "job", "jobs");
+        writeln!(std::io::stderr().lock(), "hikyaku: there are more than {jobs}; --limit 0 shows all")?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -109,8 +111,9 @@ async fn steer<W: Write>(
     if !one && !dry_run && !yes {
         let summary = client.control(control, selection, true).await?;
         return Err(usage(format!(
-            "this would {verb} {} of {} matching jobs; add --yes to do it, or --dry-run to count only",
-            summary.changed, summary.matched
+            "this would {verb} {} of {}; add --yes to do it, or --dry-run to count only",
+            summary.changed,
+            counted(summary.matched, "matching job", "matching jobs")
         )));
     }
     let summary = client.control(control, selection, dry_run).await?;

@@ -111,10 +111,10 @@ pub(crate) struct TermArgs {
     #[arg(long)]
     pub(crate) label: Vec<String>,
     /// Not before this time: RFC 3339 or +2h
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) send_at: Option<When>,
     /// Not after this time: RFC 3339 or +2h
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) expires_at: Option<When>,
     /// Store it, but send it only once it is released
     #[arg(long, conflicts_with = "wait")]

@@ -7,6 +7,7 @@ use hikyaku_client::proto::{
 use serde::Serialize;
 
 use super::{
+    counted::counted,
     escape::{escape, escape_lines},
     output::Show,
     table::{fields, table},
@@ -221,7 +222,7 @@ impl Show for JobView {
             ("account", self.account_id.clone()),
             ("sender", self.sender.clone()),
             ("subject", self.subject.clone()),
-            ("message", format!("{} ({} bytes)", self.message_id, self.message_bytes)),
+            ("message", format!("{} ({})", self.message_id, counted(self.message_bytes, "byte", "bytes"))),
             ("priority", if self.priority == NORMAL { String::new() } else { self.priority.to_owned() }),
             ("labels", self.labels.join(", ")),
             (

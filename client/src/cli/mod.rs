@@ -6,6 +6,7 @@ pub(crate) mod account_settings;
 pub(crate) mod account_view;
 pub(crate) mod args;
 pub(crate) mod classify;
+pub(crate) mod counted;
 pub(crate) mod duration_text;
 pub(crate) mod escape;
 pub(crate) mod failure;

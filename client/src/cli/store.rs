@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{
     args::Global,
+    counted::counted,
     escape::escape,
     failure::{EXIT_FAILED, Failure},
     output::{Output, Show},
@@ -80,7 +81,7 @@ struct BackupView {
 
 impl Show for BackupView {
     fn text(&self) -> String {
-        format!("copied {} records to {}", self.records, escape(&self.path))
+        format!("copied {} to {}", counted(self.records, "record", "records"), escape(&self.path))
     }
 }
 
@@ -102,8 +103,10 @@ impl From<StoreFindings> for FindingsView {
 impl Show for FindingsView {
     fn text(&self) -> String {
         let mut text = format!(
-            "checked {} records: {} quarantined, {} derived entries mended",
-            self.records, self.quarantined_count, self.mended
+            "checked {}: {} quarantined, {} mended",
+            counted(self.records, "record", "records"),
+            self.quarantined_count,
+            counted(self.mended, "derived entry", "derived entries")
         );
         for one in &self.quarantined {
             text.push_str("\n  ");

@@ -14,6 +14,7 @@ use hikyaku_client::{
 use serde::Serialize;
 
 use super::{
+    counted::counted,
     escape::{escape, escape_lines},
     failure::{EXIT_FAILED, Failure, FailureView},
     follow::Follow,
@@ -40,7 +41,9 @@ pub(crate) async fn submit<W: Write>(
     let client = connect.await?;
     // The watch begins before the first submission, so that no event is missed.
     let events = match wait {
-        true => Some(Follow::begin(client.clone(), Watch { account_id, ..Watch::default() }).await?),
+        true => {
+            Some(Follow::begin(client.clone(), Watch { account_id: account_id.clone(), ..Watch::default() }).await?)
+        }
         false => None,
     };
     let taken = if repeat == 1 {
@@ -51,7 +54,7 @@ pub(crate) async fn submit<W: Write>(
     output.flush()?;
     let Some(mut events) = events else { return Ok(exit_code(taken.refused == 0)) };
 
-    let mut waiting = Waiting::default();
+    let mut waiting = Waiting::of(account_id);
     taken.ids.iter().for_each(|job_id| waiting.add(job_id));
     let finish = waiting.finish(&client, &mut events, &taken.existing);
     let in_time = match wait_max {
@@ -200,11 +203,11 @@ impl SubmittedView {
 
 impl Show for SubmittedView {
     fn text(&self) -> String {
-        let bytes = self.message_bytes;
+        let bytes = counted(self.message_bytes, "byte", "bytes");
         let mut text = match &self.job_id {
-            None => format!("would be accepted ({bytes} bytes)"),
-            Some(id) if self.existing => format!("accepted before as {} ({bytes} bytes)", escape(id)),
-            Some(id) => format!("accepted as {} ({bytes} bytes)", escape(id)),
+            None => format!("would be accepted ({bytes})"),
+            Some(id) if self.existing => format!("accepted before as {} ({bytes})", escape(id)),
+            Some(id) => format!("accepted as {} ({bytes})", escape(id)),
         };
         for warning in &self.warnings {
             text.push_str(&format!("\nwarning: {}", escape(warning)));

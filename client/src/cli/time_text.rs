@@ -48,10 +48,10 @@ impl FromStr for When {
     }
 }
 
-/// RFC 3339 in UTC with milliseconds where there are any.
+/// RFC 3339 in UTC with milliseconds, always three digits of them.
 pub(crate) fn show_time(time: prost_types::Timestamp) -> String {
     match jiff::Timestamp::new(time.seconds, time.nanos) {
-        Ok(moment) => jiff::Timestamp::from_millisecond(moment.as_millisecond()).unwrap_or(moment).to_string(),
+        Ok(moment) => format!("{moment:.3}"),
         Err(_) => format!("{}s", time.seconds),
     }
 }
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn times_are_shown_in_utc() {
         let time = |nanos| prost_types::Timestamp { seconds: 1_700_000_000, nanos };
-        assert_eq!(show_time(time(0)), "2023-11-14T22:13:20Z");
+        assert_eq!(show_time(time(0)), "2023-11-14T22:13:20.000Z");
         assert_eq!(show_time(time(123_456_789)), "2023-11-14T22:13:20.123Z");
     }
 }

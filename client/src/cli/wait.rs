@@ -2,19 +2,30 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::{self, Write as _},
     time::Duration,
 };
 
 use hikyaku_client::{
     Client,
-    proto::{JobState, WatchJobsResponse},
+    proto::{AccountStanding, AccountState, JobState, WatchJobsResponse},
 };
 
-use super::{failure::Failure, follow::Follow, job_view::state_name, progress::Progress};
+use super::{
+    escape::{escape, escape_lines},
+    failure::Failure,
+    follow::Follow,
+    job_view::{bare, state_name},
+    progress::Progress,
+    time_text::show_time,
+};
 
 /// Jobs that are waited for, and how the others ended.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
+    account_id: String,
+    /// What was said last of the account that does not send.
+    standing_told: Option<AccountState>,
     open: BTreeSet<String>,
     ended: BTreeMap<&'static str, u64>,
 }
@@ -27,6 +38,11 @@ const QUIET_TICKS_MAX: u32 = 5;
 const ASKED_JOBS_MAX: usize = 100;
 
 impl Waiting {
+    /// Waits for jobs of this account.
+    pub(crate) fn of(account_id: String) -> Self {
+        Self { account_id, ..Self::default() }
+    }
+
     /// Waits for this job too.
     pub(crate) fn add(&mut self, job_id: &str) {
         self.open.insert(job_id.to_owned());
@@ -68,7 +84,12 @@ impl Waiting {
                     quiet_ticks = 0;
                     self.note(&event?);
                 }
-                Err(_) => quiet_ticks += 1,
+                Err(_) => {
+                    quiet_ticks += 1;
+                    if quiet_ticks == 1 {
+                        self.tell_standing(client).await;
+                    }
+                }
             }
             if quiet_ticks >= QUIET_TICKS_MAX {
                 quiet_ticks = 0;
@@ -80,6 +101,21 @@ impl Waiting {
             progress.at(total - self.open.len() as u64, &self.summary());
         }
         Ok(())
+    }
+
+    /// Says on stderr why nothing happens when the account does not send, once for each state it comes into.
+    async fn tell_standing(&mut self, client: &Client) {
+        // Whether the daemon is there is told by the events.
+        let Ok(account) = client.get_account(&self.account_id).await else { return };
+        let standing = account.standing.unwrap_or_default();
+        let state = standing.state();
+        if state == AccountState::Active {
+            self.standing_told = None;
+        } else if self.standing_told.replace(state) != Some(state) {
+            let words = standing_line(&self.account_id, standing);
+            // A courtesy, as all progress is.
+            let _ = writeln!(io::stderr().lock(), "hikyaku: {words}");
+        }
     }
 
     fn note(&mut self, event: &WatchJobsResponse) {
@@ -103,6 +139,18 @@ impl Waiting {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn standing_line(account_id: &str, standing: AccountStanding) -> String {
+    let state = bare(AccountState::as_str_name(&standing.state()), "ACCOUNT_STATE_");
+    let mut line = format!("account {} is {state}", escape(account_id));
+    if let Some(until) = standing.until {
+        line.push_str(&format!(" until {}", show_time(until)));
+    }
+    for words in [&standing.reason, &standing.reply].into_iter().filter(|words| !words.is_empty()) {
+        line.push_str(&format!(": {}", escape_lines(words).collect::<Vec<_>>().join(" ")));
+    }
+    line
 }
 
 /// Whether nothing more happens to a job in this state unless somebody acts.

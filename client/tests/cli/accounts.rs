@@ -80,8 +80,8 @@ fn accounts_and_their_usage_are_shown_as_tables() {
     assert_eq!(
         scene.good(&["account", "usage", "shop"]),
         "QUOTA                          USED  LEFT  RESETS\n\
-         7/10s                          1     6     2023-11-14T22:14:20Z\n\
-         recipients:500/day@Asia/Tokyo  1     499   2023-11-14T22:14:20Z\n"
+         7/10s                          1     6     2023-11-14T22:14:20.000Z\n\
+         recipients:500/day@Asia/Tokyo  1     499   2023-11-14T22:14:20.000Z\n"
     );
 }
 
@@ -114,7 +114,7 @@ fn a_password_comes_from_stdin_or_the_environment_but_never_from_an_option() {
 #[test]
 fn accounts_are_paused_resumed_and_deleted() {
     let scene = Scene::new().with_shop();
-    let until = "2030-01-02T03:04:05Z";
+    let until = "2030-01-02T03:04:05.000Z";
     let paused = &scene.json(&["account", "pause", "shop", "--until", until, "--reason", "moving"])[0];
     assert_eq!(
         (&paused["state"], &paused["until"], &paused["reason"]),

@@ -57,14 +57,14 @@ account   shop
 subject   mail 1
 message   <1@example.jp> (400 bytes)
 labels    orders
-accepted  2023-11-14T22:13:21Z by tester
+accepted  2023-11-14T22:13:21.000Z by tester
 attempts  1
 
-RECIPIENT        FIELD  STATE      SINCE                 REPLY
-taro@example.jp  TO     SUBMITTED  2023-11-14T22:13:22Z  250-2.0.0 Ok
-                                                         250 2.0.0 queued \\u{1b}[31mas\\u{9b}2J 7
+RECIPIENT        FIELD  STATE      SINCE                     REPLY
+taro@example.jp  TO     SUBMITTED  2023-11-14T22:13:22.000Z  250-2.0.0 Ok
+                                                             250 2.0.0 queued \\u{1b}[31mas\\u{9b}2J 7
 
-attempt 1  2023-11-14T22:13:21Z to 2023-11-14T22:13:22Z
+attempt 1  2023-11-14T22:13:21.000Z to 2023-11-14T22:13:22.000Z
   taro@example.jp
     ACCEPTED at end-of-data, blame NOBODY
     250-2.0.0 Ok
@@ -107,10 +107,10 @@ fn lists_are_read_page_after_page() {
     let ended = scene.run(&["job", "list", "--limit", "3"]);
     assert_eq!(
         ended.out,
-        "JOB    ACCOUNT  STATE      ACCEPTED              DUE  TRIES  RECIPIENTS       SUBJECT\n\
-         job-1  shop     SUBMITTED  2023-11-14T22:13:21Z       1      taro@example.jp  mail {n}\n\
-         job-2  shop     SUBMITTED  2023-11-14T22:13:21Z       1      taro@example.jp  mail {n}\n\
-         job-3  shop     SUBMITTED  2023-11-14T22:13:21Z       1      taro@example.jp  mail {n}\n"
+        "JOB    ACCOUNT  STATE      ACCEPTED                  DUE  TRIES  RECIPIENTS       SUBJECT\n\
+         job-1  shop     SUBMITTED  2023-11-14T22:13:21.000Z       1      taro@example.jp  mail {n}\n\
+         job-2  shop     SUBMITTED  2023-11-14T22:13:21.000Z       1      taro@example.jp  mail {n}\n\
+         job-3  shop     SUBMITTED  2023-11-14T22:13:21.000Z       1      taro@example.jp  mail {n}\n"
     );
     assert_eq!(ended.err, "hikyaku: there are more than 3 jobs; --limit 0 shows all\n");
 }
@@ -154,6 +154,6 @@ fn a_watch_shows_events_as_they_happen() {
     });
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(line.starts_with("2023-11-14T22:13:22Z  shop  job-"), "{line}");
+    assert!(line.starts_with("2023-11-14T22:13:22.000Z  shop  job-"), "{line}");
     assert!(line.ends_with("  SUBMITTED  attempt 1: 1 submitted, 0 deferred, 0 failed, 0 in doubt"), "{line}");
 }

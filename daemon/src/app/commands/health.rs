@@ -2,9 +2,9 @@
 
 use std::{io::Write, process::ExitCode, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::Args;
-use tonic::transport::Endpoint;
+use tonic::{Code, transport::Endpoint};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use super::ConfigFile;
@@ -28,13 +28,16 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
         let endpoint = Endpoint::from_shared(format!("unix:{}", socket.display()))?.connect_timeout(ANSWER_MAX);
         let channel = endpoint.connect().await.with_context(|| format!("nobody answers at {}", socket.display()))?;
         let request = HealthCheckRequest { service: arguments.service.clone() };
-        let answer = HealthClient::new(channel).check(request).await.context("the daemon gave no answer")?;
+        let answer = HealthClient::new(channel).check(request).await.map_err(|status| match status.code() {
+            Code::NotFound => anyhow!("the daemon has no service named \"{}\"", arguments.service),
+            _ => anyhow!("the daemon gave no answer: {}", status.message()),
+        })?;
         anyhow::Ok(answer.into_inner().status())
     });
     let status = match asked {
         Ok(status) => status,
         Err(error) => {
-            writeln!(out, "not serving: {error}: {}", error.root_cause())?;
+            writeln!(out, "not serving: {error:#}")?;
             return Ok(ExitCode::FAILURE);
         }
     };

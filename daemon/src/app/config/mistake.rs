@@ -1,6 +1,9 @@
 //! What is wrong with a configuration: everything at once, each mistake with its key.
 
-use std::fmt;
+use std::{fmt, path::Path};
+
+/// The place of a mistake that is about the file as a whole, while its name is not known.
+pub(super) const FILE: &str = "file";
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +41,16 @@ impl Mistakes {
     /// A single one.
     pub(super) fn one(mistake: Mistake) -> Self {
         Self(vec![mistake])
+    }
+
+    /// Names the file by its path where a mistake is about the whole of it.
+    pub(super) fn of_file(mut self, path: Option<&Path>) -> Self {
+        for mistake in self.0.iter_mut().filter(|mistake| mistake.place == FILE) {
+            if let Some(path) = path {
+                mistake.place = path.display().to_string();
+            }
+        }
+        self
     }
 
     /// The mistakes.

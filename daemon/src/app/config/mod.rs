@@ -121,7 +121,7 @@ impl Config {
             Some(Err(error)) => Err(error),
         };
         match text {
-            Ok(text) => Self::read(&text, environment),
+            Ok(text) => Self::read(&text, environment).map_err(|mistakes| mistakes.of_file(path)),
             Err(error) => {
                 let place = path.unwrap_or(Path::new("file")).display().to_string();
                 Err(Mistakes::one(Mistake::new(place, format!("cannot be read: {error}"))))

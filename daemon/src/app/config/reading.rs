@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    mistake::{Mistake, Mistakes},
+    mistake::{FILE, Mistake, Mistakes},
     places::{Environment, Places},
     setting::{Given, Setting},
     settings,
@@ -26,7 +26,7 @@ impl Reader {
         let mut reader = Self { given: BTreeMap::new(), places: Places::of(environment), mistakes: Vec::new() };
         match text.parse::<toml::Table>() {
             Ok(table) => reader.flatten("", table),
-            Err(error) => reader.mistakes.push(Mistake::new("file", syntax(&error, text))),
+            Err(error) => reader.mistakes.push(Mistake::new(FILE, syntax(&error, text))),
         }
         reader.overlay(environment);
         reader
