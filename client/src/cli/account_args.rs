@@ -81,7 +81,7 @@ pub(crate) struct SettingsArgs {
     /// What people call it
     #[arg(long, value_name = "TEXT")]
     pub(crate) display_name: Option<String>,
-    /// Who its mail is from: ADDRESS or 'Name <ADDRESS>'
+    /// Who its mail is from: ADDRESS or 'Taro <taro@example.jp>'
     #[arg(long, value_name = "MAILBOX")]
     pub(crate) from: Option<String>,
     /// The name before the From address

@@ -48,7 +48,7 @@ pub(crate) struct SubmitArgs {
     /// The account that sends it
     #[arg(long, value_name = "ID")]
     pub(crate) account: String,
-    /// Who it is from: ADDRESS or 'Name <ADDRESS>'; the account's own From when not given
+    /// Who it is from: ADDRESS or 'Taro <taro@example.jp>'; the account's own From when not given
     #[arg(long, value_name = "MAILBOX")]
     pub(crate) from: Option<String>,
     /// Where answers go; repeatable

@@ -1,6 +1,6 @@
 //! Draining each account's queue through its provider: the loops that join policy, storage and wire.
 //!
-//! The [`supervisor`] keeps one [`worker`] for each account with work. A worker asks `policy::dispatch` what to do, hands
+//! The [`supervisor`] keeps one worker for each account with work. A worker asks `policy::dispatch` what to do, hands
 //! messages to couriers (one task a message under way), and records what they met. Everything about an account that
 //! changes while it sends (its ledger, pace, sessions, standing) is owned by its worker, by value.
 

@@ -21,7 +21,7 @@ pub trait AccountStore: Send + Sync + fmt::Debug {
     /// One account, if there is such a one.
     async fn account(&self, id: &AccountId) -> Result<Option<AccountRecord>, StorageError>;
 
-    /// Up to `limit` (at most [`PAGE_MAX`]) accounts in the order of their ids, beginning after `after`.
+    /// Up to `limit` (at most [`PAGE_MAX`](super::PAGE_MAX)) accounts in the order of their ids, beginning after `after`.
     async fn accounts(&self, after: Option<&AccountId>, limit: usize) -> Result<Vec<AccountRecord>, StorageError>;
 
     /// Replaces an account's settings. `expected` is the etag that the caller has seen; `account` carries the new one.

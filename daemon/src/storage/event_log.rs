@@ -11,7 +11,7 @@ use crate::domain::event::{Cursor, Event};
 /// What happened, durably and in order.
 #[async_trait]
 pub trait EventLog: Send + Sync + fmt::Debug {
-    /// Up to `limit` (at most [`PAGE_MAX`]) events after `after`, each with the cursor that comes after it.
+    /// Up to `limit` (at most [`PAGE_MAX`](super::PAGE_MAX)) events after `after`, each with the cursor that comes after it.
     async fn events(&self, after: Cursor, limit: usize) -> Result<Vec<(Cursor, Event)>, StorageError>;
 
     /// The cursor after the last durable event, and news of it whenever it grows.

@@ -19,7 +19,7 @@ pub trait JobStore: Send + Sync + fmt::Debug {
     /// by itself. An accepted job is in the ready index at once.
     ///
     /// The idempotency key is looked at first, so a repeated submission is known again even when its account or its job
-    /// is gone. A key is remembered for [`IDEMPOTENCY_DAYS`], and after that until the next [`StoreCare::prune`]. The
+    /// is gone. A key is remembered for [`IDEMPOTENCY_DAYS`](super::IDEMPOTENCY_DAYS), and after that until the next [`StoreCare::prune`](super::StoreCare::prune). The
     /// ids of the jobs are new: the caller made them of time and chance.
     async fn accept(&self, submissions: Vec<Submission>) -> Result<Vec<Acceptance>, StorageError>;
 
@@ -111,7 +111,7 @@ pub struct JobFilter {
 pub struct Page {
     /// The last job of the page before.
     pub after: Option<JobId>,
-    /// Most jobs in this one; at most [`PAGE_MAX`].
+    /// Most jobs in this one; at most [`PAGE_MAX`](super::PAGE_MAX).
     pub limit: usize,
     /// The time at which states are meant.
     pub now: Timestamp,
@@ -123,7 +123,7 @@ pub struct JobPage {
     /// The jobs.
     pub jobs: Vec<JobRecord>,
     /// What the next page has as [`Page::after`]; nothing when the list has ended. A page may be short or even empty and still have a
-    /// next one, because a call looks at [`LIST_SCAN_JOBS_MAX`] jobs at most.
+    /// next one, because a call looks at [`LIST_SCAN_JOBS_MAX`](super::LIST_SCAN_JOBS_MAX) jobs at most.
     pub next: Option<JobId>,
 }
 

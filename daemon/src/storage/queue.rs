@@ -36,7 +36,7 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// by showing its tenure need not be told.
     async fn changed(&self) -> HashSet<AccountId>;
 
-    /// The heads of an account's queue: up to `limit` (at most [`PAGE_MAX`]) jobs that wait, are due at `now`, bear no
+    /// The heads of an account's queue: up to `limit` (at most [`PAGE_MAX`](super::PAGE_MAX)) jobs that wait, are due at `now`, bear no
     /// in-doubt mark and are not in `skip`; more urgent priorities first, and within a priority the lanes in turn: the
     /// first job of each lane in the order of the lanes' numbers, then the second of each, and so on. A lane is in the
     /// order of due time and id.
