@@ -12,7 +12,7 @@ use super::{
     permit::{Exhausted, NEVER, Need, Permit, QuotaStatus},
 };
 use crate::domain::{
-    ledger::{Charge, QuotaKey, Usage},
+    ledger::{Charge, QuotaKey, Usage, sum},
     limits::Quota,
     time::Timestamp,
 };
@@ -206,16 +206,7 @@ impl Ledger {
     /// Adds what time has changed meanwhile, and sums up the charges of each bucket.
     fn with_unsaved(&mut self, mut charges: Vec<Charge>) -> Vec<Charge> {
         charges.extend(self.histories.iter_mut().flat_map(History::drain_unsaved));
-        charges.sort_unstable();
-        charges.dedup_by(|later, sum| {
-            let same = later.key == sum.key && later.bucket == sum.bucket;
-            if same {
-                sum.amount += later.amount;
-            }
-            same
-        });
-        charges.retain(|charge| charge.amount != 0);
-        charges
+        sum(charges)
     }
 }
 
