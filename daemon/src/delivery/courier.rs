@@ -13,8 +13,8 @@ use crate::{
     accounts::live::LiveAccount,
     domain::{
         account::InDoubtPolicy,
-        ids::JobId,
-        job::Job,
+        ids::MessageKey,
+        job::Tries,
         ledger::Charge,
         mail::{Envelope, Message},
         time::Timestamp,
@@ -34,7 +34,7 @@ pub(super) struct Errand {
     pub(super) context: Context,
     pub(super) account: LiveAccount,
     pub(super) tenure: Arc<Tenure>,
-    pub(super) job: JobId,
+    pub(super) message: MessageKey,
     /// How many recipients its permit is for.
     pub(super) recipients: u32,
     /// What the mark charges to the quotas.
@@ -46,7 +46,7 @@ pub(super) struct Errand {
 /// What comes back from an errand.
 #[derive(Debug)]
 pub(super) struct Return {
-    pub(super) job: JobId,
+    pub(super) message: MessageKey,
     /// The connection, when it can be used again.
     pub(super) session: Option<OpenSession>,
     /// Whether the in-doubt mark, and with it the charges, was stored.
@@ -78,7 +78,8 @@ pub(super) enum ErrandResult {
 /// What the provider was asked and said.
 #[derive(Debug)]
 pub(super) struct Trial {
-    pub(super) job: Job,
+    pub(super) message: MessageKey,
+    pub(super) tries: Tries,
     pub(super) connection: Connection,
     pub(super) started: Timestamp,
     pub(super) ended: Timestamp,
@@ -98,13 +99,14 @@ impl Errand {
             Err(result) => result,
         };
         let session = session.filter(|open| open.session.is_ready());
-        Return { job: self.job, session, marked, result }
+        Return { message: self.message, session, marked, result }
     }
 
     async fn deliver(&self, session: &mut Option<OpenSession>, marked: &mut bool) -> Ended {
-        let Consignment { job, message } = self.consignment().await?;
+        let consignment = self.consignment().await?;
         let started = self.context.clock.now();
-        if job.has_expired(started) {
+        let tries = consignment.tries;
+        if tries.expires_at.is_some_and(|expiry| expiry <= started) {
             return Err(ErrandResult::Expired);
         }
         let open = match session {
@@ -112,23 +114,20 @@ impl Errand {
             None => session.insert(self.open(started).await?),
         };
         let connection = open.connection();
-        let recipients = job.pending();
-        let met = self.transact(open, &job, &recipients, &message, started, marked).await?;
+        let met = self.transact(open, &consignment, started, marked).await?;
         open.carried();
         if met.iter().any(|met| met.ruling.verdict == Verdict::RetryOnNewConnection) {
             open.retire();
         }
-        Ok(Trial { job, connection, started, ended: self.context.clock.now(), met })
+        Ok(Trial { message: self.message, tries, connection, started, ended: self.context.clock.now(), met })
     }
 
     async fn consignment(&self) -> Result<Consignment, ErrandResult> {
-        let found = self.context.storage.consign(&[self.job]).await.map_err(|error| match error {
+        let found = self.context.storage.consign(&[self.message]).await.map_err(|error| match error {
             error if error.is_fatal() => ErrandResult::StoreFailed(error.into()),
             error => ErrandResult::Unreadable(error),
         })?;
-        let is_as_seen = |consignment: &Consignment| {
-            consignment.job.due().is_some() && consignment.job.pending().len() == self.recipients as usize
-        };
+        let is_as_seen = |consignment: &Consignment| consignment.recipients.len() == self.recipients as usize;
         found.into_iter().next().filter(is_as_seen).ok_or(ErrandResult::Changed)
     }
 
@@ -151,25 +150,23 @@ impl Errand {
     async fn transact(
         &self,
         open: &mut OpenSession,
-        job: &Job,
-        recipients: &[u32],
-        message: &Message,
+        consignment: &Consignment,
         started: Timestamp,
         marked: &mut bool,
     ) -> Result<Vec<Met>, ErrandResult> {
+        let Consignment { recipients, envelope, message, .. } = consignment;
         let judge = Judge { rules: &self.context.rules, provider: self.account.settings().server.provider };
-        let envelope = envelope_of(job, recipients);
-        let mark = self.mark(job, recipients, started);
+        let mark = self.mark(consignment, started);
         let asked = match self.account.settings().in_doubt {
             // To send again what was never sent harms nobody: the mark is written while the envelope travels.
             InDoubtPolicy::Resend => {
-                let (asked, set) = tokio::join!(self.ask(open, &envelope, message), self.set_mark(mark));
+                let (asked, set) = tokio::join!(self.ask(open, envelope, message), self.set_mark(mark));
                 *marked = set?;
                 asked?
             }
             // Here each mark may cost an operator's time: it is set only when nothing but the message is left to send.
             InDoubtPolicy::Hold => {
-                let asked = self.ask(open, &envelope, message).await?;
+                let asked = self.ask(open, envelope, message).await?;
                 if !asked.as_ref().is_ok_and(EnvelopeReplies::may_send_message) {
                     return Ok(self.without_message(open, &judge, recipients, asked).await);
                 }
@@ -223,7 +220,7 @@ impl Errand {
         match asked {
             Ok(replies) => {
                 if let Ok(Abandoned::EmptyMessageTaken(reply)) = open.session.abandon().await {
-                    tracing::warn!(job = %self.job, %reply, "the server took an empty message to nobody");
+                    tracing::warn!(message = %self.message, %reply, "the server took an empty message to nobody");
                 }
                 judge.sort(recipients, &replies).met
             }
@@ -232,11 +229,11 @@ impl Errand {
         }
     }
 
-    fn mark(&self, job: &Job, recipients: &[u32], started: Timestamp) -> Mark {
+    fn mark(&self, consignment: &Consignment, started: Timestamp) -> Mark {
         Mark {
-            job: self.job,
-            attempt: job.attempts_made.saturating_add(1),
-            recipients: recipients.to_vec(),
+            message: self.message,
+            attempt: consignment.tries.made.saturating_add(1),
+            recipients: consignment.recipients.clone(),
             started,
             since: self.context.clock.now(),
             charges: self.charges.clone(),
@@ -253,12 +250,4 @@ impl Errand {
         // Whatever abandoning says, nothing was sent to anybody.
         drop(open.session.abandon().await);
     }
-}
-
-fn envelope_of(job: &Job, recipients: &[u32]) -> Envelope {
-    let address = |&index: &u32| {
-        let recipient = usize::try_from(index).ok().and_then(|index| job.recipients.get(index));
-        recipient.map(|recipient| recipient.address.clone())
-    };
-    Envelope { sender: job.sender.clone(), recipients: recipients.iter().filter_map(address).collect() }
 }

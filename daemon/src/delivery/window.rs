@@ -8,9 +8,9 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    domain::{ids::JobId, job::Priority, ledger::Charge, time::Timestamp},
+    domain::{ids::MessageKey, job::Priority, ledger::Charge, time::Timestamp},
     policy::{dispatch::Candidate, fair_share::Lane, quota::permit::Permit},
-    storage::{Ready, ReadyJob},
+    storage::{Ready, ReadyMessage},
 };
 
 /// Most jobs that wait in view, as far as they do not have to make room for more urgent ones.
@@ -55,11 +55,11 @@ pub(super) struct Window {
     /// Jobs that are due.
     waiting: Vec<Candidate>,
     /// Jobs that couriers are out with.
-    underway: HashMap<JobId, Underway>,
+    underway: HashMap<MessageKey, Underway>,
     /// Jobs whose outcome is being recorded.
-    closed: HashSet<JobId>,
+    closed: HashSet<MessageKey>,
     /// Jobs that cannot be sent as things are: they are larger than a quota, or unreadable.
-    aside: HashSet<JobId>,
+    aside: HashSet<MessageKey>,
     /// When the next job becomes due that is not in view.
     next_due: Option<Timestamp>,
     /// Whether the queue held more than was taken into view.
@@ -124,9 +124,9 @@ impl Window {
     }
 
     /// How many jobs to ask for, and which not to name again.
-    pub(super) fn query(&self) -> (usize, HashSet<JobId>) {
+    pub(super) fn query(&self) -> (usize, HashSet<MessageKey>) {
         let room = WAITING_JOBS_MAX.saturating_sub(self.waiting.len());
-        let known = self.waiting.iter().map(|job| job.id).chain(self.underway.keys().copied());
+        let known = self.waiting.iter().map(|job| job.message).chain(self.underway.keys().copied());
         let known = known.chain(self.closed.iter().copied()).chain(self.aside.iter().copied());
         (room.max(URGENT_JOBS_MAX), known.collect())
     }
@@ -135,10 +135,10 @@ impl Window {
     /// are left in the queue.
     pub(super) fn take_in(&mut self, ready: Ready, asked: usize) {
         self.stale = false;
-        self.more = ready.jobs.len() >= asked;
+        self.more = ready.messages.len() >= asked;
         self.looked = Instant::now();
         self.next_due = ready.next_due;
-        self.waiting.extend(ready.jobs.into_iter().map(candidate));
+        self.waiting.extend(ready.messages.into_iter().map(candidate));
         if self.waiting.len() > WAITING_JOBS_MAX {
             self.make_room();
             self.more = true;
@@ -147,7 +147,7 @@ impl Window {
 
     /// Leaves surplus jobs in the queue: of the least urgent priority first, and within it of the fullest lanes.
     fn make_room(&mut self) {
-        self.waiting.sort_unstable_by_key(|job| (job.priority, job.due, job.id));
+        self.waiting.sort_unstable_by_key(|job| (job.priority, job.due, job.message));
         let mut in_lane: HashMap<(Priority, Lane), usize> = HashMap::new();
         let mut ranked: Vec<(usize, Candidate)> = Vec::with_capacity(self.waiting.len());
         for job in self.waiting.drain(..) {
@@ -172,23 +172,23 @@ impl Window {
 
     /// Notes that a courier is out with a job.
     pub(super) fn depart(&mut self, underway: Underway) {
-        self.underway.insert(underway.candidate.id, underway);
+        self.underway.insert(underway.candidate.message, underway);
     }
 
     /// Notes that a courier has come back. The job stays out of view until [`Window::reopen`].
-    pub(super) fn come_back(&mut self, job: JobId) -> Option<Underway> {
+    pub(super) fn come_back(&mut self, job: MessageKey) -> Option<Underway> {
         let underway = self.underway.remove(&job)?;
         self.closed.insert(job);
         Some(underway)
     }
 
     /// Keeps a job out of view, until [`Window::reopen`].
-    pub(super) fn close(&mut self, job: JobId) {
+    pub(super) fn close(&mut self, job: MessageKey) {
         self.closed.insert(job);
     }
 
     /// Keeps a job out of view, until [`Window::reconsider`].
-    pub(super) fn set_aside(&mut self, job: JobId) {
+    pub(super) fn set_aside(&mut self, job: MessageKey) {
         self.closed.remove(&job);
         self.aside.insert(job);
     }
@@ -200,7 +200,7 @@ impl Window {
     }
 
     /// Notes that a job's outcome is recorded, and what that makes of it.
-    pub(super) fn reopen(&mut self, job: JobId, then: Then) {
+    pub(super) fn reopen(&mut self, job: MessageKey, then: Then) {
         self.closed.remove(&job);
         match then {
             Then::Done => {}
@@ -210,7 +210,7 @@ impl Window {
     }
 }
 
-fn candidate(job: ReadyJob) -> Candidate {
-    let ReadyJob { id, priority, lane, due, recipients, expires_at } = job;
-    Candidate { id, priority, lane: Lane(lane), due, recipients, expires_at }
+fn candidate(job: ReadyMessage) -> Candidate {
+    let ReadyMessage { message, priority, lane, due, recipients, expires_at } = job;
+    Candidate { message, priority, lane: Lane(lane), due, recipients, expires_at }
 }

@@ -21,7 +21,7 @@ use crate::{
     },
     domain::{
         attempt::Fate,
-        ids::{AccountId, JobId},
+        ids::{AccountId, MessageKey},
         ledger::{Charge, QuotaKey},
         parking::Standing,
         time::Timestamp,
@@ -94,8 +94,8 @@ pub(super) struct Worker {
     owed: Vec<Charge>,
 }
 
-/// What came of recording outcomes: the jobs, each with what it makes of it.
-type Booked = Result<Vec<(JobId, Then)>, TenureError>;
+/// What came of recording outcomes: the messages, each with what it makes of it.
+type Booked = Result<Vec<(MessageKey, Then)>, TenureError>;
 
 impl Worker {
     /// Takes the account over, and first of all settles what a worker before it left in doubt.
@@ -210,9 +210,9 @@ impl Worker {
 
     /// Leaves a job alone that needs more of a quota than one window holds.
     fn set_aside(&mut self, index: usize, key: &QuotaKey) {
-        let job = self.window.remove(index).id;
-        tracing::warn!(%job, account = %self.tenure.account, ?key, "the job is larger than a quota: set aside");
-        self.window.set_aside(job);
+        let message = self.window.remove(index).message;
+        tracing::warn!(%message, account = %self.tenure.account, ?key, "the job is larger than a quota: set aside");
+        self.window.set_aside(message);
     }
 
     /// Hands a job to a courier.
@@ -231,7 +231,7 @@ impl Worker {
             context: self.context.clone(),
             account: self.account.clone(),
             tenure: Arc::clone(&self.tenure),
-            job: candidate.id,
+            message: candidate.message,
             recipients: candidate.recipients,
             charges: charges.clone(),
             session: self.sessions.take(),
@@ -242,18 +242,19 @@ impl Worker {
 
     /// Ends a job whose client's time has run out.
     fn expire(&mut self, index: usize) {
-        let job = self.window.remove(index).id;
-        self.window.close(job);
-        self.book_expiry(job);
+        let message = self.window.remove(index).message;
+        self.window.close(message);
+        self.book_expiry(message);
     }
 
-    fn book_expiry(&mut self, job: JobId) {
+    fn book_expiry(&mut self, message: MessageKey) {
+        let job = message.job;
         let (storage, tenure) = (Arc::clone(&self.context.storage), Arc::clone(&self.tenure));
         let expiry = Expiry { job, now: self.context.clock.now() };
         tracing::info!(%job, account = %tenure.account, "expired");
         self.bookings.spawn(async move {
             storage.expire(&tenure, vec![expiry]).await?;
-            Ok(vec![(job, Then::AskTheQueue)])
+            Ok(vec![(message, Then::AskTheQueue)])
         });
     }
 
@@ -266,9 +267,9 @@ impl Worker {
         first.charges.append(&mut self.owed);
         let (storage, tenure) = (Arc::clone(&self.context.storage), Arc::clone(&self.tenure));
         self.bookings.spawn(async move {
-            let jobs = settlements.iter().map(|settlement| (settlement.job, then_of(settlement))).collect();
+            let messages = settlements.iter().map(|settlement| (settlement.message, then_of(settlement))).collect();
             storage.settle(&tenure, settlements).await?;
-            Ok(jobs)
+            Ok(messages)
         });
     }
 
@@ -297,8 +298,8 @@ impl Worker {
     }
 
     fn booked(&mut self, booked: Booked) -> Result<(), WorkerError> {
-        for (job, then) in booked? {
-            self.window.reopen(job, then);
+        for (message, then) in booked? {
+            self.window.reopen(message, then);
         }
         Ok(())
     }

@@ -153,6 +153,33 @@ impl FromStr for JobId {
     }
 }
 
+/// One message of a job: what one SMTP transaction carries. A plain job has one, numbered 0; a merge job has one for each
+/// recipient, numbered like them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageKey {
+    /// The job.
+    pub job: JobId,
+    /// The message's number in it.
+    pub index: u32,
+}
+
+impl MessageKey {
+    /// The only message of a plain job.
+    #[must_use]
+    pub const fn only(job: JobId) -> Self {
+        Self { job, index: 0 }
+    }
+}
+
+impl fmt::Display for MessageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.index {
+            0 => write!(f, "{}", self.job),
+            index => write!(f, "{}/{index}", self.job),
+        }
+    }
+}
+
 /// Which version of an account's settings a client has seen; a change that names an older one is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Etag(pub u64);

@@ -54,6 +54,17 @@ pub struct Job {
     pub wish: Option<Wish>,
 }
 
+/// What decides about a message's next try.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tries {
+    /// How many attempts were made.
+    pub made: u32,
+    /// When the first one began.
+    pub first_at: Option<Timestamp>,
+    /// When the job is void.
+    pub expires_at: Option<Timestamp>,
+}
+
 /// What the composed message is like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageFacts {
@@ -220,6 +231,12 @@ impl Job {
     pub fn finished_at(&self) -> Option<Timestamp> {
         let ends: Option<Vec<_>> = self.recipients.iter().map(|recipient| recipient.state.final_at()).collect();
         ends.map(|ends| ends.into_iter().fold(self.accepted_at, Timestamp::max))
+    }
+
+    /// What decides about the next try.
+    #[must_use]
+    pub const fn tries(&self) -> Tries {
+        Tries { made: self.attempts_made, first_at: self.first_attempt_at, expires_at: self.expires_at }
     }
 
     /// The indexes of the recipients that the next attempt is for.

@@ -9,6 +9,7 @@ pub mod job;
 pub mod ledger;
 pub mod limits;
 pub mod mail;
+pub mod merge;
 pub mod parking;
 pub mod recipient;
 pub mod reply;

@@ -4,7 +4,7 @@ use crate::{
     domain::{
         account::{AccountSettings, InDoubtPolicy},
         attempt::{Attempt, Fate, Finding, Outcome, Response},
-        job::Job,
+        job::Tries,
         parking::Parking,
         time::Timestamp,
         verdict::{Blame, Phase, Ruling, Verdict},
@@ -40,8 +40,8 @@ pub enum Connection {
 /// One attempt to be assessed.
 #[derive(Debug)]
 pub struct Case<'a> {
-    /// The job as it was when the attempt began.
-    pub job: &'a Job,
+    /// What was tried before.
+    pub tries: Tries,
     /// Its account's settings.
     pub settings: &'a AccountSettings,
     /// The connection it went over.
@@ -82,15 +82,15 @@ pub fn assess(case: &Case<'_>, met: Vec<Met>) -> Assessment {
     if met.iter().all(|met| leaves_no_trace(case, met)) {
         return Assessment::DoesNotCount { parking };
     }
-    let number = case.job.attempts_made.saturating_add(1);
+    let number = case.tries.made.saturating_add(1);
     let hint = met.iter().filter_map(|met| met.ruling.wait).max();
-    let first = case.job.first_attempt_at.unwrap_or(case.started);
+    let first = case.tries.first_at.unwrap_or(case.started);
     let next = retry_schedule::after_failure(&case.settings.retry, number, first, case.ended, hint, case.chance);
     let (deferred, mut retry_at) = match next {
         NextTry::Again(at) => (Fate::Deferred, at),
         NextTry::GiveUp => (Fate::GivenUp, case.ended),
     };
-    if let Some(expiry) = case.job.expires_at {
+    if let Some(expiry) = case.tries.expires_at {
         // At its expiry the job is looked at once more, and ends.
         retry_at = retry_at.min(expiry.max(case.ended));
     }
@@ -175,7 +175,7 @@ mod tests {
     use crate::domain::{
         account::{Encryption, Host, ProviderKind, Retry, Server, SignIn, Timeouts},
         ids::{AccountId, Caller, JobId},
-        job::{MessageFacts, Priority, Schedule},
+        job::{Job, MessageFacts, Priority, Schedule},
         limits::Limits,
         mail::Mailbox,
         parking::ParkingCause,
@@ -246,7 +246,18 @@ mod tests {
     fn assess_as(policy: InDoubtPolicy, connection: Connection, job: &Job, met: Vec<Met>) -> Assessment {
         let settings = settings(policy);
         let ended = T0.after(Duration::from_secs(1));
-        assess(&Case { job, settings: &settings, connection, started: T0, ended, earlier: None, chance: 0.5 }, met)
+        assess(
+            &Case {
+                tries: job.tries(),
+                settings: &settings,
+                connection,
+                started: T0,
+                ended,
+                earlier: None,
+                chance: 0.5,
+            },
+            met,
+        )
     }
 
     #[track_caller]

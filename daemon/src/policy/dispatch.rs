@@ -12,7 +12,7 @@ use super::{
     },
 };
 use crate::domain::{
-    ids::JobId,
+    ids::MessageKey,
     job::Priority,
     ledger::QuotaKey,
     parking::{Parking, ParkingCause, Standing},
@@ -56,8 +56,8 @@ pub enum Stage {
 /// A waiting job, as far as its turn depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Its name.
-    pub id: JobId,
+    /// Which message of which job.
+    pub message: MessageKey,
     /// How urgent it is.
     pub priority: Priority,
     /// The stream with which it shares.
@@ -183,7 +183,7 @@ fn while_parked(parking: &Parking, view: &View<'_>) -> Option<Next> {
 /// The most urgent job that is due; among equals the lane that was served least, then the one that is due longest.
 fn whose_turn(jobs: &[Candidate], shares: &FairShare, now: Timestamp) -> Option<usize> {
     let due = jobs.iter().enumerate().filter(|(_, job)| job.due <= now);
-    due.min_by_key(|(_, job)| (shares.turn(job.priority, job.lane, job.due), job.id)).map(|(index, _)| index)
+    due.min_by_key(|(_, job)| (shares.turn(job.priority, job.lane, job.due), job.message)).map(|(index, _)| index)
 }
 
 fn no_room(index: usize, exhausted: Exhausted, chance: f64, jobs: &[Candidate], now: Timestamp) -> Next {
@@ -209,7 +209,10 @@ mod tests {
     use std::{num::NonZeroU32, time::Duration};
 
     use super::*;
-    use crate::domain::limits::{CalendarSpan, Limits, Pace, Quota, QuotaUnit, QuotaWindow};
+    use crate::domain::{
+        ids::JobId,
+        limits::{CalendarSpan, Limits, Pace, Quota, QuotaUnit, QuotaWindow},
+    };
 
     /// 2023-11-15 00:00:00 in Tokyo is a day, an hour and a minute that begins.
     const MIDNIGHT_MS: u64 = 1_700_060_400_000 - 86_400_000;
@@ -225,7 +228,7 @@ mod tests {
     /// A normal job of lane 0 to one recipient, due since `at(0)`.
     fn job(serial: u8) -> Candidate {
         Candidate {
-            id: JobId::new(at(0), [serial; 10]),
+            message: MessageKey::only(JobId::new(at(0), [serial; 10])),
             priority: Priority::Normal,
             lane: Lane(0),
             due: at(0),

@@ -33,7 +33,7 @@ pub use self::{
     care::{Findings, Progress, StoreCare},
     event_log::EventLog,
     job_store::{Acceptance, Controlled, Idempotency, JobFilter, JobPage, JobRecord, JobStore, Page, Submission},
-    queue::{Consignment, Queue, Ready, ReadyJob, Tenure, TenureError, lane_of},
+    queue::{Consignment, Queue, Ready, ReadyMessage, Tenure, TenureError, lane_of},
 };
 
 /// Most accounts, jobs or events that one page holds.

@@ -9,10 +9,10 @@ use super::{
     settlement::{Expiry, Mark, MarkOutcome, Settlement},
 };
 use crate::domain::{
-    ids::{AccountId, JobId, Label},
-    job::{Job, Priority},
+    ids::{AccountId, Label, MessageKey},
+    job::{Job, Priority, Tries},
     ledger::{QuotaKey, Usage},
-    mail::Message,
+    mail::{Envelope, Message},
     parking::Standing,
     time::Timestamp,
 };
@@ -43,13 +43,13 @@ pub trait Queue: Send + Sync + fmt::Debug {
     async fn ready(
         &self,
         account: &AccountId,
-        skip: &HashSet<JobId>,
+        skip: &HashSet<MessageKey>,
         limit: usize,
         now: Timestamp,
     ) -> Result<Ready, StorageError>;
 
-    /// Jobs with their messages, for sending, in the order of the ids; a job that is gone is left out.
-    async fn consign(&self, ids: &[JobId]) -> Result<Vec<Consignment>, StorageError>;
+    /// Messages for sending, in the order of the keys; one that is gone or no longer waits is left out.
+    async fn consign(&self, keys: &[MessageKey]) -> Result<Vec<Consignment>, StorageError>;
 
     /// Sets in-doubt marks, with their quota charges, before final dots are sent. A job that is gone, belongs to another
     /// account, is not waiting or bears a mark already is not marked: nothing is charged for it, and its final dot must
@@ -112,8 +112,8 @@ pub enum TenureError {
 /// The heads of an account's queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ready {
-    /// Jobs that are due, in the order in which they should go.
-    pub jobs: Vec<ReadyJob>,
+    /// Messages that are due, in the order in which they should go.
+    pub messages: Vec<ReadyMessage>,
     /// When the next job becomes due that waits, is not due yet and bears no mark; nothing when there is none. What is
     /// in `skip` counts too.
     pub next_due: Option<Timestamp>,
@@ -121,9 +121,9 @@ pub struct Ready {
 
 /// One entry of the ready index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReadyJob {
-    /// The job.
-    pub id: JobId,
+pub struct ReadyMessage {
+    /// The message.
+    pub message: MessageKey,
     /// How urgent it is.
     pub priority: Priority,
     /// The lane of its first label; see [`lane_of`].
@@ -148,11 +148,30 @@ pub fn lane_of(labels: &[Label]) -> u32 {
     })
 }
 
-/// A job with its message, ready to be sent.
+/// A message that is ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consignment {
-    /// The job.
-    pub job: Job,
-    /// Its message.
+    /// Which one.
+    pub key: MessageKey,
+    /// How often it was tried before.
+    pub tries: Tries,
+    /// The indexes of the recipients that wait, in the order of the envelope.
+    pub recipients: Vec<u32>,
+    /// From whom and to whom.
+    pub envelope: Envelope,
+    /// What is said.
     pub message: Message,
+}
+
+impl Consignment {
+    /// The message of a plain job; nothing when it does not wait.
+    #[must_use]
+    pub fn of(job: &Job, message: Message) -> Option<Self> {
+        job.due()?;
+        let recipients = job.pending();
+        let waiting = job.recipients.iter().filter(|recipient| recipient.state.is_pending());
+        let addresses = waiting.map(|recipient| recipient.address.clone()).collect();
+        let envelope = Envelope { sender: job.sender.clone(), recipients: addresses };
+        Some(Self { key: MessageKey::only(job.id), tries: job.tries(), recipients, envelope, message })
+    }
 }

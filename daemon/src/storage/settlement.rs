@@ -1,12 +1,17 @@
 //! What one attempt changes, all or nothing.
 
-use crate::domain::{attempt::Attempt, ids::JobId, ledger::Charge, time::Timestamp};
+use crate::domain::{
+    attempt::Attempt,
+    ids::{JobId, MessageKey},
+    ledger::Charge,
+    time::Timestamp,
+};
 
 /// That a message may be taken by the provider from now on: set before its final dot is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// The job.
-    pub job: JobId,
+    /// The message.
+    pub message: MessageKey,
     /// The attempt's number, from 1.
     pub attempt: u32,
     /// Indexes of the recipients that the attempt is for.
@@ -31,8 +36,8 @@ pub enum MarkOutcome {
 /// What one attempt changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
-    /// The job.
-    pub job: JobId,
+    /// The message.
+    pub message: MessageKey,
     /// What the attempt met. Nothing for an attempt that does not count, because it was given up before the provider
     /// could take the message: then only the mark goes, the charges are corrected, and what a caller wished meanwhile
     /// is done.

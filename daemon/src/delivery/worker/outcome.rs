@@ -10,7 +10,7 @@ use crate::{
     },
     domain::{
         attempt::{Attempt, Fate, Outcome},
-        ids::JobId,
+        ids::MessageKey,
         ledger::{self, Charge},
         parking::Parking,
         time::Timestamp,
@@ -26,16 +26,16 @@ use crate::{
 impl Worker {
     /// Takes in what a courier brings back.
     pub(super) async fn returned(&mut self, returned: Return) -> Result<(), WorkerError> {
-        let Return { job, session, marked, result } = returned;
+        let Return { message, session, marked, result } = returned;
         self.keep(session);
-        let Some(underway) = self.window.come_back(job) else {
+        let Some(underway) = self.window.come_back(message) else {
             debug_assert!(false, "a courier comes back once");
             return Ok(());
         };
         match result {
             ErrandResult::Tried(trial) => self.tried(underway, *trial, marked).await,
             ErrandResult::Obstructed { obstacle, started } => {
-                tracing::debug!(%job, account = %self.tenure.account, %obstacle, transcript = obstacle.transcript, "no connection");
+                tracing::debug!(%message, account = %self.tenure.account, %obstacle, transcript = obstacle.transcript, "no connection");
                 let met = self.judge().obstructed(&obstacle);
                 let now = self.context.clock.now();
                 let obstacle = Obstacle { phase: met.phase, ruling: &met.ruling, response: &met.response };
@@ -44,7 +44,7 @@ impl Worker {
                 self.park(parking, started).await
             }
             ErrandResult::Expired => {
-                self.book_expiry(job);
+                self.book_expiry(message);
                 self.ledger_only(underway, marked);
                 Ok(())
             }
@@ -54,9 +54,9 @@ impl Worker {
             }
             ErrandResult::Unreadable(error) => {
                 // The others go on; what is damaged is found and named by a check of the store.
-                tracing::error!(%job, account = %self.tenure.account, %error, "the job is set aside: verify the store");
+                tracing::error!(%message, account = %self.tenure.account, %error, "the job is set aside: verify the store");
                 self.ledger_only(underway, marked);
-                self.window.set_aside(job);
+                self.window.set_aside(message);
                 Ok(())
             }
             ErrandResult::StoreFailed(error) => {
@@ -85,9 +85,9 @@ impl Worker {
 
     /// What the provider said, for the job, the ledger and the account.
     async fn tried(&mut self, underway: Underway, trial: Trial, marked: bool) -> Result<(), WorkerError> {
-        let Trial { job, connection, started, ended, met } = trial;
+        let Trial { message, tries, connection, started, ended, met } = trial;
         let case = Case {
-            job: &job,
+            tries,
             settings: self.account.settings(),
             connection,
             started,
@@ -104,7 +104,7 @@ impl Worker {
         };
         let taken = attempt.as_ref().is_some_and(took_something);
         if let Some(attempt) = &attempt {
-            self.log(job.id, attempt);
+            self.log(message, attempt);
         }
         self.pacing.sent(ended);
         let charges = match &attempt {
@@ -113,10 +113,10 @@ impl Worker {
             None => self.returned_charges(underway, marked),
         };
         if attempt.is_some() || marked {
-            self.unsettled.push(Settlement { job: job.id, attempt, retry_at, charges, now: ended });
+            self.unsettled.push(Settlement { message, attempt, retry_at, charges, now: ended });
         } else {
             self.owe(charges);
-            self.window.reopen(job.id, Then::AskTheQueue);
+            self.window.reopen(message, Then::AskTheQueue);
         }
         if taken {
             self.standing.succeeded();
@@ -143,14 +143,14 @@ impl Worker {
 
     /// Ends an errand on which nothing was sent: its mark, if it was set, is taken away.
     fn give_back(&mut self, underway: Underway, marked: bool) {
-        let job = underway.candidate.id;
+        let message = underway.candidate.message;
         let charges = self.returned_charges(underway, marked);
         if marked {
             let now = self.context.clock.now();
-            self.unsettled.push(Settlement { job, attempt: None, retry_at: now, charges, now });
+            self.unsettled.push(Settlement { message, attempt: None, retry_at: now, charges, now });
         } else {
             self.owe(charges);
-            self.window.reopen(job, Then::AskTheQueue);
+            self.window.reopen(message, Then::AskTheQueue);
         }
     }
 
@@ -180,7 +180,7 @@ impl Worker {
     }
 
     /// One line for each attempt, at the level at which its worst part deserves to be read.
-    fn log(&self, job: JobId, attempt: &Attempt) {
+    fn log(&self, message: MessageKey, attempt: &Attempt) {
         for outcome in &attempt.outcomes {
             let code = outcome.finding.response.reply().map(crate::domain::reply::Reply::code);
             let what = match outcome.fate {
@@ -195,7 +195,7 @@ impl Worker {
                 None => outcome.finding.response.text().to_owned(),
             };
             tracing::info!(
-                %job, account = %self.tenure.account, attempt = attempt.number, phase = %outcome.finding.phase, code,
+                %message, account = %self.tenure.account, attempt = attempt.number, phase = %outcome.finding.phase, code,
                 recipients = outcome.recipients.len(), reply, "{what}"
             );
         }

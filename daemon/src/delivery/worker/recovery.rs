@@ -29,14 +29,14 @@ impl Worker {
         let mut settlements = Vec::with_capacity(marks.len());
         for mark in marks {
             tracing::warn!(
-                job = %mark.job, account = %self.tenure.account, attempt = mark.attempt, since = %mark.since,
+                message = %mark.message, account = %self.tenure.account, attempt = mark.attempt, since = %mark.since,
                 policy = ?self.account.settings().in_doubt, "in doubt since hikyakud stopped"
             );
             let charges = self.ledger.recover(&mark.charges, now);
             let settings = self.account.settings();
             let attempt = assess::interrupted(settings, mark.attempt, mark.recipients.clone(), mark.started, now);
             let retry_at = self.retry_after(&mark, now);
-            settlements.push(Settlement { job: mark.job, attempt: Some(attempt), retry_at, charges, now });
+            settlements.push(Settlement { message: mark.message, attempt: Some(attempt), retry_at, charges, now });
         }
         if !settlements.is_empty() {
             self.context.storage.settle(&self.tenure, settlements).await?;

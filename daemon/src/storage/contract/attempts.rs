@@ -104,7 +104,7 @@ pub(super) async fn marks_are_kept_until_they_are_settled(store: SharedStorage) 
     }
     store.mark_in_doubt(&tenure, marks.clone()).await.expect("an answer");
     let mut kept = store.in_doubt(&tenure.account).await.expect("an answer");
-    kept.sort_by_key(|mark| mark.job);
+    kept.sort_by_key(|mark| mark.message);
     assert_eq!(kept, marks);
     let lost = attempt(1, &[Fate::LeftInDoubt, Fate::LeftInDoubt], at(6));
     store.settle(&tenure, vec![settlement(job_id(1), Some(lost), at(6))]).await.expect("it is settled");
@@ -130,9 +130,9 @@ pub(super) async fn a_settlement_writes_what_the_attempt_met(store: SharedStorag
     let counted = JobChange::Attempted { attempt: 1, submitted: 1, deferred: 1, failed: 2, in_doubt: 1 };
     assert_eq!(last_change(&store).await, Some((counted, JobState::Deferred)));
     let early = store.ready(&tenure.account, &HashSet::new(), 9, at(7)).await.expect("an answer");
-    assert_eq!((early.jobs.len(), early.next_due), (0, Some(settled.retry_at)));
+    assert_eq!((early.messages.len(), early.next_due), (0, Some(settled.retry_at)));
     let late = store.ready(&tenure.account, &HashSet::new(), 9, settled.retry_at).await.expect("an answer");
-    assert_eq!(late.jobs.len(), 1);
+    assert_eq!(late.messages.len(), 1);
 }
 
 pub(super) async fn an_attempt_without_a_mark_counts_too(store: SharedStorage) {
@@ -174,7 +174,7 @@ pub(super) async fn what_is_final_stays_final(store: SharedStorage) {
     assert_eq!((job.attempts_made, job.attempts.len(), job.schedule), (1, 1, Schedule::Idle));
     assert_eq!(last_change(&store).await.map(|(_, state)| state), Some(JobState::Cancelled));
     let ready = store.ready(&tenure.account, &HashSet::new(), 9, at(999)).await.expect("an answer");
-    assert_eq!((ready.jobs.len(), ready.next_due), (0, None));
+    assert_eq!((ready.messages.len(), ready.next_due), (0, None));
 }
 
 pub(super) async fn a_held_job_stays_held(store: SharedStorage) {
@@ -185,7 +185,7 @@ pub(super) async fn a_held_job_stays_held(store: SharedStorage) {
     store.settle(&tenure, vec![late.clone()]).await.expect("it is settled");
     assert_eq!(stored(&store, 1).await.schedule, Schedule::Held { due: late.retry_at });
     let ready = store.ready(&tenure.account, &HashSet::new(), 9, at(999)).await.expect("an answer");
-    assert_eq!((ready.jobs.len(), ready.next_due), (0, None));
+    assert_eq!((ready.messages.len(), ready.next_due), (0, None));
 }
 
 pub(super) async fn a_job_that_is_gone_is_left_alone(store: SharedStorage) {

@@ -40,7 +40,7 @@ pub(super) async fn a_held_job_waits_for_its_release(store: SharedStorage) {
     accept(&store, Job { schedule: Schedule::Waiting { due: at(10) }, ..sample_job("sales", 1) }).await;
     let ready = async || {
         let ready = store.ready(&account_id("sales"), &HashSet::new(), 9, at(20)).await.expect("an answer");
-        ready.jobs.len()
+        ready.messages.len()
     };
     assert_eq!(control(&store, 1, Control::Hold, 5).await, Controlled::Done);
     assert_eq!((stored(&store, 1).await.schedule, ready().await), (Schedule::Held { due: at(10) }, 0));
@@ -113,7 +113,7 @@ pub(super) async fn a_retry_opens_a_finished_job(store: SharedStorage) {
     assert_eq!(control(&store, 1, Control::Retry, 5).await, Controlled::Done);
     assert_eq!(stored(&store, 1).await.due(), Some(at(5)));
     let ready = store.ready(&tenure.account, &HashSet::new(), 9, at(5)).await.expect("an answer");
-    assert_eq!(ready.jobs.len(), 1);
+    assert_eq!(ready.messages.len(), 1);
     let record = store.account(&tenure.account).await.expect("an answer").expect("it is there");
     assert_eq!(record.open_jobs, 1);
 }

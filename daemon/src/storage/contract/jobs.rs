@@ -9,6 +9,7 @@ use super::samples::{
 use crate::{
     domain::{
         attempt::Fate,
+        ids::MessageKey,
         job::{Control, Job, JobState, Priority, Schedule},
         time::Timestamp,
     },
@@ -102,7 +103,7 @@ pub(super) async fn large_messages_come_back_whole(store: SharedStorage) {
         assert_eq!(answers(&store, vec![given.clone()]).await, [Acceptance::Accepted]);
         let message = store.message(given.job.id).await.expect("an answer").expect("it is there");
         assert!(message == given.message, "{length} bytes");
-        let consigned = store.consign(&[given.job.id]).await.expect("an answer");
+        let consigned = store.consign(&[MessageKey::only(given.job.id)]).await.expect("an answer");
         assert!(consigned.len() == 1 && consigned[0].message == given.message, "{length} bytes");
     }
 }

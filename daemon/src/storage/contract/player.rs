@@ -19,7 +19,7 @@ use crate::{
     domain::{
         attempt::Fate,
         event::Cursor,
-        ids::{AccountId, Etag, JobId},
+        ids::{AccountId, Etag, JobId, MessageKey},
         job::{Job, JobState, Schedule},
         parking::{ParkingCause, Standing},
         time::Timestamp,
@@ -164,12 +164,12 @@ impl Player {
     /// Does what a worker does: takes the heads of the queue, marks them and settles the first of them.
     async fn send(&mut self, number: u8, limit: usize, settled: usize, fates: &[Fate]) -> String {
         let tenure = self.tenure(number, false).await;
-        let skip: HashSet<_> = self.submitted.first().copied().into_iter().collect();
+        let skip: HashSet<_> = self.submitted.first().copied().map(MessageKey::only).into_iter().collect();
         let ready = self.store.ready(&account(number), &skip, limit, self.now).await.expect("an answer");
         let (mut marks, mut settlements) = (Vec::new(), Vec::new());
-        for entry in &ready.jobs {
-            marks.extend(self.mark(entry.id).await);
-            settlements.push(self.settlement(entry.id, Some(fates)).await);
+        for entry in &ready.messages {
+            marks.extend(self.mark(entry.message.job).await);
+            settlements.push(self.settlement(entry.message.job, Some(fates)).await);
         }
         settlements.truncate(settled);
         let marked = told(self.store.mark_in_doubt(&tenure, marks).await);
@@ -251,7 +251,7 @@ impl Player {
         usage.retain(|usage| usage.amount > 0);
         usage.sort_by_key(|usage| (usage.key.clone(), usage.bucket));
         let mut marks = self.store.in_doubt(id).await.expect("an answer");
-        marks.sort_by_key(|mark| mark.job);
+        marks.sort_by_key(|mark| mark.message);
         all.push(format!("{id}: {usage:?} {marks:?}"));
         for later in [0, 30, 1_000] {
             for limit in [2, PAGE_MAX] {

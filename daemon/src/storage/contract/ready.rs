@@ -5,17 +5,19 @@ use std::collections::{BTreeSet, HashSet};
 use super::samples::{accept, account_id, at, job_id, label, mark, open_account, sample_job, settlement};
 use crate::{
     domain::{
+        ids::MessageKey,
         job::{Control, Job, Priority, Schedule},
         time::Timestamp,
     },
-    storage::{Ready, ReadyJob, SharedStorage, lane_of},
+    storage::{Ready, ReadyMessage, SharedStorage, lane_of},
 };
 
 async fn ready(store: &SharedStorage, skip: &[u32], limit: usize, now: Timestamp) -> (Vec<u32>, Option<Timestamp>) {
-    let skip: HashSet<_> = skip.iter().map(|number| job_id(*number)).collect();
-    let Ready { jobs, next_due } = store.ready(&account_id("sales"), &skip, limit, now).await.expect("an answer");
-    let number_of = |entry: &ReadyJob| (1..1_000).find(|number| job_id(*number) == entry.id).expect("a sample");
-    (jobs.iter().map(number_of).collect(), next_due)
+    let skip: HashSet<_> = skip.iter().map(|number| MessageKey::only(job_id(*number))).collect();
+    let Ready { messages, next_due } = store.ready(&account_id("sales"), &skip, limit, now).await.expect("an answer");
+    let number_of =
+        |entry: &ReadyMessage| (1..1_000).find(|number| job_id(*number) == entry.message.job).expect("a sample");
+    (messages.iter().map(number_of).collect(), next_due)
 }
 
 fn due(number: u32, due: Timestamp) -> Job {
@@ -49,10 +51,10 @@ pub(super) async fn urgent_jobs_go_first(store: SharedStorage) {
     let jobs = ready(&store, &[], 9, at(9)).await.0;
     assert_eq!(BTreeSet::from_iter(&jobs[..2]), BTreeSet::from([&4, &5]));
     assert_eq!(jobs[2..], [3, 2, 1]);
-    let entry = store.ready(&account_id("sales"), &HashSet::new(), 9, at(9)).await.expect("an answer").jobs[4];
+    let entry = store.ready(&account_id("sales"), &HashSet::new(), 9, at(9)).await.expect("an answer").messages[4];
     let labels = [label("l1")];
-    let expected = ReadyJob {
-        id: job_id(1),
+    let expected = ReadyMessage {
+        message: MessageKey::only(job_id(1)),
         priority: Priority::Bulk,
         lane: lane_of(&labels),
         due: at(1),
@@ -132,10 +134,10 @@ pub(super) async fn consignments_stand_in_the_order_of_the_ids(store: SharedStor
     for number in 1..=3 {
         accept(&store, sample_job("sales", number)).await;
     }
-    let consigned = store.consign(&[job_id(3), job_id(9), job_id(1)]).await.expect("an answer");
-    let ids: Vec<_> = consigned.iter().map(|consignment| consignment.job.id).collect();
+    let consigned = store.consign(&[3, 9, 1].map(|number| MessageKey::only(job_id(number)))).await.expect("an answer");
+    let ids: Vec<_> = consigned.iter().map(|consignment| consignment.key.job).collect();
     assert_eq!(ids, [job_id(3), job_id(1)]);
     for consignment in consigned {
-        assert_eq!(Some(consignment.message), store.message(consignment.job.id).await.expect("an answer"));
+        assert_eq!(Some(consignment.message), store.message(consignment.key.job).await.expect("an answer"));
     }
 }

@@ -8,7 +8,7 @@ use crate::{
             Account, AccountSettings, Encryption, InDoubtPolicy, ProviderKind, Retry, Server, SignIn, Stamp, Timeouts,
         },
         attempt::{Attempt, Fate, Finding, Outcome, Response},
-        ids::{AccountId, Caller, Etag, JobId, Label},
+        ids::{AccountId, Caller, Etag, JobId, Label, MessageKey},
         job::{Job, MessageFacts, Priority, Schedule},
         ledger::{Charge, QuotaKey},
         limits::{Limits, QuotaUnit, QuotaWindow},
@@ -192,14 +192,21 @@ pub fn attempt(number: u32, fates: &[Fate], now: Timestamp) -> Attempt {
 #[must_use]
 pub fn mark(job: &Job, now: Timestamp) -> Mark {
     let attempt = job.attempts_made + 1;
-    Mark { job: job.id, attempt, recipients: job.pending(), started: now, since: now, charges: Vec::new() }
+    Mark {
+        message: MessageKey::only(job.id),
+        attempt,
+        recipients: job.pending(),
+        started: now,
+        since: now,
+        charges: Vec::new(),
+    }
 }
 
 /// The settlement of a job's attempt at `now`, to be tried again a minute later, without charges.
 #[must_use]
 pub fn settlement(job: JobId, attempt: Option<Attempt>, now: Timestamp) -> Settlement {
     let retry_at = now.after(std::time::Duration::from_secs(60));
-    Settlement { job, attempt, retry_at, charges: Vec::new(), now }
+    Settlement { message: MessageKey::only(job), attempt, retry_at, charges: Vec::new(), now }
 }
 
 /// What the sample charges count: messages in any minute.

@@ -15,7 +15,7 @@ use crate::{
     domain::{
         account::Account,
         event::{Cursor, Event},
-        ids::{AccountId, Etag, JobId},
+        ids::{AccountId, Etag, JobId, MessageKey},
         job::Control,
         ledger::{QuotaKey, Usage},
         mail::Message,
@@ -180,15 +180,15 @@ impl Queue for MemoryStore {
     async fn ready(
         &self,
         account: &AccountId,
-        skip: &HashSet<JobId>,
+        skip: &HashSet<MessageKey>,
         limit: usize,
         now: Timestamp,
     ) -> Result<Ready, StorageError> {
         Ok(self.model().ready(account, skip, limit, now))
     }
 
-    async fn consign(&self, ids: &[JobId]) -> Result<Vec<Consignment>, StorageError> {
-        Ok(self.model().consign(ids))
+    async fn consign(&self, keys: &[MessageKey]) -> Result<Vec<Consignment>, StorageError> {
+        Ok(self.model().consign(keys))
     }
 
     async fn mark_in_doubt(&self, tenure: &Tenure, marks: Vec<Mark>) -> Result<Vec<MarkOutcome>, TenureError> {

@@ -6,14 +6,14 @@ use super::model::{Model, StoredJob};
 use crate::{
     domain::{
         event::JobChange,
-        ids::{AccountId, JobId},
+        ids::{AccountId, JobId, MessageKey},
         job::{Flight, Priority, Schedule},
         ledger::{Charge, Usage},
         parking::Standing,
         time::Timestamp,
     },
     storage::{
-        Consignment, PAGE_MAX, Ready, ReadyJob, Tenure, TenureError, lane_of,
+        Consignment, PAGE_MAX, Ready, ReadyMessage, Tenure, TenureError, lane_of,
         settlement::{Expiry, Mark, MarkOutcome, Settlement},
     },
 };
@@ -37,23 +37,23 @@ impl Model {
         standing
     }
 
-    pub(super) fn ready(&self, account: &AccountId, skip: &HashSet<JobId>, limit: usize, now: Timestamp) -> Ready {
+    pub(super) fn ready(&self, account: &AccountId, skip: &HashSet<MessageKey>, limit: usize, now: Timestamp) -> Ready {
         let own = self.jobs.values().filter(|stored| stored.job.account == *account);
-        let waiting: Vec<ReadyJob> = own.filter_map(ready_entry).collect();
+        let waiting: Vec<ReadyMessage> = own.filter_map(ready_entry).collect();
         let next_due = waiting.iter().map(|entry| entry.due).filter(|due| *due > now).min();
-        let due_now = waiting.into_iter().filter(|entry| entry.due <= now && !skip.contains(&entry.id));
-        let mut jobs = in_turn(due_now.collect());
-        jobs.truncate(limit.min(PAGE_MAX));
-        Ready { jobs, next_due }
+        let due_now = waiting.into_iter().filter(|entry| entry.due <= now && !skip.contains(&entry.message));
+        let mut messages = in_turn(due_now.collect());
+        messages.truncate(limit.min(PAGE_MAX));
+        Ready { messages, next_due }
     }
 
-    pub(super) fn consign(&self, ids: &[JobId]) -> Vec<Consignment> {
-        let found = ids.iter().filter_map(|id| self.jobs.get(id));
-        found.map(|stored| Consignment { job: stored.job.clone(), message: stored.message.clone() }).collect()
+    pub(super) fn consign(&self, keys: &[MessageKey]) -> Vec<Consignment> {
+        let found = keys.iter().filter_map(|key| self.jobs.get(&key.job));
+        found.filter_map(|stored| Consignment::of(&stored.job, stored.message.clone())).collect()
     }
 
     pub(super) fn mark(&mut self, account: &AccountId, mark: Mark) -> MarkOutcome {
-        let Some(stored) = self.waiting_job(account, mark.job) else {
+        let Some(stored) = self.waiting_job(account, mark.message.job) else {
             return MarkOutcome::Withdrawn;
         };
         stored.mark = Some(mark.clone());
@@ -62,9 +62,9 @@ impl Model {
     }
 
     pub(super) fn settle(&mut self, account: &AccountId, settlement: Settlement) {
-        let Settlement { job: id, attempt, retry_at, charges, now } = settlement;
+        let Settlement { message, attempt, retry_at, charges, now } = settlement;
         self.charge(account, &charges);
-        let Some(stored) = self.jobs.get_mut(&id).filter(|stored| stored.job.account == *account) else {
+        let Some(stored) = self.jobs.get_mut(&message.job).filter(|stored| stored.job.account == *account) else {
             return;
         };
         stored.mark = None;
@@ -143,19 +143,19 @@ impl Model {
     }
 }
 
-fn ready_entry(stored: &StoredJob) -> Option<ReadyJob> {
+fn ready_entry(stored: &StoredJob) -> Option<ReadyMessage> {
     let due = stored.job.due().filter(|_| stored.mark.is_none())?;
     let job = &stored.job;
     let recipients = u32::try_from(job.pending().len()).unwrap_or(u32::MAX);
     let (lane, expires_at) = (lane_of(&job.labels), job.expires_at);
-    Some(ReadyJob { id: job.id, priority: job.priority, lane, due, recipients, expires_at })
+    Some(ReadyMessage { message: MessageKey::only(job.id), priority: job.priority, lane, due, recipients, expires_at })
 }
 
 /// More urgent priorities first; within a priority first the head of each lane, then the second of each, and so on.
-fn in_turn(mut entries: Vec<ReadyJob>) -> Vec<ReadyJob> {
-    entries.sort_by_key(|entry| (entry.due, entry.id));
+fn in_turn(mut entries: Vec<ReadyMessage>) -> Vec<ReadyMessage> {
+    entries.sort_by_key(|entry| (entry.due, entry.message));
     let mut taken: BTreeMap<(Priority, u32), usize> = BTreeMap::new();
-    let mut ranked: Vec<(Priority, usize, u32, ReadyJob)> = Vec::new();
+    let mut ranked: Vec<(Priority, usize, u32, ReadyMessage)> = Vec::new();
     for entry in entries {
         let round = taken.entry((entry.priority, entry.lane)).or_default();
         ranked.push((entry.priority, *round, entry.lane, entry));

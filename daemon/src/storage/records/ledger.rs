@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{BadRow, codes::Code};
 use crate::{
     domain::{
-        ids::JobId,
+        ids::MessageKey,
         ledger::{Charge, QuotaKey, Usage},
         limits::QuotaWindow,
         time::Timestamp,
@@ -92,9 +92,9 @@ impl MarkRow {
     ///
     /// # Errors
     /// When a part of the row means nothing.
-    pub fn into_mark(self, job: JobId) -> Result<Mark, BadRow> {
+    pub fn into_mark(self, message: MessageKey) -> Result<Mark, BadRow> {
         Ok(Mark {
-            job,
+            message,
             attempt: self.attempt,
             recipients: self.recipients,
             started: Timestamp::from_millis(self.started),

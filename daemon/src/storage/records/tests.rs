@@ -140,7 +140,7 @@ fn accounts_survive_their_rows_and_show_no_password() {
 fn marks_survive_their_rows() {
     let mut mark = samples::mark(&samples::sample_job("sales", 1), at(5));
     mark.charges = vec![samples::charge(7, -3), samples::charge(u64::MAX, i64::MAX)];
-    assert_eq!(travelled(MarkRow::from(&mark)).into_mark(mark.job), Ok(mark));
+    assert_eq!(travelled(MarkRow::from(&mark)).into_mark(mark.message), Ok(mark));
 }
 
 #[test]

@@ -7,7 +7,11 @@ use super::{
     txn::Txn,
 };
 use crate::{
-    domain::{event::JobChange, ids::JobId, job::Flight},
+    domain::{
+        event::JobChange,
+        ids::{JobId, MessageKey},
+        job::Flight,
+    },
     storage::{
         StorageError, Tenure, TenureError,
         records::ledger::MarkRow,
@@ -29,7 +33,7 @@ pub(super) fn mark_all(
 }
 
 fn mark_one(txn: &mut Txn, account: u32, tenure: &Tenure, mark: &Mark) -> Result<MarkOutcome, StorageError> {
-    let job = mark.job;
+    let job = mark.message.job;
     let mark_is_set = jobs::is_marked(txn, account, job)?;
     let stored = readable(jobs::load(txn, job))?.filter(|stored| stored.job.account == tenure.account);
     let ready = stored.and_then(|stored| jobs::ready_key(account, &stored.job));
@@ -48,7 +52,7 @@ fn mark_one(txn: &mut Txn, account: u32, tenure: &Tenure, mark: &Mark) -> Result
 /// settled as a job in doubt and never sent again unasked; the charges of the lost one are in the ledger.
 pub(super) fn read_mark(view: &impl View, account: u32, job: JobId) -> Result<Option<Mark>, StorageError> {
     let read = disk::read_row::<MarkRow>(view, |chunk| Key::Mark { account, job, chunk }).and_then(|row| {
-        let mark = row.map(|row| row.value.into_mark(job)).transpose();
+        let mark = row.map(|row| row.value.into_mark(MessageKey::only(job))).transpose();
         mark.map_err(|error| StorageError::Damaged(error.to_string()))
     });
     match read {
@@ -67,7 +71,14 @@ pub(super) fn rebuilt_mark(view: &impl View, job: JobId) -> Result<Option<Mark>,
         // The mark is younger than this: a time that is too early makes nothing be sent sooner.
         let since = job.due().unwrap_or(job.accepted_at);
         let attempt = job.attempts_made + 1;
-        Mark { job: job.id, attempt, recipients: job.pending(), started: since, since, charges: Vec::new() }
+        Mark {
+            message: MessageKey::only(job.id),
+            attempt,
+            recipients: job.pending(),
+            started: since,
+            since,
+            charges: Vec::new(),
+        }
     }))
 }
 
@@ -88,10 +99,11 @@ pub(super) fn settle_all(
 }
 
 fn settle_one(txn: &mut Txn, account: u32, tenure: &Tenure, settlement: Settlement) -> Result<(), StorageError> {
-    let Settlement { job: id, attempt, retry_at, charges, now } = settlement;
+    let Settlement { message, attempt, retry_at, charges, now } = settlement;
     for charge in &charges {
         txn.charge(account, charge)?;
     }
+    let id = message.job;
     let stored = readable(jobs::load(txn, id))?.filter(|stored| stored.job.account == tenure.account);
     let was_marked = remove_mark(txn, account, id)?;
     let Some(mut stored) = stored else {

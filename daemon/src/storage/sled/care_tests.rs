@@ -160,14 +160,14 @@ async fn a_damaged_mark_leaves_its_job_in_doubt() {
     let account = store.number_of(&sales).unwrap();
     damage(&store, &Key::Mark { account, job: job_id(1), chunk: 0 });
     let marks = store.in_doubt(&sales).await.unwrap();
-    assert_eq!((marks.len(), marks[0].job, &marks[0].recipients[..]), (1, job_id(1), &[0][..]));
+    assert_eq!((marks.len(), marks[0].message.job, &marks[0].recipients[..]), (1, job_id(1), &[0][..]));
     let findings = store.verify(&Silent).await.unwrap();
     assert_eq!((findings.quarantined_count, findings.mended), (1, 0), "{findings:?}");
     assert_eq!(store.in_doubt(&sales).await.unwrap(), marks);
     let again = store.verify(&Silent).await.unwrap();
     assert_eq!((again.quarantined_count, again.mended), (0, 0), "{again:?}");
     let ready = store.ready(&sales, &HashSet::new(), PAGE_MAX, at(9)).await.unwrap();
-    assert!(ready.jobs.iter().all(|entry| entry.id != job_id(1)), "{ready:?}");
+    assert!(ready.messages.iter().all(|entry| entry.message.job != job_id(1)), "{ready:?}");
 }
 
 #[tokio::test]
@@ -185,7 +185,7 @@ async fn jobs_without_their_message_leave_the_queue_and_the_export() {
     // Two jobs, and the frames of the one message.
     assert_eq!(store.verify(&Silent).await.unwrap().quarantined_count, 3);
     let ready = store.ready(&sales, &HashSet::new(), PAGE_MAX, at(9)).await.unwrap();
-    assert_eq!(ready.jobs.iter().map(|entry| entry.id).collect::<Vec<_>>(), [job_id(3), job_id(4)]);
+    assert_eq!(ready.messages.iter().map(|entry| entry.message.job).collect::<Vec<_>>(), [job_id(3), job_id(4)]);
     let again = store.verify(&Silent).await.unwrap();
     assert_eq!((again.quarantined_count, again.mended), (2, 0), "{again:?}");
 }

@@ -11,7 +11,13 @@ use std::{
 
 use super::tests::open_plain;
 use crate::{
-    domain::{attempt::Fate, ids::JobId, job::Flight, job::JobState, time::Timestamp},
+    domain::{
+        attempt::Fate,
+        ids::{JobId, MessageKey},
+        job::Flight,
+        job::JobState,
+        time::Timestamp,
+    },
     storage::{
         AccountStore, JobStore, Progress, Queue, StoreCare, Submission, contract::samples, settlement::Settlement,
     },
@@ -63,7 +69,8 @@ async fn write_until_killed() {
                 say(&format!("accepted {id}"));
                 if number % 2 == 0 {
                     let attempt = Some(samples::attempt(1, &[Fate::Submitted], now));
-                    let settled = Settlement { job: id, attempt, retry_at: now, charges: vec![], now };
+                    let settled =
+                        Settlement { message: MessageKey::only(id), attempt, retry_at: now, charges: vec![], now };
                     store.settle(&tenure, vec![settled]).await.unwrap();
                     say(&format!("settled {id}"));
                 }

@@ -12,9 +12,9 @@ use std::{
 
 use super::tests::open_plain;
 use crate::{
-    domain::{attempt::Fate, ids::JobId, job::Schedule, time::Timestamp},
+    domain::{attempt::Fate, ids::JobId, time::Timestamp},
     storage::{
-        Acceptance, JobStore, SharedStorage, Submission,
+        Acceptance, Consignment, JobStore, ReadyMessage, SharedStorage, Submission,
         contract::samples,
         settlement::{Mark, Settlement},
     },
@@ -59,15 +59,22 @@ async fn drain(store: &SharedStorage, couriers: usize) -> (u64, Duration) {
         let now = Timestamp::from_millis(u64::MAX / 2);
         let ready = store.ready(&tenure.account, &HashSet::new(), couriers, now).await.unwrap();
         let mut tasks = tokio::task::JoinSet::new();
-        for job in ready.jobs {
+        for ReadyMessage { message: key, .. } in ready.messages {
             let (store, tenure) = (store.clone(), tenure.clone());
             tasks.spawn(async move {
-                let consigned = store.consign(&[job.id]).await.unwrap().remove(0);
-                assert!(matches!(consigned.job.schedule, Schedule::Waiting { .. }));
-                let mark: Mark = samples::mark(&consigned.job, now);
+                let consigned = store.consign(&[key]).await.unwrap().remove(0);
+                let Consignment { tries, recipients, .. } = consigned;
+                let mark = Mark {
+                    message: key,
+                    attempt: tries.made + 1,
+                    recipients,
+                    started: now,
+                    since: now,
+                    charges: vec![],
+                };
                 store.mark_in_doubt(&tenure, vec![mark]).await.unwrap();
                 let attempt = Some(samples::attempt(1, &[Fate::Submitted], now));
-                let settled = Settlement { job: job.id, attempt, retry_at: now, charges: vec![], now };
+                let settled = Settlement { message: key, attempt, retry_at: now, charges: vec![], now };
                 store.settle(&tenure, vec![settled]).await.unwrap();
             });
         }

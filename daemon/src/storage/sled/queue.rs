@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{
-        ids::{AccountId, JobId},
+        ids::{AccountId, JobId, MessageKey},
         ledger::{QuotaKey, Usage},
         parking::Standing,
         time::Timestamp,
@@ -48,7 +48,7 @@ impl Queue for SledStore {
     async fn ready(
         &self,
         account: &AccountId,
-        skip: &HashSet<JobId>,
+        skip: &HashSet<MessageKey>,
         limit: usize,
         now: Timestamp,
     ) -> Result<Ready, StorageError> {
@@ -60,12 +60,12 @@ impl Queue for SledStore {
         self.number_of(account).map_or_else(|| Ok(Ready::default()), |number| self.find_ready(number, skip, limit, now))
     }
 
-    async fn consign(&self, ids: &[JobId]) -> Result<Vec<Consignment>, StorageError> {
-        let mut consignments = Vec::with_capacity(ids.len());
-        for id in ids {
-            let Some(stored) = jobs::load(&self.disk, *id)? else { continue };
+    async fn consign(&self, keys: &[MessageKey]) -> Result<Vec<Consignment>, StorageError> {
+        let mut consignments = Vec::with_capacity(keys.len());
+        for key in keys {
+            let Some(stored) = jobs::load(&self.disk, key.job)? else { continue };
             let (stored, message) = self.with_message(stored).await?;
-            consignments.push(Consignment { job: stored.job, message });
+            consignments.extend(Consignment::of(&stored.job, message));
         }
         Ok(consignments)
     }

@@ -8,8 +8,8 @@ use super::{
     keys::{Key, ready_lane_end, ready_lane_start, ready_priority},
 };
 use crate::{
-    domain::{ids::JobId, job::Priority, time::Timestamp},
-    storage::{PAGE_MAX, Ready, ReadyJob, StorageError},
+    domain::{ids::MessageKey, job::Priority, time::Timestamp},
+    storage::{PAGE_MAX, Ready, ReadyMessage, StorageError},
 };
 
 /// The due jobs of one lane, read as far as they are wanted.
@@ -21,7 +21,7 @@ impl SledStore {
     pub(super) fn find_ready(
         &self,
         account: u32,
-        skip: &HashSet<JobId>,
+        skip: &HashSet<MessageKey>,
         limit: usize,
         now: Timestamp,
     ) -> Result<Ready, StorageError> {
@@ -30,14 +30,14 @@ impl SledStore {
         for priority in Priority::ALL {
             let mut lanes = self.open_lanes(account, priority, now, &mut ready)?;
             // One round takes one job of each lane.
-            while !lanes.is_empty() && ready.jobs.len() < limit {
+            while !lanes.is_empty() && ready.messages.len() < limit {
                 let mut remaining = Vec::with_capacity(lanes.len());
                 for mut lane in lanes {
-                    if ready.jobs.len() == limit {
+                    if ready.messages.len() == limit {
                         break;
                     }
                     if let Some(job) = self.next_in(&mut lane, skip)? {
-                        ready.jobs.push(job);
+                        ready.messages.push(job);
                         remaining.push(lane);
                     }
                 }
@@ -48,10 +48,10 @@ impl SledStore {
     }
 
     /// The next due job of a lane that is not to be skipped.
-    fn next_in(&self, lane: &mut Lane, skip: &HashSet<JobId>) -> Result<Option<ReadyJob>, StorageError> {
+    fn next_in(&self, lane: &mut Lane, skip: &HashSet<MessageKey>) -> Result<Option<ReadyMessage>, StorageError> {
         for entry in lane.entries.by_ref() {
             let (key, value) = self.disk.checked(entry)?;
-            if let Some(job) = parse(&key, &value).filter(|job| !skip.contains(&job.id)) {
+            if let Some(job) = parse(&key, &value).filter(|job| !skip.contains(&job.message)) {
                 return Ok(Some(job));
             }
         }
@@ -89,10 +89,10 @@ impl SledStore {
     }
 }
 
-fn parse(key: &[u8], value: &[u8]) -> Option<ReadyJob> {
+fn parse(key: &[u8], value: &[u8]) -> Option<ReadyMessage> {
     let Some(Key::Ready { priority, lane, due, job, .. }) = Key::parse(key) else {
         return None;
     };
     let (recipients, expires_at) = parse_ready_value(value)?;
-    Some(ReadyJob { id: job, priority, lane, due, recipients, expires_at })
+    Some(ReadyMessage { message: MessageKey::only(job), priority, lane, due, recipients, expires_at })
 }

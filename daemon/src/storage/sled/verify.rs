@@ -15,7 +15,10 @@ use super::{
     writer::{Patience, Weight},
 };
 use crate::{
-    domain::{ids::JobId, job::Flight},
+    domain::{
+        ids::{JobId, MessageKey},
+        job::Flight,
+    },
     storage::{
         Findings, Progress, StorageError,
         records::{
@@ -185,7 +188,7 @@ fn check(view: &impl View, store: &SledStore, key: &[u8]) -> Result<Option<Wrong
         Key::Job { job, chunk: 0 } => return check_job(view, store, job),
         Key::Mark { account, job, chunk: 0 } => {
             disk::read_row::<MarkRow>(view, |chunk| Key::Mark { account, job, chunk })
-                .and_then(|row| bad(row.map(|row| row.value.into_mark(job))))
+                .and_then(|row| bad(row.map(|row| row.value.into_mark(MessageKey::only(job)))))
         }
         Key::Body { job, chunk: 0 } => disk::read(view, |chunk| Key::Body { job, chunk }).map(drop),
         Key::Events { seq, chunk: 0 } => disk::read_row::<EventsRow>(view, |chunk| Key::Events { seq, chunk })

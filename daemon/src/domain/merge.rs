@@ -1,0 +1,47 @@
+//! One content for many: what a merge job is made of, and what has become of its messages.
+
+use super::{address::Address, mail::Draft};
+
+/// Most recipients of one merge job.
+pub const MERGE_RECIPIENTS_MAX: u32 = 1_000_000;
+/// Most variables that the content of one merge job may use.
+pub const MERGE_VARIABLES_MAX: usize = 64;
+/// Most bytes that the values of one recipient may have together.
+pub const MERGE_VALUES_BYTES_MAX: usize = 16 * 1_024;
+
+/// The content of a merge job: a draft in which variables stand for what differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergeTemplate {
+    /// The draft; each message adds its own To, which the draft leaves empty.
+    pub draft: Draft,
+    /// The variables that the draft uses, each once. The values of a recipient stand in this order.
+    pub variables: Vec<String>,
+}
+
+/// One recipient of a merge job, who gets a message of his own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergeRecipient {
+    /// Where it goes.
+    pub address: Address,
+    /// The name beside the address in To.
+    pub name: Option<String>,
+    /// What the variables mean for this recipient, in the order of [`MergeTemplate::variables`].
+    pub values: Vec<String>,
+}
+
+/// How many messages of a merge job have come how far. Together they are all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MergeTally {
+    /// Wait for their first attempt, or for another one.
+    pub waiting: u32,
+    /// The provider took them.
+    pub submitted: u32,
+    /// They were refused for good.
+    pub failed: u32,
+    /// They wait for an operator.
+    pub in_doubt: u32,
+    /// Their time ran out.
+    pub expired: u32,
+    /// They were withdrawn.
+    pub cancelled: u32,
+}
