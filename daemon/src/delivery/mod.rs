@@ -1,7 +1,7 @@
 //! Draining each account's queue through its provider: the loops that join policy, storage and wire.
 //!
 //! The [`supervisor`] keeps one worker for each account with work. A worker asks `policy::dispatch` what to do, hands
-//! messages to couriers (one task a message under way), and records what they met. Everything about an account that
+//! messages to couriers (one task a connection), and records what they met. Everything about an account that
 //! changes while it sends (its ledger, pace, sessions, standing) is owned by its worker, by value.
 
 use std::sync::Arc;
@@ -15,8 +15,11 @@ use crate::{
 };
 
 mod courier;
+mod errand;
 mod exchange;
-mod sessions;
+mod preparation;
+mod roster;
+mod session;
 pub mod supervisor;
 mod wake;
 mod window;

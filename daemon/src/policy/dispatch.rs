@@ -79,6 +79,8 @@ pub struct Connections {
     pub open: u32,
     /// Most that may be open.
     pub max: u32,
+    /// Messages that busy ones can use beside those that they carry, so that the next one is at hand when its turn comes.
+    pub ahead: u32,
 }
 
 /// What the worker does next. Indexes are into [`View::jobs`].
@@ -159,8 +161,8 @@ pub fn next(view: View<'_>) -> Next {
     if ready_at > now {
         return until(ready_at, WaitReason::Pacing, jobs, now);
     }
-    let Connections { idle, open, max } = view.connections;
-    if idle == 0 && open >= max { Next::WaitForConnection } else { Next::Send(index) }
+    let Connections { idle, open, max, ahead } = view.connections;
+    if idle == 0 && open >= max && ahead == 0 { Next::WaitForConnection } else { Next::Send(index) }
 }
 
 /// What a parked account waits for; nothing when its time has come. It is probed by one send at a time when its server
@@ -271,7 +273,7 @@ mod tests {
             shares: FairShare::default(),
             limits: Limits::default(),
             used: 0,
-            connections: Connections { idle: 1, open: 1, max: 2 },
+            connections: Connections { idle: 1, open: 1, max: 2, ahead: 0 },
             in_flight: 0,
             chance: 0.0,
         }
@@ -324,8 +326,9 @@ mod tests {
 
     #[test]
     fn connections_are_bounded() {
-        let full = Connections { idle: 0, open: 2, max: 2 };
+        let full = Connections { idle: 0, open: 2, max: 2, ahead: 0 };
         check(Scene { connections: full, in_flight: 2, ..scene() }, Next::WaitForConnection);
+        check(Scene { connections: Connections { ahead: 1, ..full }, in_flight: 2, ..scene() }, Next::Send(0));
         check(Scene { connections: Connections { open: 1, ..full }, in_flight: 1, ..scene() }, Next::Send(0));
         check(Scene { connections: Connections { idle: 1, ..full }, in_flight: 1, ..scene() }, Next::Send(0));
     }
