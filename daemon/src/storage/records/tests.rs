@@ -7,7 +7,7 @@ use prost::Message as _;
 use super::{
     account::AccountRow,
     event::EventsRow,
-    job::{Body, JobRow},
+    job::{Body, JobRow, Location},
     ledger::MarkRow,
 };
 use crate::{
@@ -38,7 +38,7 @@ where
 
 #[track_caller]
 fn check_job(job: &Job) {
-    let body = Body { file: Some([9; 32]), is_eight_bit: true };
+    let body = Body { location: Location::File([9; 32]), is_eight_bit: true };
     let row = travelled(JobRow::new(job, &body));
     assert_eq!(row.body(), Ok(body));
     assert_eq!(row.into_job(job.id).as_ref(), Ok(job));

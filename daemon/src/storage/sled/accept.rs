@@ -3,11 +3,13 @@
 use std::io;
 
 use ::sled::IVec;
+use bytes::Bytes;
+use prost::Message as _;
 
 use super::{
     SledStore, care, codec,
     disk::Disk,
-    jobs::{INLINE_BYTES_MAX, expiry_key, job_event, job_frames, ready_entry},
+    jobs::{SPOOLED_BYTES_MAX, expiry_key, job_event, ready_entry},
     keys::Key,
     txn::Txn,
     writer::{BYTES_PER_COMMIT_MAX, CHANGES_PER_COMMIT_MAX, Patience, Weight},
@@ -22,7 +24,10 @@ use crate::{
     storage::{
         Acceptance, Idempotency, StorageError, Submission,
         blobs::{Files, Pin},
-        records::{idempotency::IdempotencyRow, job::Body},
+        records::{
+            idempotency::IdempotencyRow,
+            job::{Body, JobRow, Location},
+        },
     },
 };
 
@@ -33,6 +38,11 @@ struct Prepared {
     /// The account's number; nothing when there is no such account.
     number: Option<u32>,
     is_open: bool,
+    id: JobId,
+    /// The job's row, but for the place of its message.
+    row: Vec<u8>,
+    /// The message, unless it has a file.
+    message: Option<Bytes>,
     entries: Vec<(IVec, IVec)>,
     key: Option<PreparedKey>,
     event: Event,
@@ -109,7 +119,7 @@ impl SledStore {
         let entry = self.entry_of(&job.account);
         let is_full = entry.is_some_and(|entry| entry.open_jobs >= self.settings.open_jobs_per_account_max);
         // The committer refuses what comes without its account's number or is full, so no file is written for it.
-        let is_large = message.bytes.len() > INLINE_BYTES_MAX;
+        let is_large = message.bytes.len() > SPOOLED_BYTES_MAX;
         let pin = if is_large && entry.is_some() && !is_full {
             let content = message.bytes.clone();
             Some(self.in_background(move |store| store.store_file(&content)).await?)
@@ -118,29 +128,26 @@ impl SledStore {
         };
         let number = entry.map(|entry| entry.number);
         let is_full = is_full && is_large;
-        let body = Body { file: pin.as_ref().map(|pin| pin.hash), is_eight_bit: message.is_eight_bit };
-        let mut entries = job_frames(&job, &body);
+        let location = pin.as_ref().map_or(Location::Beside, |pin| Location::File(pin.hash));
         let id = job.id;
-        match &pin {
-            Some(pin) => {
-                let key = Key::FileEdge { file: pin.hash, job: id };
-                entries.push(codec::single(&key, &[]));
-            }
-            None if is_large => {}
-            None => entries.extend(codec::frames(|chunk| Key::Body { job: id, chunk }, &message.bytes)),
-        }
+        let row = JobRow::new(&job, &Body { location, is_eight_bit: message.is_eight_bit }).encode_to_vec();
+        let mut entries = Vec::with_capacity(2);
+        entries.extend(pin.as_ref().map(|pin| codec::single(&Key::FileEdge { file: pin.hash, job: id }, &[])));
+        let message = (!is_large).then_some(message.bytes);
         entries.extend(number.and_then(|number| ready_entry(number, &job)));
         entries.extend(expiry_key(&job).map(|key| (IVec::from(key.to_bytes()), IVec::default())));
-        let bytes = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let bytes: usize = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let bytes = bytes + row.len() + message.as_ref().map_or(0, Bytes::len);
         let key = idempotency.map(|idempotency| prepare_key(&idempotency, id, job.accepted_at));
         let event = job_event(&job, JobChange::Accepted, Flight::Grounded, job.accepted_at);
-        let _file = pin.map(|pin| KeptFile { pin: Some(pin), disk: self.disk.clone(), files: self.files.clone() });
+        let _file =
+            pin.map(|pin| KeptFile { pin: Some(pin), disk: self.disk.clone(), files: self.shelves.files.clone() });
         let (is_open, account) = (job.is_open(), job.account);
-        Ok(Prepared { account, number, is_open, entries, key, event, bytes, is_full, _file })
+        Ok(Prepared { account, number, is_open, id, row, message, entries, key, event, bytes, is_full, _file })
     }
 
     pub(super) fn store_file(&self, content: &[u8]) -> Result<Pin, StorageError> {
-        self.files.store(content).map_err(|error| {
+        self.shelves.files.store(content).map_err(|error| {
             self.space.look();
             match (cause_of(&error), self.space.check()) {
                 (Cause::BrokenDisk, _) => {
@@ -276,7 +283,12 @@ fn accept_one(txn: &mut Txn, one: &mut Prepared, open_jobs_max: u64) -> Result<A
         txn.put(IVec::from(day_key.to_bytes()), IVec::default());
         txn.put_row(|_| Key::Idempotency { hash }, &row, 1);
     }
-    for (key, value) in one.entries.drain(..) {
+    if let Some(message) = one.message.take() {
+        JobRow::add_place(&mut one.row, txn.spool(one.id, &message)?);
+    }
+    let job = one.id;
+    let frames = codec::frames(|chunk| Key::Job { job, chunk }, &one.row);
+    for (key, value) in frames.into_iter().chain(one.entries.drain(..)) {
         txn.put(key, value);
     }
     txn.count_open(&one.account, false, one.is_open);

@@ -19,7 +19,7 @@ use crate::{
     },
     storage::{
         Acceptance, Controlled, Idempotency, JobFilter, JobPage, JobRecord, JobStore, LIST_SCAN_JOBS_MAX, PAGE_MAX,
-        Page, StorageError, Submission,
+        Page, StorageError, Submission, records::job::Location,
     },
 };
 
@@ -98,12 +98,12 @@ fn control_one(txn: &mut Txn, id: JobId, control: Control, now: Timestamp) -> Re
 impl SledStore {
     /// A job with its message; a file is read in the background.
     pub(super) async fn with_message(&self, stored: StoredJob) -> Result<(StoredJob, Message), StorageError> {
-        if stored.body.file.is_none() {
-            let message = load_message(&self.disk, &self.files, &stored)?;
+        if !matches!(stored.body.location, Location::File(_)) {
+            let message = load_message(&self.disk, &self.shelves, &stored)?;
             return Ok((stored, message));
         }
         self.in_background(move |store| {
-            let message = load_message(&store.disk, &store.files, &stored)?;
+            let message = load_message(&store.disk, &store.shelves, &stored)?;
             Ok((stored, message))
         })
         .await

@@ -32,6 +32,8 @@ pub(super) enum Family {
     Bucket = 0x50,
     /// Events, those of one commit together.
     Events = 0x60,
+    /// How much of a segment of the spool is referred to.
+    Segment = 0x70,
     /// Which job's message is in which file.
     FileEdge = 0x71,
     /// Records that could not be read, as they were.
@@ -54,13 +56,14 @@ pub(super) enum Key {
     IdempotencyDay { day: u32, hash: [u8; 16] },
     Bucket { account: u32, quota: [u8; 8], bucket: u64 },
     Events { seq: u64, chunk: u16 },
+    Segment { number: u32 },
     FileEdge { file: [u8; 32], job: JobId },
     Quarantine { number: u32, original: Vec<u8> },
 }
 
 impl Family {
     /// All families.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Meta,
         Self::Account,
         Self::Standing,
@@ -74,6 +77,7 @@ impl Family {
         Self::IdempotencyDay,
         Self::Bucket,
         Self::Events,
+        Self::Segment,
         Self::FileEdge,
         Self::Quarantine,
     ];
@@ -113,6 +117,7 @@ impl Key {
             Self::IdempotencyDay { .. } => Family::IdempotencyDay,
             Self::Bucket { .. } => Family::Bucket,
             Self::Events { .. } => Family::Events,
+            Self::Segment { .. } => Family::Segment,
             Self::FileEdge { .. } => Family::FileEdge,
             Self::Quarantine { .. } => Family::Quarantine,
         }
@@ -129,7 +134,7 @@ impl Key {
                 put(&account.to_be_bytes(), &mut bytes);
                 put(&chunk.to_be_bytes(), &mut bytes);
             }
-            Self::Tally { account } => put(&account.to_be_bytes(), &mut bytes),
+            Self::Tally { account: number } | Self::Segment { number } => put(&number.to_be_bytes(), &mut bytes),
             Self::Job { job, chunk } | Self::Body { job, chunk } => {
                 put(&job.to_bytes(), &mut bytes);
                 put(&chunk.to_be_bytes(), &mut bytes);
@@ -207,6 +212,7 @@ impl Key {
             Family::IdempotencyDay => Self::IdempotencyDay { day: rest.u32()?, hash: rest.take()? },
             Family::Bucket => Self::Bucket { account: rest.u32()?, quota: rest.take()?, bucket: rest.u64()? },
             Family::Events => Self::Events { seq: rest.u64()?, chunk: rest.u16()? },
+            Family::Segment => Self::Segment { number: rest.u32()? },
             Family::FileEdge => Self::FileEdge { file: rest.take()?, job: rest.job()? },
             Family::Quarantine => {
                 let number = rest.u32()?;
@@ -316,6 +322,7 @@ mod tests {
             any::<(u32, [u8; 16])>().prop_map(|(day, hash)| Key::IdempotencyDay { day, hash }),
             any::<(u32, [u8; 8], u64)>().prop_map(|(account, quota, bucket)| Key::Bucket { account, quota, bucket }),
             any::<(u64, u16)>().prop_map(|(seq, chunk)| Key::Events { seq, chunk }),
+            any::<u32>().prop_map(|number| Key::Segment { number }),
             (any::<[u8; 32]>(), job).prop_map(|(file, job)| Key::FileEdge { file, job }),
             (any::<u32>(), prop::collection::vec(any::<u8>(), 0..60))
                 .prop_map(|(number, original)| Key::Quarantine { number, original }),
