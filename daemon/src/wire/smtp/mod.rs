@@ -11,6 +11,7 @@ mod offers;
 mod opening;
 mod outgoing;
 mod reply_reader;
+mod run;
 mod secrets;
 mod session;
 mod transcript;
@@ -19,6 +20,8 @@ mod transcript;
 mod handover_dialogues;
 #[cfg(test)]
 mod opening_dialogues;
+#[cfg(test)]
+mod run_dialogues;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
@@ -30,5 +33,6 @@ pub use self::{
     failure::{Broken, EnvelopeFailure, Fault, Needed, Obstacle, ObstacleCause},
     offers::Offers,
     opening::Provider,
+    run::{Carried, Run},
     session::{Abandoned, Session},
 };

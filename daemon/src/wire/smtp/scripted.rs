@@ -102,6 +102,7 @@ async fn play(script: String, tls: Option<Arc<ServerConfig>>, mut stream: Box<dy
         } else if let Some(bytes) = step.strip_prefix("take ") {
             let mut taken = vec![0; bytes.parse().expect(bytes)];
             let _ = tokio::time::timeout(Duration::from_secs(1), stream.read_exact(&mut taken)).await;
+            heard.contents.push(String::from_utf8_lossy(&taken).into_owned());
         } else if let Some(seconds) = step.strip_prefix("wait ") {
             tokio::time::sleep(Duration::from_secs(seconds.parse().expect(seconds))).await;
         } else {
