@@ -106,7 +106,7 @@ impl Worker {
         let limits = &account.settings().limits;
         let usage = context.storage.usage(id).await?;
         let mut worker = Self {
-            ledger: Ledger::new(&limits.quotas, usage, now),
+            ledger: Ledger::new(limits, usage, now),
             pacing: Pacing::new(limits, now),
             shares: FairShare::default(),
             sessions: Sessions::default(),
@@ -219,7 +219,7 @@ impl Worker {
     fn send(&mut self, index: usize) {
         let candidate = self.window.remove(index);
         let now = self.context.clock.now();
-        let Ok(mut permit) = self.ledger.permit(Need::message_to(candidate.recipients), now) else {
+        let Ok(mut permit) = self.ledger.permit(Need::message_to(candidate.recipients), candidate.priority, now) else {
             // The clock has moved since dispatch was asked: it is asked again.
             self.window.distrust();
             return;
@@ -331,7 +331,7 @@ impl Worker {
         let (account, _) = LiveAccount::load(&*self.context.storage, id, &self.context.host_name).await?;
         let now = self.context.clock.now();
         let (old, new) = (&self.account.settings().limits, &account.settings().limits);
-        self.ledger.reconfigure(&new.quotas, now);
+        self.ledger.reconfigure(new, now);
         if (old.interval, old.pace, old.batch) != (new.interval, new.pace, new.batch) {
             self.pacing = Pacing::new(new, now);
         }
