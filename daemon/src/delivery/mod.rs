@@ -14,6 +14,7 @@ use crate::{
     wire::dial::Dial,
 };
 
+pub mod connections;
 mod courier;
 mod exchange;
 mod sessions;
