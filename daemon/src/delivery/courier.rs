@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{
     Context,
+    connections::{NotNow, OPENING_PATIENCE},
     exchange::{Judge, Sorted},
     sessions::OpenSession,
 };
@@ -25,7 +26,7 @@ use crate::{
         Consignment, StorageError, Tenure, TenureError,
         settlement::{Mark, MarkOutcome},
     },
-    wire::smtp::{Abandoned, EnvelopeFailure, EnvelopeReplies, Obstacle, Session},
+    wire::smtp::{Abandoned, EnvelopeFailure, EnvelopeReplies, Fault, Obstacle, Session},
 };
 
 /// A message to be handed to the provider.
@@ -133,11 +134,16 @@ impl Errand {
 
     async fn open(&self, started: Timestamp) -> Result<OpenSession, ErrandResult> {
         let connect = async {
-            let slot = Arc::clone(&self.context.connections).acquire_owned().await;
-            let slot = slot.map_err(|_| ErrandResult::Stopped)?;
-            let session = Session::open(&self.account.provider, &*self.context.dial).await;
+            let slot = self.context.connections.open(&self.tenure.account).await;
+            // Its message goes over one of the connections that the account has.
+            let slot = slot.map_err(|NotNow| ErrandResult::Changed)?;
+            let session = tokio::select! {
+                biased;
+                session = Session::open(&self.account.provider, &*self.context.dial) => session,
+                () = slot.called_off() => Err(too_slow()),
+            };
             let session = session.map_err(|obstacle| ErrandResult::Obstructed { obstacle, started })?;
-            Ok(OpenSession::new(session, self.account.etag(), slot))
+            Ok(OpenSession::new(session, self.account.etag(), slot.established()))
         };
         tokio::select! {
             biased;
@@ -250,4 +256,10 @@ impl Errand {
         // Whatever abandoning says, nothing was sent to anybody.
         drop(open.session.abandon().await);
     }
+}
+
+/// What is said of a server that held a slot while others waited.
+fn too_slow() -> Obstacle {
+    let cause = Fault::TimedOut(OPENING_PATIENCE).into();
+    Obstacle { phase: Phase::Connect, cause, transcript: String::new() }
 }

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,6 +22,8 @@ mod wake;
 mod window;
 mod worker;
 
+use connections::ConnectionSlots;
+
 /// What all workers share.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -38,8 +39,8 @@ pub struct Context {
     pub entropy: Arc<dyn Entropy>,
     /// This host's name, for accounts that set no EHLO name.
     pub host_name: crate::domain::account::EhloName,
-    /// One permit for each connection that may be open at once, over all accounts.
-    pub connections: Arc<Semaphore>,
+    /// The connections that may be open at once, over all accounts.
+    pub connections: Arc<ConnectionSlots>,
     /// Cancelled when the daemon stops: nothing new is sent then, and what is past its mark is finished.
     pub stopping: CancellationToken,
 }

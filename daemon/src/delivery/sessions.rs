@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::time::Instant;
 
+use super::connections::Slot;
 use crate::{
     domain::{ids::Etag, limits::Limits},
     policy::assess::Connection,
@@ -27,14 +28,14 @@ pub(super) struct OpenSession {
     last_used: Instant,
     messages: u32,
     retired: bool,
-    _slot: OwnedSemaphorePermit,
+    slot: Slot,
 }
 
 impl OpenSession {
     /// A connection that was just opened.
-    pub(super) fn new(session: Session, etag: Etag, slot: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(session: Session, etag: Etag, slot: Slot) -> Self {
         let now = Instant::now();
-        Self { session, etag, opened: now, last_used: now, messages: 0, retired: false, _slot: slot }
+        Self { session, etag, opened: now, last_used: now, messages: 0, retired: false, slot }
     }
 
     /// Whether it has carried a message.
@@ -96,6 +97,15 @@ impl Sessions {
     pub(super) fn take_stale(&mut self, etag: Etag, limits: &Limits) -> Vec<OpenSession> {
         let now = Instant::now();
         self.idle.extract_if(.., |session| !session.is_usable(etag, limits, now)).collect()
+    }
+
+    /// Takes out the connection that has been idle longest, when an account that has none waits for its slot.
+    pub(super) async fn wanted(&mut self) -> OpenSession {
+        match self.idle.first() {
+            Some(open) => open.slot.wanted().await,
+            None => std::future::pending().await,
+        }
+        self.idle.remove(0)
     }
 
     /// Takes out all connections.

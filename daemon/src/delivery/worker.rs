@@ -168,6 +168,7 @@ impl Worker {
     fn ask(&mut self) -> Next {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let stage = self.stage();
+        let allowance = count(self.context.connections.allowance(&self.tenure.account));
         let (idle, under_way) = (count(self.sessions.idle()), count(self.couriers.len()));
         dispatch::next(View {
             now: self.context.clock.now(),
@@ -180,7 +181,7 @@ impl Worker {
             connections: Connections {
                 idle,
                 open: idle.saturating_add(under_way),
-                max: self.account.settings().limits.connections_max.get(),
+                max: self.account.settings().limits.connections_max.get().min(allowance),
             },
             in_flight: under_way,
             chance: self.context.entropy.chance(),
@@ -282,6 +283,7 @@ impl Worker {
             Some(returned) = self.couriers.join_next() => self.returned(returned?).await?,
             Some(booked) = self.bookings.join_next() => self.booked(booked?)?,
             Some(parted) = self.farewells.join_next() => parted?,
+            idle = self.sessions.wanted() => self.part_with([idle]),
             () = self.wake.woken() => {}
             () = tokio::time::sleep_until(wake_at) => {}
             () = self.context.stopping.cancelled(), if self.couriers.is_empty() => {}

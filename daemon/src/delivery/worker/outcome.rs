@@ -74,8 +74,9 @@ impl Worker {
         let Some(session) = session else {
             return;
         };
-        // When all connections are taken, an idle one is worth more to those who wait for one.
-        if self.context.connections.available_permits() == 0 && self.window.waiting().is_empty() {
+        // To an account that has none, a connection is worth more than to one that has others or needs none now.
+        let is_spare = self.window.waiting().is_empty() || !self.couriers.is_empty();
+        if is_spare && self.context.connections.are_wanted() {
             self.part_with([session]);
             return;
         }
