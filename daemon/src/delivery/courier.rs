@@ -8,6 +8,7 @@ use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
 
 use super::{
     Context,
+    connections::{NotNow, OPENING_PATIENCE},
     errand::{Errand, ErrandResult, MarkStage, Return, Trial},
     exchange::{Judge, Sorted},
     roster::{CourierId, Post},
@@ -21,7 +22,7 @@ use crate::{
     },
     policy::assess::{Connection, Met},
     storage::{Consignment, Tenure, TenureError, settlement::MarkOutcome},
-    wire::smtp::{Abandoned, EnvelopeFailure, EnvelopeReplies, Session},
+    wire::smtp::{Abandoned, EnvelopeFailure, EnvelopeReplies, Fault, Obstacle, Session},
 };
 
 /// A courier at its post.
@@ -67,18 +68,26 @@ impl Courier {
 
     /// The next errand; nothing when the courier has to end.
     async fn next(&mut self, open: Option<&OpenSession>) -> Option<Errand> {
-        let idle_until = open.map_or_else(idle_from_now, |open| open.closes_at(&self.context.connections));
+        let idle_until = open.map_or_else(idle_from_now, OpenSession::closes_at);
+        let wanted = async {
+            match open {
+                Some(open) => open.wanted().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
-            () = self.post.dismissed.cancelled() => {}
-            errand = self.post.errands.recv() => return errand,
-            () = sleep_until(idle_until) => {
-                self.post.errands.close();
-                return self.post.errands.recv().await;
+            () = self.post.dismissed.cancelled() => {
+                self.recall_rest().await;
+                return None;
             }
+            errand = self.post.errands.recv() => return errand,
+            () = sleep_until(idle_until) => {}
+            () = wanted => {}
         }
-        self.recall_rest().await;
-        None
+        self.post.errands.close();
+        // One that came at the last moment is still carried.
+        self.post.errands.recv().await
     }
 
     /// Gives back what waits.
@@ -133,11 +142,16 @@ impl Courier {
 
     async fn open(&self, started: Timestamp) -> Result<OpenSession, ErrandResult> {
         let connect = async {
-            let slot = Arc::clone(&self.context.connections).acquire_owned().await;
-            let slot = slot.map_err(|_| ErrandResult::Recalled)?;
-            let session = Session::open(&self.account.provider, &*self.context.dial).await;
+            let slot = self.context.connections.open(&self.tenure.account).await;
+            // Its message goes over one of the connections that the account has.
+            let slot = slot.map_err(|NotNow| ErrandResult::Recalled)?;
+            let session = tokio::select! {
+                biased;
+                session = Session::open(&self.account.provider, &*self.context.dial) => session,
+                () = slot.called_off() => Err(too_slow()),
+            };
             let session = session.map_err(|obstacle| ErrandResult::Obstructed { obstacle, started })?;
-            Ok(OpenSession::new(session, slot))
+            Ok(OpenSession::new(session, slot.established()))
         };
         tokio::select! {
             biased;
@@ -246,4 +260,10 @@ impl Courier {
     fn judge(&self) -> Judge<'_> {
         Judge { rules: &self.context.rules, provider: self.account.settings().server.provider }
     }
+}
+
+/// What is said of a server that held a slot while others waited.
+fn too_slow() -> Obstacle {
+    let cause = Fault::TimedOut(OPENING_PATIENCE).into();
+    Obstacle { phase: Phase::Connect, cause, transcript: String::new() }
 }

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -14,6 +13,7 @@ use crate::{
     wire::dial::Dial,
 };
 
+pub mod connections;
 mod courier;
 mod errand;
 mod exchange;
@@ -24,6 +24,8 @@ pub mod supervisor;
 mod wake;
 mod window;
 mod worker;
+
+use connections::ConnectionSlots;
 
 /// What all workers share.
 #[derive(Clone, Debug)]
@@ -40,8 +42,8 @@ pub struct Context {
     pub entropy: Arc<dyn Entropy>,
     /// This host's name, for accounts that set no EHLO name.
     pub host_name: crate::domain::account::EhloName,
-    /// One permit for each connection that may be open at once, over all accounts.
-    pub connections: Arc<Semaphore>,
+    /// The connections that may be open at once, over all accounts.
+    pub connections: Arc<ConnectionSlots>,
     /// Cancelled when the daemon stops: nothing new is sent then, and what is past its mark is finished.
     pub stopping: CancellationToken,
 }

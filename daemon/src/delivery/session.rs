@@ -2,18 +2,15 @@
 
 use std::time::Duration;
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::time::Instant;
+
+use super::connections::Slot;
 
 use crate::{domain::limits::Limits, policy::assess::Connection, wire::smtp::Session};
 
 /// How long a connection stays open without a message, in seconds. Providers close idle ones after some minutes; an open
 /// one costs them and us memory.
 const IDLE_SECONDS_MAX: u64 = 30;
-/// The same when all connections that may be open are taken.
-const CROWDED_IDLE: Duration = Duration::from_millis(100);
 /// How long a connection is used at most, in seconds.
 const AGE_SECONDS_MAX: u64 = 600;
 
@@ -31,14 +28,14 @@ pub(super) struct OpenSession {
     last_used: Instant,
     messages: u32,
     retired: bool,
-    _slot: OwnedSemaphorePermit,
+    slot: Slot,
 }
 
 impl OpenSession {
     /// A connection that was just opened.
-    pub(super) fn new(session: Session, slot: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(session: Session, slot: Slot) -> Self {
         let now = Instant::now();
-        Self { session, opened: now, last_used: now, messages: 0, retired: false, _slot: slot }
+        Self { session, opened: now, last_used: now, messages: 0, retired: false, slot }
     }
 
     /// Whether it has carried a message.
@@ -58,10 +55,13 @@ impl OpenSession {
     }
 
     /// When it is closed if no message comes before.
-    pub(super) fn closes_at(&self, slots: &Semaphore) -> Instant {
-        // When all connections are taken, an idle one is worth more to those who wait for one.
-        let idle = if slots.available_permits() == 0 { CROWDED_IDLE } else { Duration::from_secs(IDLE_SECONDS_MAX) };
-        (self.last_used + idle).min(self.worn_at())
+    pub(super) fn closes_at(&self) -> Instant {
+        (self.last_used + Duration::from_secs(IDLE_SECONDS_MAX)).min(self.worn_at())
+    }
+
+    /// Returns when an account that has no connection waits for this one's slot.
+    pub(super) async fn wanted(&self) {
+        self.slot.wanted().await;
     }
 
     /// Whether it may carry another message.

@@ -101,7 +101,7 @@ impl Worker {
         let usage = context.storage.usage(id).await?;
         let (returning, returns) = mpsc::channel(RETURNS_WAITING_MAX);
         let mut worker = Self {
-            ledger: Ledger::new(&limits.quotas, usage, now),
+            ledger: Ledger::new(limits, usage, now),
             pacing: Pacing::new(limits, now),
             shares: FairShare::default(),
             window: Window::new(),
@@ -164,9 +164,8 @@ impl Worker {
 
     fn ask(&mut self) -> Next {
         let stage = self.stage();
-        let limits = &self.account.settings().limits;
-        let connections = self.roster.connections(limits.connections_max.get());
-        let is_paced = self.pacing.is_serial() || limits.pace.is_some();
+        let connections = self.roster.connections(self.connections_max());
+        let is_paced = self.pacing.is_serial() || self.account.settings().limits.pace.is_some();
         dispatch::next(View {
             now: self.context.clock.now(),
             stage,
@@ -180,6 +179,13 @@ impl Worker {
             in_flight: u32::try_from(self.window.underway()).unwrap_or(u32::MAX),
             chance: self.context.entropy.chance(),
         })
+    }
+
+    /// How many connections the account may have at present.
+    fn connections_max(&self) -> u32 {
+        let allowance = self.context.connections.allowance(&self.tenure.account);
+        let allowance = u32::try_from(allowance).unwrap_or(u32::MAX);
+        self.account.settings().limits.connections_max.get().min(allowance)
     }
 
     fn stage(&self) -> Stage {

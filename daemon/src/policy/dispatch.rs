@@ -132,6 +132,7 @@ pub enum WaitReason {
 /// What to do now.
 ///
 /// Quotas are looked at for the job whose turn it is and no other: were smaller ones let past, a large one might never go.
+/// That job is one of the most urgent that are due, so what it waits for is never kept for another that waits.
 #[must_use]
 pub fn next(view: View<'_>) -> Next {
     debug_assert!(view.ledger.permits() <= view.in_flight, "each permit belongs to a send under way");
@@ -154,7 +155,8 @@ pub fn next(view: View<'_>) -> Next {
     if view.pacing.is_serial() && view.in_flight > 0 {
         return Next::WaitForReply;
     }
-    if let Some(exhausted) = view.ledger.obstacle(Need::message_to(jobs[index].recipients), now) {
+    let job = &jobs[index];
+    if let Some(exhausted) = view.ledger.obstacle(Need::message_to(job.recipients), job.priority, now) {
         return no_room(index, exhausted, view.chance, jobs, now);
     }
     let ready_at = view.pacing.ready_at(now);
@@ -205,6 +207,9 @@ fn until(at: Timestamp, reason: WaitReason, jobs: &[Candidate], now: Timestamp) 
 fn first_expiry(jobs: &[Candidate]) -> Option<Timestamp> {
     jobs.iter().filter_map(|job| job.expires_at).min()
 }
+
+#[cfg(test)]
+mod reserve_tests;
 
 #[cfg(test)]
 mod tests {
@@ -281,9 +286,9 @@ mod tests {
 
     #[track_caller]
     fn check(scene: Scene, expected: Next) {
-        let mut ledger = Ledger::new(&scene.limits.quotas, Vec::new(), at(0));
+        let mut ledger = Ledger::new(&scene.limits, Vec::new(), at(0));
         for _ in 0..scene.used {
-            let permit = ledger.permit(Need::message_to(1), at(90)).expect("has room");
+            let permit = ledger.permit(Need::message_to(1), Priority::High, at(90)).expect("has room");
             let _ = ledger.settle(permit, at(90));
         }
         let mut pacing = Pacing::new(&scene.limits, at(0));

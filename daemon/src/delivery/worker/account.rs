@@ -36,7 +36,7 @@ impl Worker {
         let (account, _) = LiveAccount::load(&*self.context.storage, id, &self.context.host_name).await?;
         let now = self.context.clock.now();
         let (old, new) = (&self.account.settings().limits, &account.settings().limits);
-        self.ledger.reconfigure(&new.quotas, now);
+        self.ledger.reconfigure(new, now);
         if (old.interval, old.pace, old.batch) != (new.interval, new.pace, new.batch) {
             self.pacing = Pacing::new(new, now);
         }

@@ -22,7 +22,7 @@ impl Worker {
     pub(super) fn send(&mut self, index: usize) {
         let candidate = self.window.remove(index);
         let now = self.context.clock.now();
-        let Ok(mut permit) = self.ledger.permit(Need::message_to(candidate.recipients), now) else {
+        let Ok(mut permit) = self.ledger.permit(Need::message_to(candidate.recipients), candidate.priority, now) else {
             // The clock has moved since dispatch was asked: it is asked again.
             self.window.distrust();
             return;
@@ -30,7 +30,7 @@ impl Worker {
         let charges = self.ledger.mark(&mut permit, now);
         self.pacing.begin(now);
         self.shares.served(candidate.priority, candidate.lane, candidate.recipients);
-        let max = self.account.settings().limits.connections_max.get();
+        let max = self.connections_max();
         let (context, account) = (&self.context, &self.account);
         let (tenure, returning) = (&self.tenure, &self.returning);
         let assigned = self.roster.assign(max, |post| {

@@ -20,6 +20,7 @@ use crate::{
         mail::Mailbox,
         parking::{Parking, ParkingCause},
         recipient::{Deferral, Recipient, RecipientState},
+        reserves::Reserves,
         secret::Secret,
         verdict::{Blame, ParkCause, Phase, Verdict},
     },
@@ -123,6 +124,8 @@ fn accounts_survive_their_rows_and_show_no_password() {
             window: QuotaWindow::Sliding(Duration::from_millis(1_500)),
         },
     ];
+    let classes = [(Priority::High, 20), (Priority::Low, 3)];
+    settings.limits.reserves = Reserves::new(10, &classes).unwrap();
     settings.limits.pace = Some(Pace { messages_per_minute: number(60), burst: number(3) });
     settings.limits.batch = Some(BatchPause { messages: number(10), pause: Duration::from_secs(60) });
     let sealer = Sealer::from_key([7; KEY_BYTES]);
