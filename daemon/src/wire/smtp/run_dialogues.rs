@@ -120,7 +120,7 @@ async fn a_server_that_closes_with_421_takes_nothing_that_follows() {
         let (outcomes, session, _server) = three(&format!("{}\nS: 421 bye\nclose", replies[..heard].join("\n"))).await;
         let first = ["-", "rcpt", "rcpt", "421", "250"][heard.min(4)];
         let second = match heard {
-            0..5 => "mail",
+            0..=4 => "mail",
             6 => "rcpt",
             _ => "-",
         };
