@@ -1,8 +1,11 @@
-//! One connection, one message after the other: from a prepared errand to what its recipients met.
+//! One connection and its messages: from a prepared errand to what its recipients met.
 //!
-//! The rule of the house is kept here: the final dot is not sent before the in-doubt mark is durable.
+//! The rule of the house is kept in [`each`] and [`run`]: no message goes out whole before its in-doubt mark is durable.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
 
@@ -10,20 +13,30 @@ use super::{
     Context,
     connections::{NotNow, OPENING_PATIENCE},
     errand::{Errand, ErrandResult, MarkStage, Return, Trial},
-    exchange::{Judge, Sorted},
+    exchange::Judge,
     roster::{CourierId, Post},
-    session::{OpenSession, idle_from_now},
+    session::{OpenSession, Wear, idle_from_now},
 };
 use crate::{
     accounts::live::LiveAccount,
     domain::{
+        account::InDoubtPolicy,
         time::Timestamp,
         verdict::{Phase, Verdict},
     },
     policy::assess::{Connection, Met},
-    storage::{Consignment, Tenure, TenureError, settlement::MarkOutcome},
-    wire::smtp::{Abandoned, EnvelopeFailure, EnvelopeReplies, Fault, Obstacle, Session},
+    storage::{Tenure, TenureError, settlement::MarkOutcome},
+    wire::smtp::{Fault, Obstacle, Session},
 };
+
+mod each;
+mod run;
+
+/// Most messages that wait for a connection beside the one that it carries. They are marked beforehand, so that the
+/// connection never waits for the disk.
+const AHEAD_MESSAGES_MAX: usize = 4;
+/// The same where several are sent before the first is answered.
+const AHEAD_IN_RUNS_MAX: usize = 8;
 
 /// A courier at its post.
 #[derive(Debug)]
@@ -33,14 +46,8 @@ pub(super) struct Courier {
     pub(super) tenure: Arc<Tenure>,
     pub(super) post: Post,
     pub(super) returns: mpsc::Sender<Return>,
-}
-
-/// A message whose envelope was sent and answered.
-#[derive(Debug)]
-struct Leg {
-    errand: Errand,
-    connection: Connection,
-    asked: Result<EnvelopeReplies, EnvelopeFailure>,
+    /// Set once the provider has failed in BDAT, which it offers: DATA is used from then on.
+    pub(super) fails_in_runs: Arc<AtomicBool>,
 }
 
 impl Courier {
@@ -49,9 +56,12 @@ impl Courier {
         let mut open = None;
         let mut farewells = JoinSet::new();
         while let Some(errand) = self.next(open.as_ref()).await {
-            let mut leg = self.begin(errand, &mut open, &mut farewells).await;
-            while let Some(begun) = leg {
-                leg = self.finish(begun, &mut open).await;
+            if let Some((errand, open)) = self.begin(errand, &mut open, &mut farewells).await {
+                if self.sends_runs(open) {
+                    self.carry_run(errand, open).await;
+                } else {
+                    self.carry_each(errand, open).await;
+                }
             }
             open = open.filter(|open: &OpenSession| open.session.is_ready());
             if open.is_none() {
@@ -98,46 +108,34 @@ impl Courier {
         }
     }
 
-    /// Opens a connection when there is none that can be used, and sends the envelope.
-    async fn begin(
+    /// Opens a connection when there is none that can be used; gives the errand back when nothing can be sent.
+    async fn begin<'o>(
         &mut self,
         errand: Errand,
-        open: &mut Option<OpenSession>,
+        open: &'o mut Option<OpenSession>,
         farewells: &mut JoinSet<()>,
-    ) -> Option<Leg> {
+    ) -> Option<(Errand, &'o mut OpenSession)> {
         if errand.has_expired(self.context.clock.now()) {
             self.bring_back(errand, ErrandResult::Expired).await;
             return None;
         }
-        if let Some(worn) = open.take_if(|open| !open.is_usable(&self.account.settings().limits)) {
+        if let Some(worn) = open.take_if(|open| open.wear.left(&self.account.settings().limits) == 0) {
             farewells.spawn(worn.session.quit());
         }
-        let session = match open {
-            Some(session) => session,
-            None => match self.open(errand.started).await {
-                Ok(opened) => open.insert(opened),
+        if open.is_none() {
+            match self.open(errand.started).await {
+                Ok(opened) => {
+                    self.post.ahead.store(self.ahead(&opened), Ordering::Relaxed);
+                    *open = Some(opened);
+                }
                 Err(result) => {
                     self.bring_back(errand, result).await;
                     self.recall_rest().await;
                     return None;
                 }
-            },
-        };
-        let connection = session.connection();
-        let Consignment { envelope, message, .. } = &errand.consignment;
-        let asked = tokio::select! {
-            biased;
-            () = self.post.dismissed.cancelled() => None,
-            asked = session.session.envelope(envelope, message) => Some(asked),
-        };
-        match asked {
-            Some(asked) => Some(Leg { errand, connection, asked }),
-            None => {
-                // A session that is left in the midst is of no more use.
-                self.bring_back(errand, ErrandResult::Recalled).await;
-                None
             }
         }
+        open.as_mut().map(|open| (errand, open))
     }
 
     async fn open(&self, started: Timestamp) -> Result<OpenSession, ErrandResult> {
@@ -160,66 +158,23 @@ impl Courier {
         }
     }
 
-    /// Sends the message when its envelope was accepted and its mark is durable.
-    async fn finish(&mut self, leg: Leg, open: &mut Option<OpenSession>) -> Option<Leg> {
-        let Leg { mut errand, connection, asked } = leg;
-        let session = open.as_mut()?;
-        let asked = match asked {
-            Ok(replies) if replies.may_send_message() => replies,
-            refused => {
-                let met = self.without_message(session, &errand, refused).await;
-                self.tried(errand, connection, met, session).await;
-                return None;
-            }
-        };
-        let marked = match self.mark(&mut errand).await {
-            Ok(marked) => marked,
-            Err(error) => {
-                self.bring_back(errand, ErrandResult::StoreFailed(error)).await;
-                return None;
-            }
-        };
-        let obstacle = if !marked {
-            Some(ErrandResult::Withdrawn)
-        } else if self.post.dismissed.is_cancelled() {
-            Some(ErrandResult::Recalled)
-        } else {
-            None
-        };
-        if let Some(result) = obstacle {
-            // Whatever abandoning says, nothing was sent to anybody.
-            drop(session.session.abandon().await);
-            self.bring_back(errand, result).await;
-            return None;
+    /// How many messages the courier can use beside the one that it is sending. With a quota each costs a unit of it that
+    /// a crash would lose, so there is only one.
+    fn ahead(&self, open: &OpenSession) -> usize {
+        let settings = self.account.settings();
+        let most = if self.sends_runs(open) { AHEAD_IN_RUNS_MAX } else { AHEAD_MESSAGES_MAX };
+        match settings.in_doubt {
+            _ if !open.session.offers().pipelining => 0,
+            InDoubtPolicy::Resend if settings.limits.quotas.is_empty() => most,
+            InDoubtPolicy::Resend | InDoubtPolicy::Hold => 1,
         }
-        let judge = self.judge();
-        let Sorted { accepted, mut met } = judge.sort(&errand.consignment.recipients, &asked);
-        met.push(match session.session.message(&errand.consignment.message).await {
-            Ok(reply) => judge.replied(accepted, Phase::EndOfData, &reply),
-            Err(broken) => judge.broke(accepted, &broken),
-        });
-        self.tried(errand, connection, met, session).await;
-        None
     }
 
-    /// What was met when the envelope was not accepted; the session is made ready for the next one.
-    async fn without_message(
-        &self,
-        open: &mut OpenSession,
-        errand: &Errand,
-        asked: Result<EnvelopeReplies, EnvelopeFailure>,
-    ) -> Vec<Met> {
-        let (judge, recipients) = (self.judge(), &errand.consignment.recipients);
-        match asked {
-            Ok(replies) => {
-                if let Ok(Abandoned::EmptyMessageTaken(reply)) = open.session.abandon().await {
-                    tracing::warn!(message = %errand.key(), %reply, "the server took an empty message to nobody");
-                }
-                judge.sort(recipients, &replies).met
-            }
-            Err(EnvelopeFailure::NotOffered(needed)) => vec![judge.not_offered(recipients.clone(), needed)],
-            Err(EnvelopeFailure::Broken(broken)) => judge.sort_broken(recipients, &broken),
-        }
+    /// Whether messages go by BDAT. Not with HOLD, where nothing is marked before its envelope was accepted.
+    fn sends_runs(&self, open: &OpenSession) -> bool {
+        self.account.settings().in_doubt == InDoubtPolicy::Resend
+            && open.session.offers().takes_runs()
+            && !self.fails_in_runs.load(Ordering::Relaxed)
     }
 
     /// Waits for the mark; sets it first where each may cost an operator's time, so that nothing is held that was never
@@ -234,22 +189,29 @@ impl Courier {
         Ok(errand.is_marked().await)
     }
 
-    /// Brings back what the provider said.
-    async fn tried(&self, errand: Errand, connection: Connection, met: Vec<Met>, open: &mut OpenSession) {
-        open.carried();
-        if met.iter().any(|met| met.ruling.verdict == Verdict::RetryOnNewConnection) {
-            open.retire();
+    /// Why an errand's message must not be sent although it could be, if there is a reason.
+    async fn hindrance(&self, errand: &mut Errand) -> Option<ErrandResult> {
+        match self.mark(errand).await {
+            Err(error) => Some(ErrandResult::StoreFailed(error)),
+            Ok(false) => Some(ErrandResult::Withdrawn),
+            Ok(true) if self.post.dismissed.is_cancelled() => Some(ErrandResult::Recalled),
+            Ok(true) => None,
         }
-        let ahead = if open.session.is_ready() { self.ahead(open) } else { 0 };
-        self.post.ahead.store(ahead, Ordering::Relaxed);
-        let (tries, started) = (errand.consignment.tries, errand.started);
-        let trial = Trial { tries, connection, started, ended: self.context.clock.now(), met };
+    }
+
+    /// Brings back what the provider said.
+    async fn tried(&self, errand: Errand, trial: Trial, wear: &mut Wear) {
+        wear.carried();
+        if trial.met.iter().any(|met| met.ruling.verdict == Verdict::RetryOnNewConnection) {
+            wear.retire();
+        }
         self.bring_back(errand, ErrandResult::Tried(Box::new(trial))).await;
     }
 
-    /// How many messages the courier can use beside the one that it is sending.
-    fn ahead(&self, _open: &OpenSession) -> usize {
-        0
+    /// What was met, now.
+    fn trial(&self, errand: &Errand, connection: Connection, met: Vec<Met>) -> Trial {
+        let (tries, started) = (errand.consignment.tries, errand.started);
+        Trial { tries, connection, started, ended: self.context.clock.now(), met }
     }
 
     async fn bring_back(&self, errand: Errand, result: ErrandResult) {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connections::Slot;
-
 use crate::{domain::limits::Limits, policy::assess::Connection, wire::smtp::Session};
 
 /// How long a connection stays open without a message, in seconds. Providers close idle ones after some minutes; an open
@@ -24,20 +23,39 @@ pub(super) fn idle_from_now() -> Instant {
 pub(super) struct OpenSession {
     /// The connection.
     pub(super) session: Session,
+    /// How much it was used.
+    pub(super) wear: Wear,
+    slot: Slot,
+}
+
+/// How much a connection was used.
+#[derive(Debug)]
+pub(super) struct Wear {
     opened: Instant,
     last_used: Instant,
     messages: u32,
     retired: bool,
-    slot: Slot,
 }
 
 impl OpenSession {
     /// A connection that was just opened.
     pub(super) fn new(session: Session, slot: Slot) -> Self {
         let now = Instant::now();
-        Self { session, opened: now, last_used: now, messages: 0, retired: false, slot }
+        Self { session, wear: Wear { opened: now, last_used: now, messages: 0, retired: false }, slot }
     }
 
+    /// When it is closed if no message comes before.
+    pub(super) fn closes_at(&self) -> Instant {
+        (self.wear.last_used + Duration::from_secs(IDLE_SECONDS_MAX)).min(self.wear.ends_at())
+    }
+
+    /// Returns when an account that has no connection waits for this one's slot.
+    pub(super) async fn wanted(&self) {
+        self.slot.wanted().await;
+    }
+}
+
+impl Wear {
     /// Whether it has carried a message.
     pub(super) const fn connection(&self) -> Connection {
         if self.messages == 0 { Connection::Fresh } else { Connection::Used }
@@ -54,23 +72,13 @@ impl OpenSession {
         self.retired = true;
     }
 
-    /// When it is closed if no message comes before.
-    pub(super) fn closes_at(&self) -> Instant {
-        (self.last_used + Duration::from_secs(IDLE_SECONDS_MAX)).min(self.worn_at())
+    /// How many more messages it may carry.
+    pub(super) fn left(&self, limits: &Limits) -> u32 {
+        let is_over = self.retired || self.ends_at() <= Instant::now();
+        if is_over { 0 } else { limits.messages_per_connection_max.get().saturating_sub(self.messages) }
     }
 
-    /// Returns when an account that has no connection waits for this one's slot.
-    pub(super) async fn wanted(&self) {
-        self.slot.wanted().await;
-    }
-
-    /// Whether it may carry another message.
-    pub(super) fn is_usable(&self, limits: &Limits) -> bool {
-        let is_new = self.messages < limits.messages_per_connection_max.get();
-        !self.retired && is_new && self.worn_at() > Instant::now()
-    }
-
-    fn worn_at(&self) -> Instant {
+    fn ends_at(&self) -> Instant {
         self.opened + Duration::from_secs(AGE_SECONDS_MAX)
     }
 }

@@ -1,6 +1,9 @@
 //! The only loop that sends: ask dispatch, send, settle.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use tokio::{
     sync::mpsc,
@@ -75,6 +78,8 @@ pub(super) struct Worker {
     shares: FairShare,
     window: Window,
     roster: Roster,
+    /// Set once the provider has failed in BDAT, which it offers.
+    fails_in_runs: Arc<AtomicBool>,
     /// Where couriers take what comes back; the other end.
     returning: mpsc::Sender<Return>,
     returns: mpsc::Receiver<Return>,
@@ -106,6 +111,7 @@ impl Worker {
             shares: FairShare::default(),
             window: Window::new(),
             roster: Roster::new(&context.stopping),
+            fails_in_runs: Arc::default(),
             returning,
             returns,
             departing: Vec::new(),

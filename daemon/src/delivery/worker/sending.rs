@@ -32,10 +32,11 @@ impl Worker {
         self.shares.served(candidate.priority, candidate.lane, candidate.recipients);
         let max = self.connections_max();
         let (context, account) = (&self.context, &self.account);
-        let (tenure, returning) = (&self.tenure, &self.returning);
+        let (tenure, returning, fails) = (&self.tenure, &self.returning, &self.fails_in_runs);
         let assigned = self.roster.assign(max, |post| {
             let (context, account) = (context.clone(), account.clone());
-            Courier { context, account, tenure: Arc::clone(tenure), post, returns: returning.clone() }.run()
+            let (tenure, returns, fails_in_runs) = (Arc::clone(tenure), returning.clone(), Arc::clone(fails));
+            Courier { context, account, tenure, post, returns, fails_in_runs }.run()
         });
         let Some((courier, errands)) = assigned else {
             // All couriers have just become busy: dispatch is asked again when one comes back.
