@@ -1,0 +1,24 @@
+# How many milliseconds pass from the acknowledgement of a message until it is whole at its server, at a low rate? The
+# time until the acknowledgement, and the sum, are told beside it.
+#
+# N_LATENCY  messages; LATENCY_RATE  messages a second
+: "${N_LATENCY:=$(size 40 500)}" "${LATENCY_RATE:=20}"
+
+measure() {
+  local out=$WORKDIR/latency.out to
+  peer_setup && peer_start deliver || return 1
+  case $PEER in
+    hikyaku) to=(--endpoint "unix:$HK_DIR/socket" --account "$HK_ACCOUNT") ;;
+    postfix) to=(--smtp "$PEER_PORT") ;;
+  esac
+  load latency "${to[@]}" --sink "$SINK_PORT" --rate "$LATENCY_RATE" --count "$N_LATENCY" > "$out" || { cat "$out" >&2; return 1; }
+  note "$(head -1 "$out")"
+  awk '
+    $1 == "accept_ms:" { a50 = $3; a99 = $5 }
+    $1 == "ack_to_delivery_ms:" { d50 = $3; d99 = $5 }
+    $1 == "total_ms:" { t50 = $3; t99 = $5 }
+    END {
+      print "latency_p50", d50; print "latency_p50.accept", a50; print "latency_p50.total", t50
+      print "latency_p99", d99; print "latency_p99.accept", a99; print "latency_p99.total", t99
+    }' "$out"
+}
