@@ -8,7 +8,7 @@
 #
 #   accept_unary accept_stream accept_merge             messages (recipients) accepted durably a second
 #   drain drain_rtt20 e2e                               messages delivered a second
-#   latency_p50 latency_p99                             milliseconds from the acknowledgement to the server
+#   latency_p50 latency_p99                             milliseconds from the submission to the server
 #   memory_per_job disk_per_job                         bytes a queued message
 #   memory_per_merge_recipient disk_per_merge_recipient bytes a queued recipient
 #   recovery_100k recovery_1m                           seconds from the start after SIGKILL to the first delivery

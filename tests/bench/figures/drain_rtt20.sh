@@ -2,7 +2,7 @@
 # The figure is of Debian's sink, which offers PIPELINING; beside it one of our own that offers CHUNKING too.
 #
 # N_RTT            messages; RTT_CONNECTIONS  connections
-: "${N_RTT:=$(size 200 5000)}" "${RTT_CONNECTIONS:=10}"
+: "${N_RTT:=$(size 200 2000)}" "${RTT_CONNECTIONS:=10}"
 RTT_ONE_WAY_MILLIS=10
 
 measure() {

@@ -76,7 +76,7 @@ peer_flush() { :; }
 peer_pids() {
   local pid
   pid=$(cat "$HK_DIR/pid" 2> /dev/null) || return 0
-  [ ! -d "/proc/$pid" ] || [ "$(cat "/proc/$pid/comm")" != hikyakud ] || echo "$pid"
+  [ ! -d "/proc/$pid" ] || [ "$(cat "/proc/$pid/comm" 2> /dev/null)" != hikyakud ] || echo "$pid"
 }
 
 hk_end() { # SIGNAL

@@ -38,6 +38,7 @@ C
 pf_master() {
   local name
   echo "127.0.0.1:$PEER_PORT inet n - n - - smtpd"
+  echo "pickup unix n - n 60 1 pickup"
   echo "cleanup unix n - n - 0 cleanup"
   echo "qmgr unix n - n 300 1 qmgr"
   echo "rewrite unix - - n - - trivial-rewrite"
