@@ -68,7 +68,8 @@ pub(crate) async fn unary(options: UnaryOptions) -> anyhow::Result<()> {
     let begin = Instant::now();
     let mut calls = JoinSet::new();
     for caller in 0..callers {
-        let (client, left, request) = (clients[caller % clients.len()].clone(), Arc::clone(&left), Arc::clone(&request));
+        let (client, left, request) =
+            (clients[caller % clients.len()].clone(), Arc::clone(&left), Arc::clone(&request));
         calls.spawn(async move {
             while take(&left) {
                 client.submit(SubmitJobRequest::clone(&request)).await.context("a job was refused")?;

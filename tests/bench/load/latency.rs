@@ -114,9 +114,7 @@ fn tell(sent: &[Sent], taken: &Taken) {
     let mut onward: Vec<f64> = arrived.iter().map(|(sent, at)| millis(sent.acknowledged, *at)).collect();
     let mut total: Vec<f64> = arrived.iter().map(|(sent, at)| millis(sent.begun, *at)).collect();
     say("delivered", format!("{} of {}", arrived.len(), sent.len()));
-    for (name, values) in
-        [("accept_ms", &mut accept), ("ack_to_delivery_ms", &mut onward), ("total_ms", &mut total)]
-    {
+    for (name, values) in [("accept_ms", &mut accept), ("ack_to_delivery_ms", &mut onward), ("total_ms", &mut total)] {
         let (middle, high) = (percentile(values, 0.5), percentile(values, 0.99));
         say(name, format!("p50 {middle:.3} p99 {high:.3}"));
     }
