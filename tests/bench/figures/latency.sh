@@ -5,13 +5,9 @@
 : "${N_LATENCY:=$(size 40 500)}" "${LATENCY_RATE:=20}"
 
 measure() {
-  local out=$WORKDIR/latency.out to
+  local out=$WORKDIR/latency.out
   peer_setup && peer_start deliver || return 1
-  case $PEER in
-    hikyaku) to=(--endpoint "unix:$HK_DIR/socket" --account "$HK_ACCOUNT") ;;
-    postfix) to=(--smtp "$PEER_PORT") ;;
-  esac
-  load latency "${to[@]}" --sink "$SINK_PORT" --rate "$LATENCY_RATE" --count "$N_LATENCY" > "$out" || { cat "$out" >&2; return 1; }
+  peer_latency "$LATENCY_RATE" "$N_LATENCY" 1024 > "$out" || { cat "$out" >&2; return 1; }
   note "$(head -1 "$out")"
   awk '
     $1 == "accept_ms:" { a50 = $3; a99 = $5 }

@@ -102,3 +102,10 @@ peer_inject() { # N SIZE SESSIONS
   esac
   "$HIKYAKU_BIN/bench-load" "$@" --endpoint "unix:$HK_DIR/socket" --account "$HK_ACCOUNT" 9>&-
 }
+
+# Submits COUNT messages of SIZE bytes, RATE a second, and takes them in itself at SINK_PORT; prints p50 and p99 in
+# milliseconds of accept_ms, ack_to_delivery_ms and total_ms, as a harness expects of a peer that takes no SMTP.
+peer_latency() { # RATE COUNT SIZE
+  "$HIKYAKU_BIN/bench-load" latency --endpoint "unix:$HK_DIR/socket" --account "$HK_ACCOUNT" --sink "$SINK_PORT" \
+    --rate "$1" --count "$2" --size "$3" 9>&-
+}

@@ -101,9 +101,8 @@ peer_stop() {
 }
 
 peer_kill() {
-  local pids
-  pids=$(peer_pids)
-  [ -z "$pids" ] || kill -KILL $pids 2> /dev/null
+  local pid
+  for pid in $(peer_pids); do kill -KILL "$pid" 2> /dev/null; done
   while [ -n "$(peer_pids)" ]; do sleep 0.02; done
 }
 
@@ -121,4 +120,8 @@ peer_settled() {
 
 peer_inject() { # N SIZE SESSIONS
   smtp-source -d -m "$1" -l "$2" -s "$3" -f sender@example.jp -t recipient@example.net "127.0.0.1:$PEER_PORT"
+}
+
+peer_latency() { # RATE COUNT SIZE
+  load latency --smtp "$PEER_PORT" --sink "$SINK_PORT" --rate "$1" --count "$2" --size "$3"
 }
