@@ -17,6 +17,7 @@
 # RUNS         runs of each peer, A B A B …; 3
 # HEAVY_RUNS   the same for the figures that fill large queues (memory, disk, recovery, growth, merge); 1
 # QUICK        1: tiny numbers, once, to see that everything works
+# NICE         niceness of everything that is measured; negative where other work runs beside
 # WORKDIR      a folder on the disk to be measured; a temporary one, removed at the end
 # HIKYAKU_BIN  folder with hikyakud, hikyaku and bench-load; built with `cargo build --release` when not set
 # Numbers of messages and the like: at the head of each file in figures/. Ports: ground.sh.
@@ -139,6 +140,8 @@ line_of() { # FIGURE
 finish() {
   if [ -n "$CHILD" ]; then
     kill "$CHILD" 2> /dev/null
+    # Bash heeds a signal only when its own command has ended.
+    pkill -P "$CHILD" 2> /dev/null
     wait "$CHILD" 2> /dev/null
   fi
   [ -z "$OWN_WORKDIR" ] || rm -rf "$OWN_WORKDIR"
@@ -156,6 +159,7 @@ main() {
   OWN_WORKDIR=''
   [ -n "${WORKDIR:-}" ] || OWN_WORKDIR=$(mktemp -d "${TMPDIR:-/tmp}/hikyaku-bench.XXXXXX")
   export WORKDIR=${WORKDIR:-$OWN_WORKDIR}
+  [ -z "${NICE:-}" ] || renice -n "$NICE" -p $$ > /dev/null
   trap finish EXIT
   trap 'exit 130' INT TERM
   mkdir -p "$WORKDIR" && chmod 755 "$WORKDIR"
