@@ -144,7 +144,8 @@ finish() {
     pkill -P "$CHILD" 2> /dev/null
     wait "$CHILD" 2> /dev/null
   fi
-  [ -z "$OWN_WORKDIR" ] || rm -rf "$OWN_WORKDIR"
+  # A process that is just ending may still write.
+  [ -z "$OWN_WORKDIR" ] || rm -rf "$OWN_WORKDIR" || { sleep 1 && rm -rf "$OWN_WORKDIR"; }
 }
 
 main() {
