@@ -36,7 +36,7 @@ pub(in crate::service) fn from_job(record: &JobRecord, detail: Detail, now: Time
         Detail::Summary => Vec::new(),
         Detail::Full => job.attempts.iter().map(from_attempt).collect(),
     };
-    let recipients = (0..).zip(&job.recipients);
+    let recipients = (0..).zip(job.recipients());
     v1::Job {
         job_id: job.id.to_string(),
         account_id: job.account.as_str().to_owned(),

@@ -11,7 +11,11 @@ pub mod idempotency;
 pub mod job;
 pub mod ledger;
 pub mod limits;
+pub mod merge;
+pub mod recipients;
 pub mod standing;
+mod state;
+pub mod template;
 #[cfg(test)]
 mod tests;
 

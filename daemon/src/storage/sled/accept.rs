@@ -18,12 +18,12 @@ use crate::{
     domain::{
         event::{Event, JobChange},
         ids::{AccountId, JobId},
-        job::Flight,
+        job::{Flight, Job},
         time::Timestamp,
     },
     storage::{
         Acceptance, Idempotency, StorageError, Submission,
-        blobs::{Files, Pin},
+        blobs::{FileHash, Files, Pin},
         records::{
             idempotency::IdempotencyRow,
             job::{Body, JobRow, Location},
@@ -33,7 +33,7 @@ use crate::{
 
 /// A submission as it will be stored.
 #[derive(Debug)]
-struct Prepared {
+pub(super) struct Prepared {
     account: AccountId,
     /// The account's number; nothing when there is no such account.
     number: Option<u32>,
@@ -49,17 +49,28 @@ struct Prepared {
     bytes: usize,
     /// Whether its account had too many open jobs already, so that its message was not even written.
     is_full: bool,
-    /// Keeps the message's file until the commit is durable.
-    _file: Option<KeptFile>,
+    /// Keeps its files until the commit is durable.
+    _files: Vec<KeptFile>,
 }
 
-/// A message's file that was written before it is known whether its job is accepted: it goes again if nothing refers to
-/// it in the end.
+/// A file that was written before it is known whether its job is accepted: it goes again if nothing refers to it in the
+/// end.
 #[derive(Debug)]
-struct KeptFile {
+pub(super) struct KeptFile {
     pin: Option<Pin>,
+    hash: FileHash,
     disk: Disk,
     files: Files,
+}
+
+impl KeptFile {
+    pub(super) fn new(pin: Pin, disk: &Disk, files: &Files) -> Self {
+        Self { hash: pin.hash, pin: Some(pin), disk: disk.clone(), files: files.clone() }
+    }
+
+    pub(super) const fn hash(&self) -> &FileHash {
+        &self.hash
+    }
 }
 
 impl Drop for KeptFile {
@@ -117,33 +128,73 @@ impl SledStore {
     async fn prepare(&self, submission: Submission) -> Result<Prepared, StorageError> {
         let Submission { job, message, idempotency } = submission;
         let entry = self.entry_of(&job.account);
-        let is_full = entry.is_some_and(|entry| entry.open_jobs >= self.settings.open_jobs_per_account_max);
+        let is_full = self.is_full(&job.account);
         // The committer refuses what comes without its account's number or is full, so no file is written for it.
         let is_large = message.bytes.len() > SPOOLED_BYTES_MAX;
-        let pin = if is_large && entry.is_some() && !is_full {
+        let file = if is_large && entry.is_some() && !is_full {
             let content = message.bytes.clone();
-            Some(self.in_background(move |store| store.store_file(&content)).await?)
+            let pin = self.in_background(move |store| store.store_file(&content)).await?;
+            Some(KeptFile::new(pin, &self.disk, &self.shelves.files))
         } else {
             None
         };
-        let number = entry.map(|entry| entry.number);
-        let is_full = is_full && is_large;
-        let location = pin.as_ref().map_or(Location::Beside, |pin| Location::File(pin.hash));
-        let id = job.id;
-        let row = JobRow::new(&job, &Body { location, is_eight_bit: message.is_eight_bit }).encode_to_vec();
-        let mut entries = Vec::with_capacity(2);
-        entries.extend(pin.as_ref().map(|pin| codec::single(&Key::FileEdge { file: pin.hash, job: id }, &[])));
-        let message = (!is_large).then_some(message.bytes);
-        entries.extend(number.and_then(|number| ready_entry(number, &job)));
-        entries.extend(expiry_key(&job).map(|key| (IVec::from(key.to_bytes()), IVec::default())));
+        let location = file.as_ref().map_or(Location::Beside, |file| Location::File(*file.hash()));
+        let body = Body { location, is_eight_bit: message.is_eight_bit };
+        let edge = |file: &KeptFile| codec::single(&Key::FileEdge { file: *file.hash(), job: job.id }, &[]);
+        let entries = file.iter().map(edge).collect();
+        let files = file.into_iter().collect();
+        let mut prepared = self.prepared(&job, &body, entries, files, idempotency);
+        prepared.is_full = is_full && is_large;
+        if !is_large {
+            prepared.bytes += message.bytes.len();
+            prepared.message = Some(message.bytes);
+        }
+        Ok(prepared)
+    }
+
+    fn is_full(&self, account: &AccountId) -> bool {
+        let entry = self.entry_of(account);
+        entry.is_some_and(|entry| entry.open_jobs >= self.settings.open_jobs_per_account_max)
+    }
+
+    /// A job as it will be stored, with what is derived from it. `entries` are those of its content.
+    pub(super) fn prepared(
+        &self,
+        job: &Job,
+        body: &Body,
+        mut entries: Vec<(IVec, IVec)>,
+        files: Vec<KeptFile>,
+        idempotency: Option<Idempotency>,
+    ) -> Prepared {
+        let number = self.number_of(&job.account);
+        let row = JobRow::new(job, body).encode_to_vec();
+        entries.extend(number.and_then(|number| ready_entry(number, job)));
+        entries.extend(expiry_key(job).map(|key| (IVec::from(key.to_bytes()), IVec::default())));
         let bytes: usize = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
-        let bytes = bytes + row.len() + message.as_ref().map_or(0, Bytes::len);
-        let key = idempotency.map(|idempotency| prepare_key(&idempotency, id, job.accepted_at));
-        let event = job_event(&job, JobChange::Accepted, Flight::Grounded, job.accepted_at);
-        let _file =
-            pin.map(|pin| KeptFile { pin: Some(pin), disk: self.disk.clone(), files: self.shelves.files.clone() });
-        let (is_open, account) = (job.is_open(), job.account);
-        Ok(Prepared { account, number, is_open, id, row, message, entries, key, event, bytes, is_full, _file })
+        Prepared {
+            account: job.account.clone(),
+            number,
+            is_open: job.is_open(),
+            id: job.id,
+            bytes: bytes + row.len(),
+            row,
+            message: None,
+            entries,
+            key: idempotency.map(|idempotency| prepare_key(&idempotency, job.id, job.accepted_at)),
+            event: job_event(job, JobChange::Accepted, Flight::Grounded, job.accepted_at),
+            is_full: false,
+            _files: files,
+        }
+    }
+
+    /// Stores what was prepared, all or nothing.
+    pub(super) async fn accept_prepared(&self, prepared: Prepared) -> Result<Acceptance, StorageError> {
+        let call = vec![prepared];
+        let weight = weight(&call);
+        let open_jobs_max = self.settings.open_jobs_per_account_max;
+        let accept = move |txn: &mut Txn| accept_all(txn, call, open_jobs_max);
+        let (answers, _call) = self.writer.commit(weight, Patience::Refuse, accept).await?;
+        Ok(answers[0])
     }
 
     pub(super) fn store_file(&self, content: &[u8]) -> Result<Pin, StorageError> {

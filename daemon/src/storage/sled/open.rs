@@ -18,6 +18,10 @@ use super::{
     disk::{self, Disk, Failure, View},
     jobs::Shelves,
     keys::{Family, Key},
+    merge::{
+        read::{PAGES_BYTES_MAX, TEMPLATES_BYTES_MAX},
+        recent::Recent,
+    },
     segments,
     settings::SledSettings,
     space::Space,
@@ -152,6 +156,9 @@ pub(super) fn open(
         head,
         sealer: Arc::new(sealer),
         settings: Arc::new(settings),
+        staging: Arc::default(),
+        templates: Arc::new(Recent::new(TEMPLATES_BYTES_MAX)),
+        pages: Arc::new(Recent::new(PAGES_BYTES_MAX)),
         _clock: clock,
         _lock: Arc::new(lock),
     }))

@@ -14,6 +14,7 @@ use super::{
     codec,
     disk::{self, Disk, Stored, View},
     keys::{Family, Key},
+    merge::book::MergeBook,
     segments::Referred,
 };
 use crate::{
@@ -75,6 +76,8 @@ pub(super) struct Txn {
     spool: SpoolWriter,
     /// What is referred to of the segments that this commit has changed.
     segments: HashMap<u32, Referred>,
+    /// The merge jobs that this commit changes.
+    pub(super) merges: MergeBook,
     /// Those who want to know which keys are written, as long as they live.
     journals: Vec<Weak<JournalKeys>>,
 }
@@ -138,6 +141,7 @@ impl Txn {
             made: Made::default(),
             spool,
             segments: HashMap::new(),
+            merges: MergeBook::default(),
             journals: Vec::new(),
         }
     }
@@ -230,6 +234,11 @@ impl Txn {
         self.spool.write()
     }
 
+    /// Whether an entry that is in the tree stays.
+    pub(super) fn will_have(&self, key: &[u8]) -> bool {
+        !matches!(self.overlay.get(key), Some(None))
+    }
+
     /// Notes an event.
     pub(super) fn event(&mut self, event: Event) {
         self.events.push(event);
@@ -307,12 +316,13 @@ impl Txn {
         self.events.len() >= EVENTS_PER_COMMIT_MAX / 4
     }
 
-    /// Everything to be written, and what is to be told once it is.
+    /// Everything to be written, and what is to be told once it is. [`Txn::flush_merges`] comes first.
     pub(super) fn finish(&mut self) -> (Batch, Made) {
         self.write_buckets();
         self.write_tallies();
         self.write_segments();
         self.write_events();
+        self.merges.forget();
         self.journals.retain(|journal| journal.strong_count() > 0);
         let journals: Vec<_> = self.journals.iter().filter_map(Weak::upgrade).collect();
         let mut batch = Batch::default();
