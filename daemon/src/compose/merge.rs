@@ -1,6 +1,6 @@
 //! How one content becomes a message for each of many.
 //!
-//! Everything that could go wrong is found before a recipient is taken: [`read_template`] refuses what is no template,
+//! Everything that could go wrong is found before a job is taken: [`read_template`] refuses what is no template,
 //! [`Renderer::new`] what can be written into no message, and [`Renderer::check`] what a recipient brings.
 
 use bytes::Bytes;
@@ -168,6 +168,22 @@ impl Renderer {
     /// bytes.
     #[must_use]
     pub fn render(&self, recipient: &MergeRecipient, identity: &Identity) -> Message {
+        let Own { header, text, html } = self.own(recipient, identity);
+        let Frame { before, between, after } = &self.frame;
+        let bytes = [header.as_bytes(), before, &text, between, &html, after].concat();
+        let is_eight_bit = !bytes.is_ascii();
+        Message { bytes: Bytes::from(bytes), is_eight_bit }
+    }
+
+    /// The length of what [`Renderer::render`] would give, in bytes. Large files are not touched.
+    #[must_use]
+    pub fn message_bytes(&self, recipient: &MergeRecipient, identity: &Identity) -> usize {
+        let Own { header, text, html } = self.own(recipient, identity);
+        let Frame { before, between, after } = &self.frame;
+        header.len() + before.len() + text.len() + between.len() + html.len() + after.len()
+    }
+
+    fn own(&self, recipient: &MergeRecipient, identity: &Identity) -> Own {
         let values = &recipient.values;
         let to = Mailbox { name: recipient.name.clone(), address: recipient.address.clone() };
         let receivers = receiver_fields(std::slice::from_ref(&to), &[]);
@@ -179,13 +195,16 @@ impl Renderer {
             (None, Some(html)) => text_part(&plain_text::from_html(html)),
             (None, None) => text_part(""),
         };
-        let text = text.formatted();
         let html = html.map(|html| html_part(&html).formatted()).unwrap_or_default();
-        let Frame { before, between, after } = &self.frame;
-        let bytes = [header.as_bytes(), before, &text, between, &html, after].concat();
-        let is_eight_bit = !bytes.is_ascii();
-        Message { bytes: Bytes::from(bytes), is_eight_bit }
+        Own { header, text: text.formatted(), html }
     }
+}
+
+/// What a message has for itself.
+struct Own {
+    header: String,
+    text: Vec<u8>,
+    html: Vec<u8>,
 }
 
 impl Templates {

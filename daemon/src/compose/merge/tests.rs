@@ -64,6 +64,7 @@ fn check_same(template: Draft, values: &[&str], plain: Draft) {
     let expected = compose(&Draft { to, ..plain }, &identity(3)).expect("a good draft");
     assert_eq!(String::from_utf8_lossy(&message.bytes), String::from_utf8_lossy(&expected.bytes));
     assert_eq!(message, expected);
+    assert_eq!(message.bytes.len(), renderer.message_bytes(&recipient, &identity(3)));
     assert!(message.bytes.len() <= bytes_max, "{} of {bytes_max}", message.bytes.len());
 }
 
