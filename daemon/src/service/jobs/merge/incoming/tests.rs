@@ -94,7 +94,7 @@ fn batches_and_streams_are_bounded() {
 fn a_message_that_is_too_long_for_its_account_is_refused() {
     let mut incoming = incoming("{{ text }}", 2_000);
     let with = |bytes: usize| vec![recipient("a@example.jp", "", &[("text", &"x".repeat(bytes))])];
-    assert!(incoming.take(with(1_500)).is_ok());
+    assert!(incoming.take(with(1_000)).is_ok());
     let found = incoming.take(with(2_000)).expect_err("too long");
     assert_eq!(found[0].field, "recipients[1]");
     assert!(found[0].description.ends_with("the account allows 2000"), "{found:?}");
