@@ -3,6 +3,8 @@
 //! Everything that could go wrong is found before a job is taken: [`read_template`] refuses what is no template,
 //! [`Renderer::new`] what can be written into no message, and [`Renderer::check`] what a recipient brings.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use lettre::message::{Body, SinglePart, header::ContentTransferEncoding};
 
@@ -27,6 +29,9 @@ const ENCODED_BYTES_PER_BYTE: usize = 4;
 const ESCAPED_BYTES_PER_BYTE: usize = 6;
 /// Most bytes of the fields and boundaries that no template has a hand in, To included.
 const FRAME_BYTES_MAX: usize = 8 * 1_024;
+
+/// Renderers that are kept: each holds the files of its job.
+const RENDERERS_KEPT_MAX: usize = 4;
 
 /// Reads the templates of a draft: its subject, text and HTML, in which `{{ name }}` stands for a variable.
 ///
@@ -197,6 +202,32 @@ impl Renderer {
         };
         let html = html.map(|html| html_part(&html).formatted()).unwrap_or_default();
         Own { header, text: text.formatted(), html }
+    }
+}
+
+/// The renderers of the jobs that were composed for last, for whoever composes a message of this job and one of that.
+#[derive(Debug, Default)]
+pub struct Renderers {
+    /// The one that was used last is the last.
+    kept: Vec<(JobId, Arc<Renderer>)>,
+}
+
+impl Renderers {
+    /// The renderer of a job, made now unless it is kept.
+    ///
+    /// # Errors
+    /// As [`Renderer::new`].
+    pub fn of(&mut self, template: &MergeTemplate, job: JobId) -> Result<Arc<Renderer>, ComposeError> {
+        let known = self.kept.iter().position(|(kept, _)| *kept == job).map(|place| self.kept.remove(place).1);
+        let renderer = match known {
+            Some(renderer) => renderer,
+            None => Arc::new(Renderer::new(template, job)?),
+        };
+        if self.kept.len() == RENDERERS_KEPT_MAX {
+            self.kept.remove(0);
+        }
+        self.kept.push((job, Arc::clone(&renderer)));
+        Ok(renderer)
     }
 }
 

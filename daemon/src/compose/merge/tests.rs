@@ -107,6 +107,22 @@ fn each_message_has_its_own_name_and_keeps_it() {
     assert_ne!(text.as_bytes(), renderer.render(&recipient, &identity(1)).bytes);
 }
 
+#[test]
+fn the_renderers_used_last_are_kept() {
+    let template = read_template(draft("Hi", Some("{{ name }}"), None)).expect("a template");
+    let job = |number: u8| JobId::new(DATE, [number; 10]);
+    let mut renderers = Renderers::default();
+    let first = renderers.of(&template, job(0)).expect("a renderer");
+    for number in 1..4 {
+        renderers.of(&template, job(number)).expect("a renderer");
+    }
+    assert!(Arc::ptr_eq(&first, &renderers.of(&template, job(0)).expect("kept")));
+    for number in 4..8 {
+        renderers.of(&template, job(number)).expect("a renderer");
+    }
+    assert!(!Arc::ptr_eq(&first, &renderers.of(&template, job(0)).expect("made again")));
+}
+
 #[track_caller]
 fn check_refused(draft: Draft, field: &str, reason: &str) {
     let error = read_template(draft).and_then(|template| Renderer::new(&template, key(0).job)).expect_err(reason);
