@@ -22,7 +22,7 @@ use crate::{
     },
     policy::assess::{Connection, Met},
     storage::{
-        Consignment, StorageError, Tenure, TenureError,
+        Consignment, Content, StorageError, Tenure, TenureError,
         settlement::{Mark, MarkOutcome},
     },
     wire::smtp::{Abandoned, EnvelopeFailure, EnvelopeReplies, Obstacle, Session},
@@ -154,7 +154,8 @@ impl Errand {
         started: Timestamp,
         marked: &mut bool,
     ) -> Result<Vec<Met>, ErrandResult> {
-        let Consignment { recipients, envelope, message, .. } = consignment;
+        let Consignment { recipients, envelope, content, .. } = consignment;
+        let Content::Composed(message) = content else { return Err(ErrandResult::Changed) };
         let judge = Judge { rules: &self.context.rules, provider: self.account.settings().server.provider };
         let mark = self.mark(consignment, started);
         let asked = match self.account.settings().in_doubt {

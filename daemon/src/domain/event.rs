@@ -54,6 +54,8 @@ pub enum JobChange {
     Accepted,
     /// An attempt ended; numbers of recipients by what it made of them.
     Attempted {
+        /// The message's number in its job; 0 for a plain job.
+        message: u32,
         /// The attempt's number, from 1.
         attempt: u32,
         /// Recipients that the provider took.
@@ -72,14 +74,15 @@ pub enum JobChange {
 }
 
 impl JobChange {
-    /// That `attempt` ended, with its recipients counted by their fates.
+    /// That `attempt` of a message ended, with its recipients counted by their fates.
     #[must_use]
-    pub fn attempted(attempt: &Attempt) -> Self {
+    pub fn attempted(message: u32, attempt: &Attempt) -> Self {
         let count = |fates: &[Fate]| {
             let met = attempt.outcomes.iter().filter(|outcome| fates.contains(&outcome.fate));
             u32::try_from(met.map(|outcome| outcome.recipients.len()).sum::<usize>()).unwrap_or(u32::MAX)
         };
         Self::Attempted {
+            message,
             attempt: attempt.number,
             submitted: count(&[Fate::Submitted]),
             deferred: count(&[Fate::Deferred]),

@@ -1,12 +1,18 @@
 //! What a client submitted, and how it moves from acceptance to its end.
 //!
-//! A plain job is one message for all its recipients, so its recipients are tried together and share one due time.
+//! A plain job is one message for all its recipients, so its recipients are tried together and share one due time. A
+//! merge job is a message for each recipient, and each has a due time of its own.
+
+mod changes;
+
+pub(super) use changes::state_after;
 
 use super::{
     address::Address,
-    attempt::{Attempt, Fate},
+    attempt::Attempt,
     ids::{AccountId, Caller, JobId, Label},
-    recipient::{Deferral, Recipient, RecipientState},
+    merge::progress::MergeProgress,
+    recipient::{Recipient, RecipientState},
     time::Timestamp,
 };
 
@@ -30,11 +36,11 @@ pub struct Job {
     pub accepted_at: Timestamp,
     /// The envelope's reverse-path.
     pub sender: Address,
-    /// Its recipients, in the order of To, Cc and Bcc.
-    pub recipients: Vec<Recipient>,
+    /// Whom it goes to.
+    pub audience: Audience,
     /// The beginning of the subject, for lists.
     pub subject: String,
-    /// What the composed message is like.
+    /// What the composed message is like; of a merge job only a rough idea.
     pub message: MessageFacts,
     /// How urgent it is.
     pub priority: Priority,
@@ -44,14 +50,24 @@ pub struct Job {
     pub expires_at: Option<Timestamp>,
     /// When it is tried next.
     pub schedule: Schedule,
-    /// How many attempts were made.
+    /// How many attempts were made. A merge job counts them by message, and has 0 here.
     pub attempts_made: u32,
-    /// When the first attempt began.
+    /// When the first attempt began. A merge job notes that by message.
     pub first_attempt_at: Option<Timestamp>,
-    /// The latest attempts, oldest first.
+    /// The latest attempts, oldest first. A merge job keeps none.
     pub attempts: Vec<Attempt>,
-    /// What a caller asked for while an attempt was under way; it is done when the attempt ends.
+    /// What a caller asked for while an attempt was under way; it is done when the attempt ends. A merge job has no
+    /// wishes: what is under way ends by itself, and all else obeys at once.
     pub wish: Option<Wish>,
+}
+
+/// Whom a job goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// A plain job: one message for all of these, in the order of To, Cc and Bcc.
+    Together(Vec<Recipient>),
+    /// A merge job: a message for each. The recipients are read by page.
+    Each(Box<MergeProgress>),
 }
 
 /// What decides about a message's next try.
@@ -151,6 +167,9 @@ pub enum ControlRefusal {
     /// An attempt is under way.
     #[error("an attempt is under way: repeat the call when it has ended")]
     UnderWay,
+    /// What is left of a merge job was withdrawn, and is not tried again.
+    #[error("the merge job was cancelled: what is left of it cannot be tried again")]
+    WasCancelled,
 }
 
 /// The sum of a job's recipients.
@@ -189,12 +208,31 @@ impl JobState {
 }
 
 impl Job {
-    /// The sum of its recipients' states at `now`.
+    /// The recipients of a plain job; none of a merge job.
+    #[must_use]
+    pub fn recipients(&self) -> &[Recipient] {
+        match &self.audience {
+            Audience::Together(recipients) => recipients,
+            Audience::Each(_) => &[],
+        }
+    }
+
+    /// How far a merge job has come; nothing of a plain job.
+    #[must_use]
+    pub fn merge(&self) -> Option<&MergeProgress> {
+        match &self.audience {
+            Audience::Together(_) => None,
+            Audience::Each(progress) => Some(progress),
+        }
+    }
+
+    /// The sum of its recipients' states at `now`. A merge job is in flight when one of its messages is.
     #[must_use]
     pub fn state(&self, flight: Flight, now: Timestamp) -> JobState {
         match self.schedule {
             Schedule::Waiting { .. } if flight == Flight::UnderWay => JobState::Sending,
-            Schedule::Waiting { due } if due > now && self.attempts_made > 0 => JobState::Deferred,
+            Schedule::Idle if self.merge().is_some() && flight == Flight::UnderWay => JobState::Sending,
+            Schedule::Waiting { due } if due > now && self.was_tried() => JobState::Deferred,
             Schedule::Waiting { due } if due > now => JobState::Scheduled,
             Schedule::Waiting { .. } => JobState::Queued,
             Schedule::Held { .. } => JobState::Held,
@@ -202,12 +240,20 @@ impl Job {
         }
     }
 
+    fn was_tried(&self) -> bool {
+        let some_were = |progress: &MergeProgress| progress.untouched.count() < progress.messages;
+        self.merge().map_or(self.attempts_made > 0, some_were)
+    }
+
     fn idle_state(&self) -> JobState {
-        let any = |wanted: fn(&RecipientState) -> bool| self.recipients.iter().any(|r| wanted(&r.state));
+        if let Some(progress) = self.merge() {
+            return merge_state(progress);
+        }
+        let any = |wanted: fn(&RecipientState) -> bool| self.recipients().iter().any(|r| wanted(&r.state));
         let submitted = |state: &RecipientState| matches!(state, RecipientState::Submitted { .. });
         if any(|state| matches!(state, RecipientState::InDoubt { .. })) {
             JobState::InDoubt
-        } else if self.recipients.iter().all(|r| submitted(&r.state)) {
+        } else if self.recipients().iter().all(|r| submitted(&r.state)) {
             JobState::Submitted
         } else if any(submitted) {
             JobState::PartlySubmitted
@@ -223,13 +269,20 @@ impl Job {
     /// Whether some recipient is not final, so that the job must be kept.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.recipients.iter().any(|recipient| !recipient.state.is_final())
+        match &self.audience {
+            Audience::Together(all) => all.iter().any(|recipient| !recipient.state.is_final()),
+            Audience::Each(progress) => progress.is_open(),
+        }
     }
 
     /// When its last recipient became final; nothing while the job is open.
     #[must_use]
     pub fn finished_at(&self) -> Option<Timestamp> {
-        let ends: Option<Vec<_>> = self.recipients.iter().map(|recipient| recipient.state.final_at()).collect();
+        if let Some(progress) = self.merge() {
+            let end = progress.last_end_at.unwrap_or(self.accepted_at).max(self.accepted_at);
+            return (!progress.is_open()).then_some(end);
+        }
+        let ends: Option<Vec<_>> = self.recipients().iter().map(|recipient| recipient.state.final_at()).collect();
         ends.map(|ends| ends.into_iter().fold(self.accepted_at, Timestamp::max))
     }
 
@@ -239,10 +292,10 @@ impl Job {
         Tries { made: self.attempts_made, first_at: self.first_attempt_at, expires_at: self.expires_at }
     }
 
-    /// The indexes of the recipients that the next attempt is for.
+    /// The indexes of the recipients that the next attempt of a plain job is for.
     #[must_use]
     pub fn pending(&self) -> Vec<u32> {
-        (0..).zip(&self.recipients).filter(|(_, r)| r.state.is_pending()).map(|(index, _)| index).collect()
+        (0..).zip(self.recipients()).filter(|(_, r)| r.state.is_pending()).map(|(index, _)| index).collect()
     }
 
     /// When the job is due, if it is waiting.
@@ -259,149 +312,21 @@ impl Job {
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|expiry| expiry <= now)
     }
-
-    /// Writes an attempt's outcomes into the recipients and does what a caller wished meanwhile.
-    ///
-    /// Recipients with [`Fate::Deferred`] are due again at `retry_at`. An outcome for a recipient that is not pending
-    /// changes nothing: what is final stays final.
-    pub fn settle(&mut self, attempt: Attempt, retry_at: Timestamp) {
-        self.attempts_made = self.attempts_made.max(attempt.number);
-        self.first_attempt_at.get_or_insert(attempt.started);
-        for outcome in &attempt.outcomes {
-            for &index in &outcome.recipients {
-                let recipient = usize::try_from(index).ok().and_then(|index| self.recipients.get_mut(index));
-                let Some(recipient) = recipient.filter(|recipient| recipient.state.is_pending()) else {
-                    continue;
-                };
-                recipient.state = state_after(outcome, &attempt);
-            }
-        }
-        self.remember(attempt);
-        self.reschedule(retry_at);
-        let at = self.attempts.last().map_or(retry_at, |attempt| attempt.ended);
-        self.fulfil_wish(at);
-    }
-
-    /// Does what a caller wished while an attempt was under way that has now ended, and says what that was.
-    pub fn fulfil_wish(&mut self, at: Timestamp) -> Option<Control> {
-        let control = match self.wish.take()? {
-            Wish::Cancel => Control::Cancel,
-            Wish::Hold => Control::Hold,
-        };
-        // A wish that finds nothing left to do has come true by itself.
-        self.control(control, Flight::Grounded, at).ok().map(|()| control)
-    }
-
-    /// Ends every pending recipient because the client's time for the job has run out.
-    pub fn expire(&mut self, now: Timestamp) {
-        for recipient in &mut self.recipients {
-            if let RecipientState::Pending { deferral } = &mut recipient.state {
-                let last = deferral.take().map(|deferral| deferral.finding);
-                recipient.state = RecipientState::Expired { at: now, last };
-            }
-        }
-        self.reschedule(now);
-    }
-
-    /// Does what a caller asks.
-    ///
-    /// # Errors
-    /// When it would change nothing, or cannot be done now.
-    pub fn control(&mut self, control: Control, flight: Flight, now: Timestamp) -> Result<(), ControlRefusal> {
-        if flight == Flight::UnderWay {
-            return self.wish_for(control);
-        }
-        match control {
-            Control::Cancel => self.cancel(now),
-            Control::Hold => match self.schedule {
-                Schedule::Waiting { due } => {
-                    self.schedule = Schedule::Held { due };
-                    Ok(())
-                }
-                Schedule::Held { .. } | Schedule::Idle => Err(ControlRefusal::NothingToDo),
-            },
-            Control::Release => match self.schedule {
-                Schedule::Held { due } => {
-                    self.schedule = Schedule::Waiting { due };
-                    Ok(())
-                }
-                Schedule::Waiting { .. } | Schedule::Idle => Err(ControlRefusal::NothingToDo),
-            },
-            Control::Retry => self.retry(now),
-        }
-    }
-
-    fn wish_for(&mut self, control: Control) -> Result<(), ControlRefusal> {
-        match (control, self.wish) {
-            (Control::Cancel, _) => self.wish = Some(Wish::Cancel),
-            (Control::Hold, None) => self.wish = Some(Wish::Hold),
-            (Control::Release, Some(Wish::Hold)) => self.wish = None,
-            (Control::Hold | Control::Release, _) => return Err(ControlRefusal::NothingToDo),
-            (Control::Retry, _) => return Err(ControlRefusal::UnderWay),
-        }
-        Ok(())
-    }
-
-    fn cancel(&mut self, now: Timestamp) -> Result<(), ControlRefusal> {
-        let open = self.recipients.iter_mut().filter(|recipient| !recipient.state.is_final());
-        let withdrawn = open.map(|recipient| recipient.state = RecipientState::Cancelled { at: now }).count();
-        self.schedule = Schedule::Idle;
-        if withdrawn == 0 { Err(ControlRefusal::NothingToDo) } else { Ok(()) }
-    }
-
-    fn retry(&mut self, now: Timestamp) -> Result<(), ControlRefusal> {
-        if matches!(self.schedule, Schedule::Held { .. }) {
-            return Err(ControlRefusal::IsHeld);
-        }
-        for recipient in &mut self.recipients {
-            let again = match &recipient.state {
-                RecipientState::Failed { at, finding } => Some(Deferral { at: *at, finding: finding.clone() }),
-                RecipientState::Expired { .. } | RecipientState::InDoubt { .. } => None,
-                _ => continue,
-            };
-            recipient.state = RecipientState::Pending { deferral: again };
-        }
-        if !self.recipients.iter().any(|recipient| recipient.state.is_pending()) {
-            return Err(ControlRefusal::NothingToDo);
-        }
-        // A caller who asks again sets the clocks back: the old deadlines would end the job at once.
-        self.first_attempt_at = None;
-        self.expires_at = self.expires_at.filter(|expiry| *expiry > now);
-        self.schedule = Schedule::Waiting { due: now };
-        Ok(())
-    }
-
-    fn reschedule(&mut self, due: Timestamp) {
-        if !self.recipients.iter().any(|recipient| recipient.state.is_pending()) {
-            self.schedule = Schedule::Idle;
-        } else if let Schedule::Waiting { due: old } | Schedule::Held { due: old } = &mut self.schedule {
-            *old = due;
-        }
-    }
-
-    fn remember(&mut self, attempt: Attempt) {
-        self.attempts.push(attempt);
-        let mut bytes: usize = self.attempts.iter().map(Attempt::text_bytes).sum();
-        let mut surplus = 0;
-        while surplus + 1 < self.attempts.len()
-            && (self.attempts.len() - surplus > ATTEMPTS_KEPT_MAX || bytes > HISTORY_BYTES_MAX)
-        {
-            bytes -= self.attempts[surplus].text_bytes();
-            surplus += 1;
-        }
-        self.attempts.drain(..surplus);
-    }
 }
 
-fn state_after(outcome: &super::attempt::Outcome, attempt: &Attempt) -> RecipientState {
-    let finding = outcome.finding.clone();
-    let at = attempt.ended;
-    match (outcome.fate, outcome.finding.response.reply()) {
-        (Fate::Submitted, Some(reply)) => RecipientState::Submitted { at, reply: reply.clone() },
-        // Without the provider's word nothing counts as submitted.
-        (Fate::Submitted, None) | (Fate::LeftInDoubt, _) => RecipientState::InDoubt { since: attempt.started },
-        (Fate::Deferred, _) => RecipientState::Pending { deferral: Some(Deferral { at, finding }) },
-        (Fate::Failed, _) => RecipientState::Failed { at, finding },
-        (Fate::GivenUp, _) => RecipientState::Expired { at, last: Some(finding) },
+const fn merge_state(progress: &MergeProgress) -> JobState {
+    let tally = &progress.tally;
+    if tally.in_doubt > 0 {
+        JobState::InDoubt
+    } else if tally.submitted == progress.messages {
+        JobState::Submitted
+    } else if tally.submitted > 0 {
+        JobState::PartlySubmitted
+    } else if tally.failed > 0 {
+        JobState::Failed
+    } else if tally.expired > 0 {
+        JobState::Expired
+    } else {
+        JobState::Cancelled
     }
 }

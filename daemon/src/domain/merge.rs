@@ -1,6 +1,9 @@
-//! One content for many: what a merge job is made of, and what has become of its messages.
+//! One content for many: what a merge job is made of. What has become of its messages is in `progress`.
 
-use super::{address::Address, mail::Draft};
+pub mod progress;
+pub mod untouched;
+
+use super::{address::Address, mail::Draft, recipient::RecipientState};
 
 /// Most recipients of one merge job.
 pub const MERGE_RECIPIENTS_MAX: u32 = 1_000_000;
@@ -32,7 +35,7 @@ pub struct MergeRecipient {
 /// How many messages of a merge job have come how far. Together they are all of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MergeTally {
-    /// Wait for their first attempt, or for another one.
+    /// Wait for their first attempt, or for another one, or are under way.
     pub waiting: u32,
     /// The provider took them.
     pub submitted: u32,
@@ -44,4 +47,50 @@ pub struct MergeTally {
     pub expired: u32,
     /// They were withdrawn.
     pub cancelled: u32,
+}
+
+/// How far a message has come: what [`MergeTally`] counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the names are those of the tally")]
+pub enum MessageClass {
+    Waiting,
+    Submitted,
+    Failed,
+    InDoubt,
+    Expired,
+    Cancelled,
+}
+
+impl MessageClass {
+    /// The class of a message in this state.
+    #[must_use]
+    pub const fn of(state: &RecipientState) -> Self {
+        match state {
+            RecipientState::Pending { .. } => Self::Waiting,
+            RecipientState::Submitted { .. } => Self::Submitted,
+            RecipientState::Failed { .. } => Self::Failed,
+            RecipientState::InDoubt { .. } => Self::InDoubt,
+            RecipientState::Expired { .. } => Self::Expired,
+            RecipientState::Cancelled { .. } => Self::Cancelled,
+        }
+    }
+}
+
+impl MergeTally {
+    /// Counts a message that was in one class as one of another.
+    fn move_one(&mut self, from: MessageClass, to: MessageClass) {
+        *self.place(from) = self.place(from).saturating_sub(1);
+        *self.place(to) += 1;
+    }
+
+    const fn place(&mut self, class: MessageClass) -> &mut u32 {
+        match class {
+            MessageClass::Waiting => &mut self.waiting,
+            MessageClass::Submitted => &mut self.submitted,
+            MessageClass::Failed => &mut self.failed,
+            MessageClass::InDoubt => &mut self.in_doubt,
+            MessageClass::Expired => &mut self.expired,
+            MessageClass::Cancelled => &mut self.cancelled,
+        }
+    }
 }

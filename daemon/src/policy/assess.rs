@@ -175,7 +175,7 @@ mod tests {
     use crate::domain::{
         account::{Encryption, Host, ProviderKind, Retry, Server, SignIn, Timeouts},
         ids::{AccountId, Caller, JobId},
-        job::{Job, MessageFacts, Priority, Schedule},
+        job::{Audience, Job, MessageFacts, Priority, Schedule},
         limits::Limits,
         mail::Mailbox,
         parking::ParkingCause,
@@ -220,7 +220,7 @@ mod tests {
             caller: Caller::from_str("local").expect("a caller"),
             accepted_at: T0,
             sender: "a@example.jp".parse().expect("an address"),
-            recipients: vec![recipient("x@example.jp"), recipient("y@example.jp")],
+            audience: Audience::Together(vec![recipient("x@example.jp"), recipient("y@example.jp")]),
             subject: String::new(),
             message: MessageFacts { message_id: String::from("<1@x>"), bytes: 1, is_eight_bit: false },
             priority: Priority::Normal,

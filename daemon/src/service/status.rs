@@ -141,6 +141,7 @@ impl Refusal {
                     ControlRefusal::NothingToDo => "NOTHING_TO_DO",
                     ControlRefusal::IsHeld => "JOB_IS_HELD",
                     ControlRefusal::UnderWay => "ATTEMPT_UNDER_WAY",
+                    ControlRefusal::WasCancelled => "JOB_WAS_CANCELLED",
                 },
             ),
             Self::QueueFull => Telling::new(Code::ResourceExhausted, "QUEUE_FULL").retry(LATER),

@@ -7,6 +7,7 @@ use std::{
     collections::HashMap,
     fs::{self, File},
     io::{self, Read, Write},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -150,6 +151,16 @@ impl Files {
         } else {
             Err(io::Error::new(io::ErrorKind::InvalidData, "the file's content is not that of its name"))
         }
+    }
+
+    /// Reads a part of a file as it is: whether it is what the file's name says is not known. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be read, or with [`io::ErrorKind::UnexpectedEof`] when the file is too short.
+    pub fn read_at(&self, hash: &FileHash, offset: u64, bytes: usize) -> io::Result<Vec<u8>> {
+        let mut part = vec![0; bytes];
+        File::open(self.path(hash))?.read_exact_at(&mut part, offset)?;
+        Ok(part)
     }
 
     /// Keeps a file from being collected.

@@ -30,14 +30,15 @@ pub trait JobStore: Send + Sync + fmt::Debug {
     /// One job, with whether its in-doubt mark is set.
     async fn job(&self, id: JobId) -> Result<Option<JobRecord>, StorageError>;
 
-    /// A job's composed message.
+    /// A plain job's composed message; nothing of a merge job, whose messages are made when they are sent.
     async fn message(&self, id: JobId) -> Result<Option<Message>, StorageError>;
 
     /// Jobs that match, the youngest first, beginning after `page.after`.
     async fn list(&self, filter: &JobFilter, page: Page) -> Result<JobPage, StorageError>;
 
     /// Does the same to several jobs; the answers stand in the order of the ids. A job bears its in-doubt mark as long
-    /// as an attempt is [`Flight::UnderWay`](crate::domain::job::Flight). A finished job whose account was deleted is
+    /// as an attempt is [`Flight::UnderWay`](crate::domain::job::Flight). A merge job obeys at once but for what is under
+    /// way, which ends by itself; once cancelled it is not tried again. A finished job whose account was deleted is
     /// not opened again: [`ControlRefusal::NothingToDo`].
     async fn control(&self, ids: Vec<JobId>, control: Control, now: Timestamp)
     -> Result<Vec<Controlled>, StorageError>;
@@ -85,7 +86,7 @@ pub enum Acceptance {
 pub struct JobRecord {
     /// The job.
     pub job: Job,
-    /// Whether an attempt is past its in-doubt mark.
+    /// Whether an attempt is past its in-doubt mark; of a merge job, that of any of its messages.
     pub marked: bool,
 }
 
@@ -98,7 +99,7 @@ pub struct JobFilter {
     pub states: Vec<JobState>,
     /// With this label.
     pub label: Option<Label>,
-    /// With a recipient of this address, case ignored.
+    /// With a recipient of this address, case ignored. Recipients of merge jobs are not looked at.
     pub recipient: Option<String>,
     /// Accepted at this time or later.
     pub accepted_from: Option<Timestamp>,

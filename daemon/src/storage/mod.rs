@@ -23,6 +23,7 @@ pub mod contract;
 mod event_log;
 mod job_store;
 pub mod memory;
+mod merge_store;
 mod queue;
 pub mod records;
 pub mod settlement;
@@ -33,7 +34,11 @@ pub use self::{
     care::{Findings, Progress, StoreCare},
     event_log::EventLog,
     job_store::{Acceptance, Controlled, Idempotency, JobFilter, JobPage, JobRecord, JobStore, Page, Submission},
-    queue::{Consignment, Queue, Ready, ReadyMessage, Tenure, TenureError, lane_of},
+    merge_store::{
+        MERGE_SCAN_RECIPIENTS_MAX, MergeMessage, MergeMessages, MergeStore, MergeSubmission, RecipientPage,
+        STAGED_HOURS, STAGED_JOBS_MAX,
+    },
+    queue::{Consignment, Content, Queue, Ready, ReadyMessage, Tenure, TenureError, lane_of},
 };
 
 /// Most accounts, jobs or events that one page holds.
@@ -44,9 +49,9 @@ pub const LIST_SCAN_JOBS_MAX: usize = 20_000;
 pub const IDEMPOTENCY_DAYS: u64 = 7;
 
 /// A whole store: what `app::wiring` makes, and what the layers above share.
-pub trait Storage: AccountStore + JobStore + Queue + EventLog + StoreCare {}
+pub trait Storage: AccountStore + JobStore + MergeStore + Queue + EventLog + StoreCare {}
 
-impl<T: AccountStore + JobStore + Queue + EventLog + StoreCare> Storage for T {}
+impl<T: AccountStore + JobStore + MergeStore + Queue + EventLog + StoreCare> Storage for T {}
 
 /// A store that several tasks share.
 pub type SharedStorage = Arc<dyn Storage>;

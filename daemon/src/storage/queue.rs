@@ -1,6 +1,6 @@
 //! What a store does for the workers that drain its queue.
 
-use std::{collections::HashSet, fmt};
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -10,9 +10,13 @@ use super::{
 };
 use crate::domain::{
     ids::{AccountId, Label, MessageKey},
-    job::{Job, Priority, Tries},
+    job::{Flight, Job, Priority, Tries},
     ledger::{QuotaKey, Usage},
     mail::{Envelope, Message},
+    merge::{
+        MergeRecipient, MergeTemplate,
+        progress::{MergeOutcome, MergeProgress},
+    },
     parking::Standing,
     time::Timestamp,
 };
@@ -36,10 +40,12 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// by showing its tenure need not be told.
     async fn changed(&self) -> HashSet<AccountId>;
 
-    /// The heads of an account's queue: up to `limit` (at most [`PAGE_MAX`](super::PAGE_MAX)) jobs that wait, are due at `now`, bear no
-    /// in-doubt mark and are not in `skip`; more urgent priorities first, and within a priority the lanes in turn: the
-    /// first job of each lane in the order of the lanes' numbers, then the second of each, and so on. A lane is in the
-    /// order of due time and id.
+    /// The heads of an account's queue: up to `limit` (at most [`PAGE_MAX`](super::PAGE_MAX)) messages that wait, are
+    /// due at `now`, bear no in-doubt mark and are not in `skip`; more urgent priorities first, and within a priority the
+    /// lanes in turn: the first message of each lane in the order of the lanes' numbers, then the second of each, and so
+    /// on. A lane is in the order of due time and id of its jobs. The messages of a merge job stand together in its
+    /// place, which is that of its earliest one: first those that were tried before, in the order of due time and index,
+    /// then the untouched ones in the order of their indexes.
     async fn ready(
         &self,
         account: &AccountId,
@@ -48,12 +54,13 @@ pub trait Queue: Send + Sync + fmt::Debug {
         now: Timestamp,
     ) -> Result<Ready, StorageError>;
 
-    /// Messages for sending, in the order of the keys; one that is gone or no longer waits is left out.
+    /// Messages for sending, in the order of the keys; one that is gone or no longer waits is left out. Whether it bears
+    /// a mark is not looked at.
     async fn consign(&self, keys: &[MessageKey]) -> Result<Vec<Consignment>, StorageError>;
 
-    /// Sets in-doubt marks, with their quota charges, before final dots are sent. A job that is gone, belongs to another
-    /// account, is not waiting or bears a mark already is not marked: nothing is charged for it, and its final dot must
-    /// not be sent. So a mark that an earlier worker left must be settled before its job is sent again.
+    /// Sets in-doubt marks, with their quota charges, before final dots are sent. A message that is gone, belongs to
+    /// another account, is not waiting or bears a mark already is not marked: nothing is charged for it, and its final
+    /// dot must not be sent. So a mark that an earlier worker left must be settled before its message is sent again.
     async fn mark_in_doubt(&self, tenure: &Tenure, marks: Vec<Mark>) -> Result<Vec<MarkOutcome>, TenureError>;
 
     /// Records what attempts met: recipients, history, due time, ledger and event of each, and takes its mark away.
@@ -63,11 +70,12 @@ pub trait Queue: Send + Sync + fmt::Debug {
     ///
     /// The event is [`JobChange::attempted`](crate::domain::event::JobChange::attempted). When an attempt is given up
     /// ([`Settlement::attempt`] is nothing), a wish of the time of the mark is done too, and told as
-    /// [`Controlled`](crate::domain::event::JobChange::Controlled); without a wish there is no event.
+    /// [`Controlled`](crate::domain::event::JobChange::Controlled); without a wish there is no event. Merge jobs have no
+    /// wishes: a message of one that was withdrawn or whose time ran out meanwhile ends with the others.
     async fn settle(&self, tenure: &Tenure, settlements: Vec<Settlement>) -> Result<(), TenureError>;
 
     /// Ends jobs whose client's time has run out; those that are no longer waiting, bear an in-doubt mark or have time
-    /// left (a retry may have taken the limit away) are left as they are.
+    /// left (a retry may have taken the limit away) are left as they are. Of a merge job all ends that bears no mark.
     async fn expire(&self, tenure: &Tenure, expiries: Vec<Expiry>) -> Result<(), TenureError>;
 
     /// Parks an account or makes it active again, as its worker finds, and writes the event that says so. A worker
@@ -114,8 +122,9 @@ pub enum TenureError {
 pub struct Ready {
     /// Messages that are due, in the order in which they should go.
     pub messages: Vec<ReadyMessage>,
-    /// When the next job becomes due that waits, is not due yet and bears no mark; nothing when there is none. What is
-    /// in `skip` counts too.
+    /// When the next message becomes due that waits, is not due yet and bears no mark; nothing when there is none. What
+    /// is in `skip` counts too. When as many messages as were asked for are ready, those of merge jobs that have others
+    /// due may not be counted.
     pub next_due: Option<Timestamp>,
 }
 
@@ -160,7 +169,23 @@ pub struct Consignment {
     /// From whom and to whom.
     pub envelope: Envelope,
     /// What is said.
-    pub message: Message,
+    pub content: Content,
+}
+
+/// What a consigned message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// The message as it was composed when its job came in.
+    Composed(Message),
+    /// What the message of a merge job is made of.
+    Merge {
+        /// The content of the job, shared by its messages.
+        template: Arc<MergeTemplate>,
+        /// To whom, and what the variables mean.
+        recipient: MergeRecipient,
+        /// The Date of the message, the same in each attempt: when the job came in.
+        date: Timestamp,
+    },
 }
 
 impl Consignment {
@@ -169,9 +194,33 @@ impl Consignment {
     pub fn of(job: &Job, message: Message) -> Option<Self> {
         job.due()?;
         let recipients = job.pending();
-        let waiting = job.recipients.iter().filter(|recipient| recipient.state.is_pending());
+        let waiting = job.recipients().iter().filter(|recipient| recipient.state.is_pending());
         let addresses = waiting.map(|recipient| recipient.address.clone()).collect();
         let envelope = Envelope { sender: job.sender.clone(), recipients: addresses };
-        Some(Self { key: MessageKey::only(job.id), tries: job.tries(), recipients, envelope, message })
+        let content = Content::Composed(message);
+        Some(Self { key: MessageKey::only(job.id), tries: job.tries(), recipients, envelope, content })
+    }
+
+    /// A message of a merge job, of which this is known; nothing when it does not wait. Its only recipient has the
+    /// message's own index.
+    #[must_use]
+    pub fn of_merge(
+        job: &Job,
+        index: u32,
+        known: Option<&MergeOutcome>,
+        template: Arc<MergeTemplate>,
+        recipient: MergeRecipient,
+    ) -> Option<Self> {
+        job.due()?;
+        let state = job.merge()?.state_of(known, Flight::Grounded);
+        let envelope = Envelope { sender: job.sender.clone(), recipients: vec![recipient.address.clone()] };
+        let consignment = Self {
+            key: MessageKey { job: job.id, index },
+            tries: MergeProgress::tries_of(known, job.expires_at),
+            recipients: vec![index],
+            envelope,
+            content: Content::Merge { template, recipient, date: job.accepted_at },
+        };
+        state.is_pending().then_some(consignment)
     }
 }

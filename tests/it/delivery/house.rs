@@ -20,7 +20,7 @@ use hikyaku_daemon::{
             Timeouts,
         },
         ids::{AccountId, Caller, Etag, JobId},
-        job::{Flight, Job, JobState, MessageFacts, Priority, Schedule},
+        job::{Audience, Flight, Job, JobState, MessageFacts, Priority, Schedule},
         limits::{Limits, Quota, QuotaUnit, QuotaWindow},
         mail::{Mailbox, Message},
         parking::Standing,
@@ -212,7 +212,7 @@ impl House {
     }
 
     pub(super) async fn recipient(&self, id: JobId, index: usize) -> RecipientState {
-        self.record(id).await.job.recipients[index].state.clone()
+        self.record(id).await.job.recipients()[index].state.clone()
     }
 
     pub(super) async fn standing(&self, account: &AccountId) -> Standing {
@@ -303,7 +303,7 @@ fn job(account: &AccountId, number: u32, recipients: &[&str], now: Timestamp) ->
         caller: caller(),
         accepted_at: now,
         sender: sender(account.as_str()),
-        recipients: recipients.iter().map(recipient).collect(),
+        audience: Audience::Together(recipients.iter().map(recipient).collect()),
         subject: format!("mail {number}"),
         message: MessageFacts { message_id: format!("<{number}@example.jp>"), bytes: 60, is_eight_bit: false },
         priority: Priority::Normal,

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         account::AccountSettings,
         ids::{Caller, JobId},
-        job::{Job, MessageFacts, SUBJECT_KEPT_BYTES_MAX, Schedule},
+        job::{Audience, Job, MessageFacts, SUBJECT_KEPT_BYTES_MAX, Schedule},
         mail::{Draft, Mailbox, Message},
         time::Timestamp,
     },
@@ -50,7 +50,7 @@ pub(super) fn job_of(order: Order, settings: &AccountSettings, birth: Birth) -> 
         caller,
         accepted_at: now,
         sender: from.address,
-        recipients: envelope_recipients(&order.to, &order.cc, &order.bcc),
+        audience: Audience::Together(envelope_recipients(&order.to, &order.cc, &order.bcc)),
         subject,
         message: facts,
         priority: order.priority,

@@ -95,7 +95,7 @@ impl Jobs {
 /// What a control call would do to a job.
 fn foretell(record: &JobRecord, control: Control, now: Timestamp) -> Controlled {
     match record.job.clone().control(control, flight_of(record), now) {
-        Ok(()) => Controlled::Done,
+        Ok(_) => Controlled::Done,
         Err(refusal) => Controlled::Refused(refusal),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::samples::{
-    accept, account_id, at, attempt, charge, job_id, mark, open_account, recipient, sample_job, settlement, stored,
+    accept, account_id, also_to, at, attempt, charge, job_id, mark, open_account, sample_job, settlement, stored,
 };
 use crate::{
     domain::{
@@ -96,7 +96,7 @@ pub(super) async fn marks_are_kept_until_they_are_settled(store: SharedStorage) 
     let mut marks = Vec::new();
     for number in 1..=2 {
         let mut job = sample_job("sales", number);
-        job.recipients.push(recipient("hanako@example.com"));
+        also_to(&mut job, "hanako@example.com");
         accept(&store, job.clone()).await;
         let mut marked = mark(&job, at(5));
         marked.charges = vec![charge(u64::from(number), 2), charge(9, 1)];
@@ -116,7 +116,7 @@ pub(super) async fn a_settlement_writes_what_the_attempt_met(store: SharedStorag
     let tenure = open_account(&store, "sales").await;
     let mut job = sample_job("sales", 1);
     for number in 1..=4 {
-        job.recipients.push(recipient(&format!("user{number}@example.com")));
+        also_to(&mut job, &format!("user{number}@example.com"));
     }
     accept(&store, job.clone()).await;
     store.mark_in_doubt(&tenure, vec![mark(&job, at(5))]).await.expect("an answer");
@@ -127,7 +127,7 @@ pub(super) async fn a_settlement_writes_what_the_attempt_met(store: SharedStorag
     job.settle(met, settled.retry_at);
     assert_eq!(stored(&store, 1).await, job);
     assert_eq!(job.due(), Some(settled.retry_at));
-    let counted = JobChange::Attempted { attempt: 1, submitted: 1, deferred: 1, failed: 2, in_doubt: 1 };
+    let counted = JobChange::Attempted { message: 0, attempt: 1, submitted: 1, deferred: 1, failed: 2, in_doubt: 1 };
     assert_eq!(last_change(&store).await, Some((counted, JobState::Deferred)));
     let early = store.ready(&tenure.account, &HashSet::new(), 9, at(7)).await.expect("an answer");
     assert_eq!((early.messages.len(), early.next_due), (0, Some(settled.retry_at)));
@@ -141,7 +141,7 @@ pub(super) async fn an_attempt_without_a_mark_counts_too(store: SharedStorage) {
     let refused = attempt(1, &[Fate::Failed], at(2));
     store.settle(&tenure, vec![settlement(job_id(1), Some(refused), at(2))]).await.expect("it is settled");
     let job = stored(&store, 1).await;
-    assert!(matches!(job.recipients[0].state, RecipientState::Failed { .. }));
+    assert!(matches!(job.recipients()[0].state, RecipientState::Failed { .. }));
     assert_eq!((job.attempts_made, job.schedule), (1, Schedule::Idle));
     let record = store.account(&tenure.account).await.expect("an answer").expect("it is there");
     assert_eq!(record.open_jobs, 0);
@@ -170,7 +170,7 @@ pub(super) async fn what_is_final_stays_final(store: SharedStorage) {
     let late = attempt(1, &[Fate::Deferred], at(3));
     store.settle(&tenure, vec![settlement(job_id(1), Some(late), at(3))]).await.expect("it is settled");
     let job = stored(&store, 1).await;
-    assert_eq!(job.recipients[0].state, RecipientState::Cancelled { at: at(2) });
+    assert_eq!(job.recipients()[0].state, RecipientState::Cancelled { at: at(2) });
     assert_eq!((job.attempts_made, job.attempts.len(), job.schedule), (1, 1, Schedule::Idle));
     assert_eq!(last_change(&store).await.map(|(_, state)| state), Some(JobState::Cancelled));
     let ready = store.ready(&tenure.account, &HashSet::new(), 9, at(999)).await.expect("an answer");

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::samples::{
-    accept, account_id, at, attempt, job_id, mark, open_account, recipient, sample_job, settlement, stored,
+    accept, account_id, also_to, at, attempt, job_id, mark, open_account, sample_job, settlement, stored,
 };
 use crate::{
     domain::{
@@ -31,7 +31,7 @@ pub(super) async fn calls_are_answered_in_the_order_of_the_ids(store: SharedStor
     assert_eq!(answers, [Controlled::Done, Controlled::Unknown, Controlled::Done, refused]);
     for number in [1, 2] {
         let job = stored(&store, number).await;
-        assert_eq!(job.recipients[0].state, RecipientState::Cancelled { at: at(3) });
+        assert_eq!(job.recipients()[0].state, RecipientState::Cancelled { at: at(3) });
     }
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn a_wish_waits_for_the_end_of_the_attempt(store: SharedStorage
     let tenure = open_account(&store, "sales").await;
     for number in 1..=2 {
         let mut job = sample_job("sales", number);
-        job.recipients.push(recipient("hanako@example.com"));
+        also_to(&mut job, "hanako@example.com");
         accept(&store, job.clone()).await;
         store.mark_in_doubt(&tenure, vec![mark(&job, at(5))]).await.expect("an answer");
     }
@@ -67,8 +67,8 @@ pub(super) async fn a_wish_waits_for_the_end_of_the_attempt(store: SharedStorage
         store.settle(&tenure, vec![settlement(job_id(number), Some(met), at(7))]).await.expect("it is settled");
     }
     let cancelled = stored(&store, 1).await;
-    assert!(matches!(cancelled.recipients[0].state, RecipientState::Submitted { .. }));
-    assert_eq!(cancelled.recipients[1].state, RecipientState::Cancelled { at: at(7) });
+    assert!(matches!(cancelled.recipients()[0].state, RecipientState::Submitted { .. }));
+    assert_eq!(cancelled.recipients()[1].state, RecipientState::Cancelled { at: at(7) });
     assert_eq!((cancelled.wish, cancelled.schedule), (None, Schedule::Idle));
     let held = stored(&store, 2).await;
     assert_eq!((held.wish, held.schedule), (None, Schedule::Held { due: at(67) }));
@@ -83,7 +83,7 @@ pub(super) async fn a_wish_is_done_when_the_attempt_did_not_count(store: SharedS
     let before = *store.head().borrow();
     store.settle(&tenure, vec![settlement(job.id, None, at(7))]).await.expect("it is settled");
     let job = stored(&store, 1).await;
-    assert_eq!((job.recipients[0].state.clone(), job.wish), (RecipientState::Cancelled { at: at(7) }, None));
+    assert_eq!((job.recipients()[0].state.clone(), job.wish), (RecipientState::Cancelled { at: at(7) }, None));
     let events = store.events(before, 9).await.expect("an answer");
     let change = JobChange::Controlled(Control::Cancel);
     let expected = EventKind::Job { id: job.id, change, state: JobState::Cancelled };

@@ -48,7 +48,7 @@ pub(super) async fn a_job_expires_only_when_its_time_is_over(store: SharedStorag
     assert!(stored(&store, 1).await.is_open());
     assert_eq!(store.events(before, 9).await.expect("an answer"), []);
     expire(10).await;
-    assert_eq!(stored(&store, 1).await.recipients[0].state, RecipientState::Expired { at: at(10), last: None });
+    assert_eq!(stored(&store, 1).await.recipients()[0].state, RecipientState::Expired { at: at(10), last: None });
     assert!(stored(&store, 2).await.is_open(), "it has no limit");
     assert_eq!(store.events(before, 9).await.expect("an answer").len(), 1);
     store.control(vec![job_id(1)], Control::Retry, at(11)).await.expect("an answer");
@@ -88,7 +88,7 @@ pub(super) async fn overdue_jobs_end_whoever_sends(store: SharedStorage) {
         assert_eq!(stored(&store, number).await.is_open(), is_open, "job {number}");
     }
     assert_eq!(store.expire_overdue(at(30), 9).await.expect("an answer"), 1);
-    assert_eq!(stored(&store, 2).await.recipients[0].state, RecipientState::Expired { at: at(30), last: None });
+    assert_eq!(stored(&store, 2).await.recipients()[0].state, RecipientState::Expired { at: at(30), last: None });
     assert_eq!(store.expire_overdue(at(30), 9).await.expect("an answer"), 0, "one is in doubt, one has no limit");
     assert_eq!(store.events(before, 9).await.expect("an answer").len(), 3);
     store.settle(&tenure, vec![settlement(job_id(1), None, at(31))]).await.expect("it is settled");

@@ -3,14 +3,14 @@
 use bytes::Bytes;
 
 use super::samples::{
-    accept, account_id, at, attempt, idempotency, job_id, label, open_account, recipient, sample_account, sample_job,
-    settlement, submission,
+    accept, account_id, also_to, at, attempt, idempotency, job_id, label, open_account, recipient, sample_account,
+    sample_job, settlement, submission,
 };
 use crate::{
     domain::{
         attempt::Fate,
         ids::MessageKey,
-        job::{Control, Job, JobState, Priority, Schedule},
+        job::{Audience, Control, Job, JobState, Priority, Schedule},
         time::Timestamp,
     },
     storage::{Acceptance, JobFilter, JobStore, Page, SharedStorage, Submission},
@@ -27,7 +27,7 @@ async fn answers(store: &SharedStorage, submissions: Vec<Submission>) -> Vec<Acc
 pub(super) async fn accepted_jobs_are_read_back_as_they_are(store: SharedStorage) {
     open_account(&store, "sales").await;
     let mut job = sample_job("sales", 1);
-    job.recipients = vec![recipient("taro@example.com"), recipient("太郎@例え.jp")];
+    job.audience = Audience::Together(vec![recipient("taro@example.com"), recipient("太郎@例え.jp")]);
     job.labels = vec![label("campaign"), label("spring 春")];
     job.priority = Priority::Bulk;
     job.expires_at = Some(at(99));
@@ -146,7 +146,7 @@ pub(super) async fn filters_hold_all_at_once(store: SharedStorage) {
     for number in 1..=6 {
         let mut job = sample_job(if number <= 3 { "sales" } else { "orders" }, number);
         job.labels = if number % 2 == 0 { vec![label("even"), label("all")] } else { vec![label("all")] };
-        job.recipients.push(recipient(&format!("User{number}@Example.com")));
+        also_to(&mut job, &format!("User{number}@Example.com"));
         accept(&store, job).await;
     }
     let check = async |filter: JobFilter, expected: &[u32]| {

@@ -30,7 +30,7 @@ pub(super) async fn events_come_in_the_order_of_the_changes(store: SharedStorage
     store.set_standing(&tenure.account, Standing::Active, at(6)).await.expect("an answer");
     store.delete_account(&tenure.account, None, at(6)).await.expect("nothing is open");
     let job = |change, state| EventKind::Job { id: job_id(2), change, state };
-    let taken = JobChange::Attempted { attempt: 1, submitted: 1, deferred: 0, failed: 0, in_doubt: 0 };
+    let taken = JobChange::Attempted { message: 0, attempt: 1, submitted: 1, deferred: 0, failed: 0, in_doubt: 0 };
     let expected = [
         EventKind::AccountCreated,
         EventKind::AccountUpdated,

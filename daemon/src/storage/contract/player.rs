@@ -20,7 +20,7 @@ use crate::{
         attempt::Fate,
         event::Cursor,
         ids::{AccountId, Etag, JobId, MessageKey},
-        job::{Job, JobState, Schedule},
+        job::{Audience, Job, JobState, Schedule},
         parking::{ParkingCause, Standing},
         time::Timestamp,
     },
@@ -213,7 +213,9 @@ impl Player {
         let job = Job {
             id: JobId::new(self.now, random),
             accepted_at: self.now,
-            recipients: (0..new.recipients).map(|index| recipient(&format!("user{index}@example.com"))).collect(),
+            audience: Audience::Together(
+                (0..new.recipients).map(|index| recipient(&format!("user{index}@example.com"))).collect(),
+            ),
             priority: new.priority,
             labels: new.label.map(|number| label(&format!("l{number}"))).into_iter().collect(),
             expires_at: new.expires_seconds.map(|seconds| self.now.after(Duration::from_secs(seconds))),

@@ -9,7 +9,7 @@ use crate::{
         },
         attempt::{Attempt, Fate, Finding, Outcome, Response},
         ids::{AccountId, Caller, Etag, JobId, Label, MessageKey},
-        job::{Job, MessageFacts, Priority, Schedule},
+        job::{Audience, Job, MessageFacts, Priority, Schedule},
         ledger::{Charge, QuotaKey},
         limits::{Limits, QuotaUnit, QuotaWindow},
         mail::{Mailbox, Message},
@@ -89,7 +89,7 @@ pub fn sample_job(account: &str, number: u32) -> Job {
         caller: caller(),
         accepted_at,
         sender: format!("{account}@example.jp").parse().expect("an address"),
-        recipients: vec![recipient("taro@example.com")],
+        audience: Audience::Together(vec![recipient("taro@example.com")]),
         subject: format!("Letter {number}"),
         message: MessageFacts {
             message_id: format!("<{number}@example.jp>"),
@@ -114,6 +114,13 @@ pub fn recipient(address: &str) -> Recipient {
         address: address.parse().expect("an address"),
         field: RecipientField::To,
         state: RecipientState::Pending { deferral: None },
+    }
+}
+
+/// Adds a recipient to a plain job.
+pub fn also_to(job: &mut Job, address: &str) {
+    if let Audience::Together(recipients) = &mut job.audience {
+        recipients.push(recipient(address));
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 
-use super::model::Model;
+use super::model::{Model, StoredJob};
 use crate::{
     domain::{
         account::Account,
@@ -19,13 +19,15 @@ use crate::{
         job::Control,
         ledger::{QuotaKey, Usage},
         mail::Message,
+        merge::{MergeRecipient, MergeTemplate},
         parking::Standing,
         time::Timestamp,
     },
     storage::{
         Acceptance, AccountRecord, AccountStore, Consignment, Controlled, CreateAccountError, DeleteAccountError,
-        EventLog, Findings, Idempotency, JobFilter, JobPage, JobRecord, JobStore, Page, Progress, Queue, Ready,
-        StorageError, StoreCare, Submission, Tenure, TenureError, UpdateAccountError,
+        EventLog, Findings, Idempotency, JobFilter, JobPage, JobRecord, JobStore, MergeMessages, MergeStore,
+        MergeSubmission, Page, Progress, Queue, Ready, RecipientPage, StorageError, StoreCare, Submission, Tenure,
+        TenureError, UpdateAccountError,
         settlement::{Expiry, Mark, MarkOutcome, Settlement},
     },
 };
@@ -139,7 +141,7 @@ impl JobStore for MemoryStore {
     }
 
     async fn message(&self, id: JobId) -> Result<Option<Message>, StorageError> {
-        Ok(self.model().jobs.get(&id).map(|stored| stored.message.clone()))
+        Ok(self.model().jobs.get(&id).and_then(StoredJob::message))
     }
 
     async fn list(&self, filter: &JobFilter, page: Page) -> Result<JobPage, StorageError> {
@@ -153,6 +155,29 @@ impl JobStore for MemoryStore {
         now: Timestamp,
     ) -> Result<Vec<Controlled>, StorageError> {
         self.change(|model| ids.into_iter().map(|id| model.control(id, control, now)).collect())
+    }
+}
+
+#[async_trait]
+impl MergeStore for MemoryStore {
+    async fn stage(&self, job: JobId, first: u32, recipients: Vec<MergeRecipient>) -> Result<(), StorageError> {
+        self.change(|model| model.stage(job, first, recipients))?
+    }
+
+    async fn accept_merge(&self, submission: MergeSubmission) -> Result<Acceptance, StorageError> {
+        self.change(|model| model.accept_merge(submission))?
+    }
+
+    async fn discard(&self, job: JobId) -> Result<(), StorageError> {
+        self.change(|model| drop(model.staged.remove(&job)))
+    }
+
+    async fn template(&self, job: JobId) -> Result<Option<Arc<MergeTemplate>>, StorageError> {
+        Ok(self.model().jobs.get(&job).and_then(StoredJob::template))
+    }
+
+    async fn merge_recipients(&self, job: JobId, page: RecipientPage) -> Result<Option<MergeMessages>, StorageError> {
+        Ok(self.model().jobs.get(&job).and_then(|stored| stored.merge_messages(&page)))
     }
 }
 

@@ -1,8 +1,8 @@
 //! How jobs come in, are read and controlled, and are forgotten at last.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::model::{Model, StoredJob, UsedKey, key_of};
+use super::model::{Model, Stored, StoredJob, UsedKey, key_of};
 use crate::{
     domain::{
         event::{EventKind, JobChange},
@@ -12,22 +12,22 @@ use crate::{
     },
     storage::{
         Acceptance, Controlled, IDEMPOTENCY_DAYS, Idempotency, JobFilter, JobPage, JobRecord, LIST_SCAN_JOBS_MAX,
-        PAGE_MAX, Page, Submission,
+        PAGE_MAX, Page, STAGED_HOURS, Submission,
     },
 };
 
 impl StoredJob {
     pub(super) fn flight(&self) -> Flight {
-        if self.mark.is_some() { Flight::UnderWay } else { Flight::Grounded }
+        if self.marks.is_empty() { Flight::Grounded } else { Flight::UnderWay }
     }
 
     fn record(&self) -> JobRecord {
-        JobRecord { job: self.job.clone(), marked: self.mark.is_some() }
+        JobRecord { job: self.job.clone(), marked: !self.marks.is_empty() }
     }
 
     fn matches(&self, filter: &JobFilter, now: Timestamp) -> bool {
         let job = &self.job;
-        let is_for = |wanted: &String| job.recipients.iter().any(|r| r.address.as_str().eq_ignore_ascii_case(wanted));
+        let is_for = |wanted: &String| job.recipients().iter().any(|r| r.address.as_str().eq_ignore_ascii_case(wanted));
         filter.account.as_ref().is_none_or(|wanted| job.account == *wanted)
             && (filter.states.is_empty() || filter.states.contains(&job.state(self.flight(), now)))
             && filter.label.as_ref().is_none_or(|wanted| job.labels.contains(wanted))
@@ -46,6 +46,10 @@ impl Model {
 
     pub(super) fn accept(&mut self, submission: Submission) -> Acceptance {
         let Submission { job, message, idempotency } = submission;
+        self.accept_job(job, Stored::Plain(message), idempotency)
+    }
+
+    pub(super) fn accept_job(&mut self, job: Job, content: Stored, idempotency: Option<Idempotency>) -> Acceptance {
         if let Some(known) = idempotency.as_ref().and_then(|idempotency| self.submitted(idempotency)) {
             return known;
         }
@@ -60,7 +64,7 @@ impl Model {
         }
         self.note_job(job.accepted_at, &job, Flight::Grounded, JobChange::Accepted);
         self.touch(&job.account);
-        self.jobs.insert(job.id, StoredJob { job, message, mark: None });
+        self.jobs.insert(job.id, StoredJob { job, content, marks: BTreeMap::new() });
         Acceptance::Accepted
     }
 
@@ -95,10 +99,15 @@ impl Model {
         }
         let flight = stored.flight();
         let mut job = stored.job.clone();
-        if let Err(refusal) = job.control(control, flight, now) {
-            return Controlled::Refused(refusal);
+        let again = match job.control(control, flight, now) {
+            Ok(again) => again,
+            Err(refusal) => return Controlled::Refused(refusal),
+        };
+        stored.job = job;
+        if let Some(again) = again {
+            stored.reopen(again);
         }
-        stored.job = job.clone();
+        let job = stored.job.clone();
         self.note_job(now, &job, flight, JobChange::Controlled(control));
         self.touch(&job.account);
         Controlled::Done
@@ -116,6 +125,8 @@ impl Model {
             gone += usize::from(goes);
             goes
         };
+        let forgotten = JobId::first_at(now.before(Duration::from_secs(STAGED_HOURS * 3_600)));
+        self.staged.retain(|id, _| *id >= forgotten);
         self.jobs.retain(|_, stored| !may_go(is_old(&stored.job)));
         self.events.retain(|_, event| !may_go(event.at < finished_before));
         self.keys.retain(|_, used| !may_go(now.since(used.at) > remembered));

@@ -5,6 +5,7 @@
 
 mod engine;
 mod jobs;
+mod merges;
 mod model;
 mod queue;
 

@@ -1,6 +1,9 @@
 //! What a store holds, and what becomes of its accounts.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use crate::{
     domain::{
@@ -10,6 +13,7 @@ use crate::{
         job::Job,
         ledger::QuotaKey,
         mail::Message,
+        merge::{MergeRecipient, MergeTemplate, progress::MergeOutcome},
         parking::Standing,
         time::Timestamp,
     },
@@ -34,14 +38,26 @@ pub(super) struct Model {
     /// Most open jobs of one account; no bound when not set.
     pub(super) open_jobs_max: Option<u64>,
     pub(super) closed: bool,
+    /// Recipients of merge jobs to come.
+    pub(super) staged: BTreeMap<JobId, Vec<MergeRecipient>>,
 }
 
 /// A job with what belongs to it.
 #[derive(Debug)]
 pub(super) struct StoredJob {
     pub(super) job: Job,
-    pub(super) message: Message,
-    pub(super) mark: Option<Mark>,
+    pub(super) content: Stored,
+    /// The marks of its messages.
+    pub(super) marks: BTreeMap<u32, Mark>,
+}
+
+/// What a job says.
+#[derive(Debug)]
+pub(super) enum Stored {
+    /// The message of a plain job.
+    Plain(Message),
+    /// What a merge job is made of, and what is known of its messages.
+    Merge { template: Arc<MergeTemplate>, recipients: Vec<MergeRecipient>, outcomes: BTreeMap<u32, MergeOutcome> },
 }
 
 /// What an idempotency key was used for.
@@ -50,6 +66,11 @@ pub(super) struct UsedKey {
     pub(super) job: JobId,
     pub(super) payload_hash: [u8; 32],
     pub(super) at: Timestamp,
+}
+
+/// Whether a message of a job waits, due or not yet.
+fn is_waiting(stored: &StoredJob) -> bool {
+    stored.job.due().is_some() && stored.waiting().next().is_some()
 }
 
 pub(super) fn key_of(caller: &Caller, key: &IdempotencyKey) -> (String, String) {
@@ -137,7 +158,7 @@ impl Model {
     }
 
     pub(super) fn accounts_with_work(&self) -> Vec<AccountId> {
-        let working = self.jobs.values().filter(|stored| stored.job.due().is_some() || stored.mark.is_some());
+        let working = self.jobs.values().filter(|stored| is_waiting(stored) || !stored.marks.is_empty());
         working.map(|stored| stored.job.account.clone()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 

@@ -6,8 +6,8 @@ use super::model::{Model, StoredJob};
 use crate::{
     domain::{
         event::JobChange,
-        ids::{AccountId, JobId, MessageKey},
-        job::{Flight, Priority, Schedule},
+        ids::{AccountId, MessageKey},
+        job::{Audience, Priority},
         ledger::{Charge, Usage},
         parking::Standing,
         time::Timestamp,
@@ -39,24 +39,31 @@ impl Model {
 
     pub(super) fn ready(&self, account: &AccountId, skip: &HashSet<MessageKey>, limit: usize, now: Timestamp) -> Ready {
         let own = self.jobs.values().filter(|stored| stored.job.account == *account);
-        let waiting: Vec<ReadyMessage> = own.filter_map(ready_entry).collect();
-        let next_due = waiting.iter().map(|entry| entry.due).filter(|due| *due > now).min();
-        let due_now = waiting.into_iter().filter(|entry| entry.due <= now && !skip.contains(&entry.message));
-        let mut messages = in_turn(due_now.collect());
+        let waiting: Vec<Place> = own.flat_map(places).collect();
+        let next_due = waiting.iter().map(|place| place.message.due).filter(|due| *due > now).min();
+        let is_wanted = |place: &Place| place.message.due <= now && !skip.contains(&place.message.message);
+        let mut messages = in_turn(waiting.into_iter().filter(is_wanted).collect());
         messages.truncate(limit.min(PAGE_MAX));
         Ready { messages, next_due }
     }
 
     pub(super) fn consign(&self, keys: &[MessageKey]) -> Vec<Consignment> {
-        let found = keys.iter().filter_map(|key| self.jobs.get(&key.job));
-        found.filter_map(|stored| Consignment::of(&stored.job, stored.message.clone())).collect()
+        keys.iter().filter_map(|key| self.jobs.get(&key.job)?.consign(key.index)).collect()
     }
 
     pub(super) fn mark(&mut self, account: &AccountId, mark: Mark) -> MarkOutcome {
-        let Some(stored) = self.waiting_job(account, mark.message.job) else {
+        let index = mark.message.index;
+        let Some(stored) = self.jobs.get_mut(&mark.message.job).filter(|stored| stored.job.account == *account) else {
             return MarkOutcome::Withdrawn;
         };
-        stored.mark = Some(mark.clone());
+        if stored.job.due().is_none() || !stored.waiting().any(|(waiting, _)| waiting == index) {
+            return MarkOutcome::Withdrawn;
+        }
+        if let Audience::Each(progress) = &mut stored.job.audience {
+            progress.begin(index);
+        }
+        stored.marks.insert(index, mark.clone());
+        stored.reschedule();
         self.charge(account, &mark.charges);
         MarkOutcome::Marked
     }
@@ -67,43 +74,45 @@ impl Model {
         let Some(stored) = self.jobs.get_mut(&message.job).filter(|stored| stored.job.account == *account) else {
             return;
         };
-        stored.mark = None;
-        let change = if let Some(attempt) = attempt {
-            let change = JobChange::attempted(&attempt);
-            stored.job.settle(attempt, retry_at);
-            Some(change)
-        } else {
-            stored.job.fulfil_wish(now).map(JobChange::Controlled)
+        let was_marked = stored.marks.remove(&message.index).is_some();
+        let change = match (stored.job.merge().is_some(), attempt) {
+            (false, Some(attempt)) if message.index == 0 => {
+                let change = JobChange::attempted(0, &attempt);
+                stored.job.settle(attempt, retry_at);
+                Some(change)
+            }
+            (false, None) => stored.job.fulfil_wish(now).map(JobChange::Controlled),
+            (true, attempt) => stored.settle_message(message.index, was_marked, attempt.as_ref(), retry_at),
+            (false, Some(_)) => None,
         };
-        let job = stored.job.clone();
+        let (job, flight) = (stored.job.clone(), stored.flight());
         if let Some(change) = change {
-            self.note_job(now, &job, Flight::Grounded, change);
+            self.note_job(now, &job, flight, change);
         }
     }
 
     pub(super) fn expire(&mut self, account: &AccountId, expiry: Expiry) {
         let Expiry { job: id, now } = expiry;
-        let Some(stored) = self.waiting_job(account, id).filter(|stored| stored.job.has_expired(now)) else {
+        let own = self.jobs.get_mut(&id).filter(|stored| stored.job.account == *account);
+        let Some(stored) = own.filter(|stored| stored.job.due().is_some() && stored.is_overdue(now)) else {
             return;
         };
         stored.job.expire(now);
-        let job = stored.job.clone();
-        self.note_job(now, &job, Flight::Grounded, JobChange::Expired);
+        let (job, flight) = (stored.job.clone(), stored.flight());
+        self.note_job(now, &job, flight, JobChange::Expired);
     }
 
     /// Ends jobs that wait or are held, bear no mark, and whose time has run out.
     pub(super) fn expire_overdue(&mut self, now: Timestamp, limit: usize) -> u64 {
-        let overdue = self.jobs.values().filter(|stored| {
-            stored.mark.is_none() && stored.job.schedule != Schedule::Idle && stored.job.has_expired(now)
-        });
+        let overdue = self.jobs.values().filter(|stored| stored.is_overdue(now));
         let mut ids: Vec<_> = overdue.map(|stored| (stored.job.expires_at, stored.job.id)).collect();
         ids.sort();
         ids.truncate(limit);
         for (_, id) in &ids {
             let Some(stored) = self.jobs.get_mut(id) else { continue };
             stored.job.expire(now);
-            let job = stored.job.clone();
-            self.note_job(now, &job, Flight::Grounded, JobChange::Expired);
+            let (job, flight) = (stored.job.clone(), stored.flight());
+            self.note_job(now, &job, flight, JobChange::Expired);
             self.touch(&job.account);
         }
         ids.len() as u64
@@ -111,19 +120,12 @@ impl Model {
 
     pub(super) fn in_doubt(&self, account: &AccountId) -> Vec<Mark> {
         let own = self.jobs.values().filter(|stored| stored.job.account == *account);
-        own.filter_map(|stored| stored.mark.clone()).collect()
+        own.flat_map(|stored| stored.marks.values().cloned()).collect()
     }
 
     pub(super) fn usage(&self, account: &AccountId) -> Vec<Usage> {
         let own = self.ledger.iter().filter(|((owner, ..), _)| owner == account);
         own.map(|((_, key, bucket), amount)| Usage { key: key.clone(), bucket: *bucket, amount: *amount }).collect()
-    }
-
-    /// A job of this account that waits and is not in doubt: the only kind that may be marked or expire.
-    fn waiting_job(&mut self, account: &AccountId, id: JobId) -> Option<&mut StoredJob> {
-        let stored = self.jobs.get_mut(&id)?;
-        let is_free = stored.job.account == *account && stored.job.due().is_some() && stored.mark.is_none();
-        is_free.then_some(stored)
     }
 
     /// A ledger belongs to its account: one that does not exist is charged nothing.
@@ -143,24 +145,38 @@ impl Model {
     }
 }
 
-fn ready_entry(stored: &StoredJob) -> Option<ReadyMessage> {
-    let due = stored.job.due().filter(|_| stored.mark.is_none())?;
+/// A message that waits, and where its job stands in its lane.
+struct Place {
+    job_due: Timestamp,
+    /// Its place among the messages of its job.
+    rank: usize,
+    message: ReadyMessage,
+}
+
+/// The waiting messages of a job that bear no mark, in their order.
+fn places(stored: &StoredJob) -> Vec<Place> {
+    let Some(job_due) = stored.job.due() else { return Vec::new() };
     let job = &stored.job;
-    let recipients = u32::try_from(job.pending().len()).unwrap_or(u32::MAX);
     let (lane, expires_at) = (lane_of(&job.labels), job.expires_at);
-    Some(ReadyMessage { message: MessageKey::only(job.id), priority: job.priority, lane, due, recipients, expires_at })
+    let recipients = if job.merge().is_some() { 1 } else { u32::try_from(job.pending().len()).unwrap_or(u32::MAX) };
+    let place = |(rank, (index, due))| {
+        let key = MessageKey { job: job.id, index };
+        let message = ReadyMessage { message: key, priority: job.priority, lane, due, recipients, expires_at };
+        Place { job_due, rank, message }
+    };
+    stored.waiting().enumerate().map(place).collect()
 }
 
 /// More urgent priorities first; within a priority first the head of each lane, then the second of each, and so on.
-fn in_turn(mut entries: Vec<ReadyMessage>) -> Vec<ReadyMessage> {
-    entries.sort_by_key(|entry| (entry.due, entry.message));
+fn in_turn(mut places: Vec<Place>) -> Vec<ReadyMessage> {
+    places.sort_by_key(|place| (place.job_due, place.message.message.job, place.rank));
     let mut taken: BTreeMap<(Priority, u32), usize> = BTreeMap::new();
     let mut ranked: Vec<(Priority, usize, u32, ReadyMessage)> = Vec::new();
-    for entry in entries {
-        let round = taken.entry((entry.priority, entry.lane)).or_default();
-        ranked.push((entry.priority, *round, entry.lane, entry));
+    for Place { message, .. } in places {
+        let round = taken.entry((message.priority, message.lane)).or_default();
+        ranked.push((message.priority, *round, message.lane, message));
         *round += 1;
     }
     ranked.sort_by_key(|(priority, round, lane, _)| (*priority, *round, *lane));
-    ranked.into_iter().map(|(.., entry)| entry).collect()
+    ranked.into_iter().map(|(.., message)| message).collect()
 }

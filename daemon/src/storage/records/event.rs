@@ -42,7 +42,8 @@ pub struct EventRow {
     /// The job's state afterwards.
     #[prost(uint32, tag = "5")]
     pub state: u32,
-    /// For an attempt its number and the counts of submitted, deferred, failed and in doubt; for a control its code.
+    /// For an attempt its number, the counts of submitted, deferred, failed and in doubt, and, unless it is 0, the number
+    /// of the message; for a control its code.
     #[prost(uint32, repeated, tag = "6")]
     pub numbers: Vec<u32>,
     /// Why the account was parked.
@@ -91,8 +92,9 @@ impl EventRow {
                 row.state = state.code();
                 match change {
                     JobChange::Accepted => 1,
-                    JobChange::Attempted { attempt, submitted, deferred, failed, in_doubt } => {
+                    JobChange::Attempted { message, attempt, submitted, deferred, failed, in_doubt } => {
                         row.numbers = vec![*attempt, *submitted, *deferred, *failed, *in_doubt];
+                        row.numbers.extend((*message > 0).then_some(*message));
                         2
                     }
                     JobChange::Controlled(control) => {
@@ -118,8 +120,9 @@ impl EventRow {
         let bad = |why: &str| BadRow::new("event", why);
         let kind = match (self.kind, self.numbers.as_slice()) {
             (1, _) => self.job_event(JobChange::Accepted)?,
-            (2, &[attempt, submitted, deferred, failed, in_doubt]) => {
-                self.job_event(JobChange::Attempted { attempt, submitted, deferred, failed, in_doubt })?
+            (2, &[attempt, submitted, deferred, failed, in_doubt, ref message @ ..]) if message.len() <= 1 => {
+                let message = message.first().copied().unwrap_or(0);
+                self.job_event(JobChange::Attempted { message, attempt, submitted, deferred, failed, in_doubt })?
             }
             (3, &[control]) => self.job_event(JobChange::Controlled(Code::from_code(control)?))?,
             (4, _) => self.job_event(JobChange::Expired)?,

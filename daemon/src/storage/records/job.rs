@@ -6,11 +6,13 @@ use super::{
     BadRow, as_base64,
     codes::{Code, optional},
     history::{HistoryRow, HistoryWriter},
+    merge::ProgressRow,
+    state::StateParts,
 };
 use crate::domain::{
     ids::JobId,
-    job::{Job, MessageFacts, Schedule},
-    recipient::{Deferral, Recipient, RecipientState},
+    job::{Audience, Job, MessageFacts, Schedule},
+    recipient::Recipient,
     time::Timestamp,
 };
 
@@ -64,6 +66,9 @@ pub struct JobRow {
     /// What the message says of itself.
     #[prost(bool, tag = "20")]
     pub message_is_eight_bit: bool,
+    /// How far a merge job has come; nothing for a plain job.
+    #[prost(message, optional, tag = "21")]
+    pub merge: Option<ProgressRow>,
 }
 
 /// Where a job's message is, and what it says of itself.
@@ -104,7 +109,7 @@ impl JobRow {
     #[must_use]
     pub fn new(job: &Job, body: &Body) -> Self {
         let mut history = HistoryWriter::default();
-        let recipients = job.recipients.iter().map(|recipient| RecipientRow::new(recipient, &mut history)).collect();
+        let recipients = job.recipients().iter().map(|recipient| RecipientRow::new(recipient, &mut history)).collect();
         let (schedule, due) = match job.schedule {
             Schedule::Waiting { due } => (0, due.as_millis()),
             Schedule::Held { due } => (1, due.as_millis()),
@@ -131,6 +136,7 @@ impl JobRow {
             wish: job.wish.map_or(0, Code::code),
             file: body.file.map(|hash| hash.to_vec()).unwrap_or_default(),
             message_is_eight_bit: body.is_eight_bit,
+            merge: job.merge().map(ProgressRow::from),
         }
     }
 
@@ -147,6 +153,11 @@ impl JobRow {
             2 => Schedule::Idle,
             other => return Err(BadRow::new("schedule", format_args!("unknown code {other}"))),
         };
+        let recipients = self.recipients.iter().map(|row| row.to_recipient(&history));
+        let audience = match self.merge {
+            Some(row) => Audience::Each(Box::new(row.try_into()?)),
+            None => Audience::Together(recipients.collect::<Result<_, _>>()?),
+        };
         let labels = self.labels.iter().map(|label| parsed("label", label));
         Ok(Job {
             id,
@@ -154,7 +165,7 @@ impl JobRow {
             caller: parsed("caller", &self.caller)?,
             accepted_at: Timestamp::from_millis(self.accepted_at),
             sender: parsed("sender", &self.sender)?,
-            recipients: self.recipients.iter().map(|row| row.to_recipient(&history)).collect::<Result<_, _>>()?,
+            audience,
             subject: self.subject,
             message: MessageFacts {
                 message_id: self.message_id,
@@ -188,31 +199,14 @@ impl JobRow {
 
 impl RecipientRow {
     fn new<'a>(recipient: &'a Recipient, history: &mut HistoryWriter<'a>) -> Self {
-        let (state, at, finding, reply) = match &recipient.state {
-            RecipientState::Pending { deferral: None } => (0, Timestamp::EPOCH, 0, 0),
-            RecipientState::Pending { deferral: Some(met) } => (0, met.at, history.finding(&met.finding), 0),
-            RecipientState::Submitted { at, reply } => (1, *at, 0, history.text(reply.text())),
-            RecipientState::Failed { at, finding } => (2, *at, history.finding(finding), 0),
-            RecipientState::InDoubt { since } => (3, *since, 0, 0),
-            RecipientState::Expired { at, last } => (4, *at, last.as_ref().map_or(0, |met| history.finding(met)), 0),
-            RecipientState::Cancelled { at } => (5, *at, 0, 0),
-        };
+        let StateParts { state, at, finding, reply } = StateParts::new(&recipient.state, history);
         let address = recipient.address.as_str().to_owned();
-        Self { address, field: recipient.field.code(), state, at: at.as_millis(), finding, reply }
+        Self { address, field: recipient.field.code(), state, at, finding, reply }
     }
 
     fn to_recipient(&self, history: &HistoryRow) -> Result<Recipient, BadRow> {
-        let at = Timestamp::from_millis(self.at);
-        let finding = || (self.finding != 0).then(|| history.finding(self.finding)).transpose();
-        let state = match self.state {
-            0 => RecipientState::Pending { deferral: finding()?.map(|finding| Deferral { at, finding }) },
-            1 => RecipientState::Submitted { at, reply: history.reply(self.reply)? },
-            2 => RecipientState::Failed { at, finding: history.finding(self.finding)? },
-            3 => RecipientState::InDoubt { since: at },
-            4 => RecipientState::Expired { at, last: finding()? },
-            5 => RecipientState::Cancelled { at },
-            other => return Err(BadRow::new("recipient state", format_args!("unknown code {other}"))),
-        };
+        let Self { state, at, finding, reply, .. } = *self;
+        let state = StateParts { state, at, finding, reply }.state(history)?;
         Ok(Recipient { address: parsed("recipient", &self.address)?, field: Code::from_code(self.field)?, state })
     }
 }

@@ -10,7 +10,11 @@ pub mod history;
 pub mod idempotency;
 pub mod job;
 pub mod ledger;
+pub mod merge;
+pub mod recipients;
 pub mod standing;
+mod state;
+pub mod template;
 #[cfg(test)]
 mod tests;
 

@@ -15,7 +15,7 @@ use crate::{
         account::{PasswordMechanism, SenderPattern, SignIn},
         attempt::{Fate, Finding, Response},
         event::{Event, EventKind, JobChange},
-        job::{Control, Job, JobState, Priority, Schedule, Wish},
+        job::{Audience, Control, Job, JobState, Priority, Schedule, Wish},
         limits::{BatchPause, CalendarSpan, Pace, Quota, QuotaUnit, QuotaWindow},
         mail::Mailbox,
         parking::{Parking, ParkingCause},
@@ -68,7 +68,8 @@ fn jobs_survive_their_rows() {
         RecipientState::Expired { at: at(7), last: None },
         RecipientState::Cancelled { at: at(8) },
     ];
-    job.recipients = states.map(|state| Recipient { state, ..samples::recipient("taro@example.jp") }).to_vec();
+    let recipient = |state| Recipient { state, ..samples::recipient("taro@example.jp") };
+    job.audience = Audience::Together(states.map(recipient).to_vec());
     job.attempts = vec![samples::attempt(1, &[Fate::Deferred, Fate::Failed], at(3)); 3];
     job.attempts_made = 3;
     job.first_attempt_at = Some(at(1));
@@ -89,7 +90,7 @@ fn equal_replies_are_kept_once() {
     let long = format!("451 4.7.1 {}", "later ".repeat(300));
     let finding = Finding { response: Response::Replied(samples::reply(&long)), ..broken() };
     let state = RecipientState::Pending { deferral: Some(Deferral { at: at(1), finding: finding.clone() }) };
-    job.recipients = vec![Recipient { state, ..samples::recipient("taro@example.jp") }; 50];
+    job.audience = Audience::Together(vec![Recipient { state, ..samples::recipient("taro@example.jp") }; 50]);
     let mut attempt = samples::attempt(1, &[Fate::Deferred], at(1));
     attempt.outcomes[0].finding = finding;
     job.attempts = vec![attempt; 50];
@@ -154,7 +155,7 @@ fn events_survive_their_rows() {
         strikes: 3,
     };
     let job = |change, state| EventKind::Job { id: job_id(1), change, state };
-    let attempted = JobChange::Attempted { attempt: 1, submitted: 2, deferred: 3, failed: 4, in_doubt: 5 };
+    let attempted = JobChange::Attempted { message: 7, attempt: 1, submitted: 2, deferred: 3, failed: 4, in_doubt: 5 };
     let kinds = [
         job(JobChange::Accepted, JobState::Queued),
         job(attempted, JobState::PartlySubmitted),

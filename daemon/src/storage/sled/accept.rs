@@ -16,19 +16,19 @@ use crate::{
     domain::{
         event::{Event, JobChange},
         ids::{AccountId, JobId},
-        job::Flight,
+        job::{Flight, Job},
         time::Timestamp,
     },
     storage::{
         Acceptance, Idempotency, StorageError, Submission,
-        blobs::{Files, Pin},
+        blobs::{FileHash, Files, Pin},
         records::{idempotency::IdempotencyRow, job::Body},
     },
 };
 
 /// A submission as it will be stored.
 #[derive(Debug)]
-struct Prepared {
+pub(super) struct Prepared {
     account: AccountId,
     /// The account's number; nothing when there is no such account.
     number: Option<u32>,
@@ -39,17 +39,28 @@ struct Prepared {
     bytes: usize,
     /// Whether its account had too many open jobs already, so that its message was not even written.
     is_full: bool,
-    /// Keeps the message's file until the commit is durable.
-    _file: Option<KeptFile>,
+    /// Keeps its files until the commit is durable.
+    _files: Vec<KeptFile>,
 }
 
-/// A message's file that was written before it is known whether its job is accepted: it goes again if nothing refers to
-/// it in the end.
+/// A file that was written before it is known whether its job is accepted: it goes again if nothing refers to it in the
+/// end.
 #[derive(Debug)]
-struct KeptFile {
+pub(super) struct KeptFile {
     pin: Option<Pin>,
+    hash: FileHash,
     disk: Disk,
     files: Files,
+}
+
+impl KeptFile {
+    pub(super) fn new(pin: Pin, disk: &Disk, files: &Files) -> Self {
+        Self { hash: pin.hash, pin: Some(pin), disk: disk.clone(), files: files.clone() }
+    }
+
+    pub(super) const fn hash(&self) -> &FileHash {
+        &self.hash
+    }
 }
 
 impl Drop for KeptFile {
@@ -107,36 +118,66 @@ impl SledStore {
     async fn prepare(&self, submission: Submission) -> Result<Prepared, StorageError> {
         let Submission { job, message, idempotency } = submission;
         let entry = self.entry_of(&job.account);
-        let is_full = entry.is_some_and(|entry| entry.open_jobs >= self.settings.open_jobs_per_account_max);
+        let is_full = self.is_full(&job.account);
         // The committer refuses what comes without its account's number or is full, so no file is written for it.
         let is_large = message.bytes.len() > INLINE_BYTES_MAX;
-        let pin = if is_large && entry.is_some() && !is_full {
+        let file = if is_large && entry.is_some() && !is_full {
             let content = message.bytes.clone();
-            Some(self.in_background(move |store| store.store_file(&content)).await?)
+            let pin = self.in_background(move |store| store.store_file(&content)).await?;
+            Some(KeptFile::new(pin, &self.disk, &self.files))
         } else {
             None
         };
-        let number = entry.map(|entry| entry.number);
-        let is_full = is_full && is_large;
-        let body = Body { file: pin.as_ref().map(|pin| pin.hash), is_eight_bit: message.is_eight_bit };
-        let mut entries = job_frames(&job, &body);
-        let id = job.id;
-        match &pin {
-            Some(pin) => {
-                let key = Key::FileEdge { file: pin.hash, job: id };
-                entries.push(codec::single(&key, &[]));
-            }
+        let body = Body { file: file.as_ref().map(|file| *file.hash()), is_eight_bit: message.is_eight_bit };
+        let mut entries = Vec::new();
+        match &file {
+            Some(file) => entries.push(codec::single(&Key::FileEdge { file: *file.hash(), job: job.id }, &[])),
             None if is_large => {}
-            None => entries.extend(codec::frames(|chunk| Key::Body { job: id, chunk }, &message.bytes)),
+            None => entries.extend(codec::frames(|chunk| Key::Body { job: job.id, chunk }, &message.bytes)),
         }
-        entries.extend(number.and_then(|number| ready_entry(number, &job)));
-        entries.extend(expiry_key(&job).map(|key| (IVec::from(key.to_bytes()), IVec::default())));
-        let bytes = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
-        let key = idempotency.map(|idempotency| prepare_key(&idempotency, id, job.accepted_at));
-        let event = job_event(&job, JobChange::Accepted, Flight::Grounded, job.accepted_at);
-        let _file = pin.map(|pin| KeptFile { pin: Some(pin), disk: self.disk.clone(), files: self.files.clone() });
-        let (is_open, account) = (job.is_open(), job.account);
-        Ok(Prepared { account, number, is_open, entries, key, event, bytes, is_full, _file })
+        let files = file.into_iter().collect();
+        Ok(Prepared { is_full: is_full && is_large, ..self.prepared(&job, &body, entries, files, idempotency) })
+    }
+
+    fn is_full(&self, account: &AccountId) -> bool {
+        let entry = self.entry_of(account);
+        entry.is_some_and(|entry| entry.open_jobs >= self.settings.open_jobs_per_account_max)
+    }
+
+    /// A job as it will be stored, with what is derived from it. `entries` are those of its content.
+    pub(super) fn prepared(
+        &self,
+        job: &Job,
+        body: &Body,
+        mut entries: Vec<(IVec, IVec)>,
+        files: Vec<KeptFile>,
+        idempotency: Option<Idempotency>,
+    ) -> Prepared {
+        let number = self.number_of(&job.account);
+        entries.extend(job_frames(job, body));
+        entries.extend(number.and_then(|number| ready_entry(number, job)));
+        entries.extend(expiry_key(job).map(|key| (IVec::from(key.to_bytes()), IVec::default())));
+        Prepared {
+            account: job.account.clone(),
+            number,
+            is_open: job.is_open(),
+            bytes: entries.iter().map(|(key, value)| key.len() + value.len()).sum(),
+            entries,
+            key: idempotency.map(|idempotency| prepare_key(&idempotency, job.id, job.accepted_at)),
+            event: job_event(job, JobChange::Accepted, Flight::Grounded, job.accepted_at),
+            is_full: false,
+            _files: files,
+        }
+    }
+
+    /// Stores what was prepared, all or nothing.
+    pub(super) async fn accept_prepared(&self, prepared: Prepared) -> Result<Acceptance, StorageError> {
+        let call = vec![prepared];
+        let weight = weight(&call);
+        let open_jobs_max = self.settings.open_jobs_per_account_max;
+        let accept = move |txn: &mut Txn| accept_all(txn, call, open_jobs_max);
+        let (answers, _call) = self.writer.commit(weight, Patience::Refuse, accept).await?;
+        Ok(answers[0])
     }
 
     pub(super) fn store_file(&self, content: &[u8]) -> Result<Pin, StorageError> {

@@ -4,14 +4,14 @@ use super::{
     disk::{self, View},
     jobs::{self, Before, StoredJob, job_event},
     keys::Key,
+    merge::{
+        book::Opened,
+        outcomes::{load_page, place_of},
+    },
     txn::Txn,
 };
 use crate::{
-    domain::{
-        event::JobChange,
-        ids::{JobId, MessageKey},
-        job::Flight,
-    },
+    domain::{event::JobChange, ids::MessageKey, job::Flight, time::Timestamp},
     storage::{
         StorageError, Tenure, TenureError,
         records::ledger::MarkRow,
@@ -33,53 +33,69 @@ pub(super) fn mark_all(
 }
 
 fn mark_one(txn: &mut Txn, account: u32, tenure: &Tenure, mark: &Mark) -> Result<MarkOutcome, StorageError> {
-    let job = mark.message.job;
-    let mark_is_set = jobs::is_marked(txn, account, job)?;
-    let stored = readable(jobs::load(txn, job))?.filter(|stored| stored.job.account == tenure.account);
-    let ready = stored.and_then(|stored| jobs::ready_key(account, &stored.job));
-    let Some(ready) = ready.filter(|_| !mark_is_set) else {
-        return Ok(MarkOutcome::Withdrawn);
+    let MessageKey { job, index } = mark.message;
+    let is_free = match txn.open_job(job, account, &tenure.account)? {
+        None => false,
+        Some(Opened::Merge(mut merge)) => {
+            let begun = merge.begin(txn, index);
+            txn.close_merge(merge);
+            readable(begun.map(Some))?.unwrap_or(false)
+        }
+        Some(Opened::Plain(stored)) => {
+            let ready = jobs::ready_key(account, &stored.job).filter(|_| index == 0);
+            let is_free = ready.is_some() && !jobs::is_marked(txn, account, mark.message)?;
+            if let Some(ready) = ready.filter(|_| is_free) {
+                txn.remove_key(&ready);
+            }
+            is_free
+        }
     };
+    if !is_free {
+        return Ok(MarkOutcome::Withdrawn);
+    }
     for charge in &mark.charges {
         txn.charge(account, charge)?;
     }
-    txn.remove_key(&ready);
-    txn.put_row(|chunk| Key::Mark { account, job, chunk }, &MarkRow::from(mark), 0);
+    txn.put_row(|chunk| Key::Mark { account, job, index, chunk }, &MarkRow::from(mark), 0);
     Ok(MarkOutcome::Marked)
 }
 
-/// A mark that is set. One that cannot be read is replaced by one for all pending recipients, so that its job is
-/// settled as a job in doubt and never sent again unasked; the charges of the lost one are in the ledger.
-pub(super) fn read_mark(view: &impl View, account: u32, job: JobId) -> Result<Option<Mark>, StorageError> {
-    let read = disk::read_row::<MarkRow>(view, |chunk| Key::Mark { account, job, chunk }).and_then(|row| {
-        let mark = row.map(|row| row.value.into_mark(MessageKey::only(job))).transpose();
+/// A mark that is set. One that cannot be read is replaced by one for all pending recipients, so that its message is
+/// settled as one in doubt and never sent again unasked; the charges of the lost one are in the ledger.
+pub(super) fn read_mark(view: &impl View, account: u32, message: MessageKey) -> Result<Option<Mark>, StorageError> {
+    let read = disk::read_row::<MarkRow>(view, |chunk| mark_key(account, message, chunk)).and_then(|row| {
+        let mark = row.map(|row| row.value.into_mark(message)).transpose();
         mark.map_err(|error| StorageError::Damaged(error.to_string()))
     });
     match read {
         Err(StorageError::Damaged(why)) => {
-            tracing::error!(%job, reason = %why, "a damaged in-doubt mark counts for all pending recipients");
-            rebuilt_mark(view, job)
+            tracing::error!(%message, reason = %why, "a damaged in-doubt mark counts for all pending recipients");
+            rebuilt_mark(view, message)
         }
         other => other,
     }
 }
 
-/// The mark that a job has instead of one that cannot be read; nothing when the job is gone or damaged too.
-pub(super) fn rebuilt_mark(view: &impl View, job: JobId) -> Result<Option<Mark>, StorageError> {
-    let stored = readable(jobs::load(view, job))?;
-    Ok(stored.map(|StoredJob { job, .. }| {
-        // The mark is younger than this: a time that is too early makes nothing be sent sooner.
-        let since = job.due().unwrap_or(job.accepted_at);
-        let attempt = job.attempts_made + 1;
-        Mark {
-            message: MessageKey::only(job.id),
-            attempt,
-            recipients: job.pending(),
-            started: since,
-            since,
-            charges: Vec::new(),
+/// The mark that a message has instead of one that cannot be read; nothing when its job is gone or damaged too.
+pub(super) fn rebuilt_mark(view: &impl View, message: MessageKey) -> Result<Option<Mark>, StorageError> {
+    let Some(StoredJob { job, .. }) = readable(jobs::load(view, message.job))? else {
+        return Ok(None);
+    };
+    // The mark is younger than this: a time that is too early makes nothing be sent sooner.
+    let since = job.due().unwrap_or(job.accepted_at);
+    let (made, recipients) = match job.merge() {
+        None => (job.attempts_made, job.pending()),
+        Some(_) => {
+            let (page, place) = place_of(message.index);
+            let page = readable(load_page(view, job.id, page).map(Some))?.unwrap_or_default();
+            (page.outcomes.get(&place).map_or(0, |known| known.attempts_made), vec![message.index])
         }
-    }))
+    };
+    Ok(Some(Mark { message, attempt: made + 1, recipients, started: since, since, charges: Vec::new() }))
+}
+
+const fn mark_key(account: u32, message: MessageKey, chunk: u16) -> Key {
+    Key::Mark { account, job: message.job, index: message.index, chunk }
 }
 
 /// Records what attempts met.
@@ -99,20 +115,36 @@ pub(super) fn settle_all(
 }
 
 fn settle_one(txn: &mut Txn, account: u32, tenure: &Tenure, settlement: Settlement) -> Result<(), StorageError> {
-    let Settlement { message, attempt, retry_at, charges, now } = settlement;
-    for charge in &charges {
+    for charge in &settlement.charges {
         txn.charge(account, charge)?;
     }
-    let id = message.job;
-    let stored = readable(jobs::load(txn, id))?.filter(|stored| stored.job.account == tenure.account);
-    let was_marked = remove_mark(txn, account, id)?;
-    let Some(mut stored) = stored else {
-        return Ok(());
-    };
-    let before = Before::of(account, &stored.job, if was_marked { Flight::UnderWay } else { Flight::Grounded });
+    let id = settlement.message.job;
+    let opened = txn.open_job(id, account, &tenure.account)?;
+    let was_marked = remove_mark(txn, account, settlement.message)?;
+    let flight = if was_marked { Flight::UnderWay } else { Flight::Grounded };
+    match opened {
+        None => Ok(()),
+        Some(Opened::Plain(stored)) => {
+            settle_plain(txn, account, stored, settlement, flight);
+            Ok(())
+        }
+        Some(Opened::Merge(mut merge)) => {
+            let settled = merge.settle(txn, &settlement, flight);
+            txn.close_merge(merge);
+            settled
+        }
+    }
+}
+
+fn settle_plain(txn: &mut Txn, account: u32, mut stored: StoredJob, settlement: Settlement, flight: Flight) {
+    let Settlement { message, attempt, retry_at, now, .. } = settlement;
+    if message.index > 0 {
+        return;
+    }
+    let before = Before::of(account, &stored.job, flight);
     let change = match attempt {
         Some(attempt) => {
-            let change = JobChange::attempted(&attempt);
+            let change = JobChange::attempted(0, &attempt);
             stored.job.settle(attempt, retry_at);
             Some(change)
         }
@@ -122,12 +154,11 @@ fn settle_one(txn: &mut Txn, account: u32, tenure: &Tenure, settlement: Settleme
     if let Some(change) = change {
         txn.event(job_event(&stored.job, change, Flight::Grounded, now));
     }
-    Ok(())
 }
 
 /// Takes a mark away, and says whether there was one.
-fn remove_mark(txn: &mut Txn, account: u32, job: JobId) -> Result<bool, StorageError> {
-    let key = |chunk| Key::Mark { account, job, chunk };
+fn remove_mark(txn: &mut Txn, account: u32, message: MessageKey) -> Result<bool, StorageError> {
+    let key = |chunk| mark_key(account, message, chunk);
     match txn.row::<MarkRow>(key) {
         Ok(None) => Ok(false),
         Ok(Some(stored)) => {
@@ -136,7 +167,7 @@ fn remove_mark(txn: &mut Txn, account: u32, job: JobId) -> Result<bool, StorageE
         }
         // The first frame is what makes a mark; what may be left of others is found by verify.
         Err(StorageError::Damaged(why)) => {
-            tracing::error!(%job, reason = %why, "a damaged in-doubt mark is removed");
+            tracing::error!(%message, reason = %why, "a damaged in-doubt mark is removed");
             txn.remove_key(&key(0));
             Ok(true)
         }
@@ -154,19 +185,34 @@ pub(super) fn expire_all(
         Ok(account) => account,
         Err(lost) => return Ok(Err(lost)),
     };
+    txn.flush_merges()?;
     for expiry in expiries {
         let stored = readable(jobs::load(txn, expiry.job))?.filter(|stored| stored.job.account == tenure.account);
         let Some(mut stored) = stored else { continue };
         let is_meant = stored.job.due().is_some() && stored.job.has_expired(expiry.now);
-        if !is_meant || jobs::is_marked(txn, account, expiry.job)? {
-            continue;
+        if is_meant {
+            expire_job(txn, account, &mut stored, expiry.now)?;
         }
-        let before = Before::of(account, &stored.job, Flight::Grounded);
-        stored.job.expire(expiry.now);
-        txn.replace_job(account, &stored, &before, Flight::Grounded);
-        txn.event(job_event(&stored.job, JobChange::Expired, Flight::Grounded, expiry.now));
     }
     Ok(Ok(()))
+}
+
+/// Ends a job whose time has run out, but for what is under way of it; false when that is all.
+pub(super) fn expire_job(
+    txn: &mut Txn,
+    account: u32,
+    stored: &mut StoredJob,
+    now: Timestamp,
+) -> Result<bool, StorageError> {
+    let flight = jobs::flight_of(txn, account, &stored.job)?;
+    let before = Before::of(account, &stored.job, flight);
+    let may_end = flight == Flight::Grounded || stored.job.merge().is_some();
+    if !may_end || !stored.job.expire(now) {
+        return Ok(false);
+    }
+    txn.replace_job(account, stored, &before, flight);
+    txn.event(job_event(&stored.job, JobChange::Expired, flight, now));
+    Ok(true)
 }
 
 /// A record that cannot be read must not stop the others: it counts as gone until the store is verified.

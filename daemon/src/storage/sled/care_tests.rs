@@ -158,7 +158,7 @@ async fn a_damaged_mark_leaves_its_job_in_doubt() {
     let store = filled(dir.path()).await;
     let sales = samples::account_id("sales");
     let account = store.number_of(&sales).unwrap();
-    damage(&store, &Key::Mark { account, job: job_id(1), chunk: 0 });
+    damage(&store, &Key::Mark { account, job: job_id(1), index: 0, chunk: 0 });
     let marks = store.in_doubt(&sales).await.unwrap();
     assert_eq!((marks.len(), marks[0].message.job, &marks[0].recipients[..]), (1, job_id(1), &[0][..]));
     let findings = store.verify(&Silent).await.unwrap();

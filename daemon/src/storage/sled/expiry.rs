@@ -3,16 +3,15 @@
 use super::{
     SledStore, attempts,
     disk::View,
-    jobs::{self, Before, StoredJob, job_event},
+    jobs::{self, StoredJob},
     keys::{Family, Key},
     txn::Txn,
     writer::{CHANGES_PER_COMMIT_MAX, Patience, Weight},
 };
 use crate::{
     domain::{
-        event::JobChange,
-        ids::JobId,
-        job::{Flight, Schedule},
+        ids::{JobId, MessageKey},
+        job::Schedule,
         time::Timestamp,
     },
     storage::StorageError,
@@ -30,6 +29,7 @@ impl SledStore {
             let weight = Weight { changes: part.len(), bytes: part.len() * END_BYTES };
             let expire = move |txn: &mut Txn| {
                 let mut ended = 0;
+                txn.flush_merges()?;
                 for id in part {
                     ended += expire_one(txn, id, now)?;
                 }
@@ -66,8 +66,13 @@ impl SledStore {
 }
 
 fn is_overdue(view: &impl View, account: u32, stored: &StoredJob, now: Timestamp) -> Result<bool, StorageError> {
-    let may_end = stored.job.schedule != Schedule::Idle && stored.job.has_expired(now);
-    Ok(may_end && !jobs::is_marked(view, account, stored.job.id)?)
+    if stored.job.schedule == Schedule::Idle || !stored.job.has_expired(now) {
+        return Ok(false);
+    }
+    Ok(match stored.job.merge() {
+        Some(progress) => progress.tally.waiting > progress.underway,
+        None => !jobs::is_marked(view, account, MessageKey::only(stored.job.id))?,
+    })
 }
 
 fn expire_one(txn: &mut Txn, id: JobId, now: Timestamp) -> Result<u64, StorageError> {
@@ -77,9 +82,5 @@ fn expire_one(txn: &mut Txn, id: JobId, now: Timestamp) -> Result<u64, StorageEr
     if !is_overdue(txn, account, &stored, now)? {
         return Ok(0);
     }
-    let before = Before::of(account, &stored.job, Flight::Grounded);
-    stored.job.expire(now);
-    txn.replace_job(account, &stored, &before, Flight::Grounded);
-    txn.event(job_event(&stored.job, JobChange::Expired, Flight::Grounded, now));
-    Ok(1)
+    Ok(u64::from(attempts::expire_job(txn, account, &mut stored, now)?))
 }

@@ -1,11 +1,17 @@
 //! Jobs as their callers see them, on sled.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::{
     SledStore,
     jobs::{self, Before, StoredJob, job_event, load_message},
     keys::{Family, Key},
+    merge::{
+        again::{Rest, control_merge},
+        book::OpenMerge,
+    },
     txn::Txn,
     writer::{Patience, Weight},
 };
@@ -44,7 +50,8 @@ impl JobStore for SledStore {
     async fn message(&self, id: JobId) -> Result<Option<Message>, StorageError> {
         match jobs::load(&self.disk, id)? {
             None => Ok(None),
-            Some(stored) => Ok(Some(self.with_message(stored).await?.1)),
+            Some(stored) if stored.job.merge().is_some() => Ok(None),
+            Some(stored) => self.message_of(&Arc::new(stored)).await.map(Some),
         }
     }
 
@@ -60,24 +67,36 @@ impl JobStore for SledStore {
         now: Timestamp,
     ) -> Result<Vec<Controlled>, StorageError> {
         let weight = Weight { changes: ids.len(), bytes: ids.len() * CONTROL_BYTES };
-        self.writer.commit(weight, Patience::Refuse, move |txn| control_all(txn, &ids, control, now)).await
+        let control = move |txn: &mut Txn| control_all(txn, &ids, control, now);
+        let (answers, rests) = self.writer.commit(weight, Patience::Refuse, control).await?;
+        for rest in rests {
+            self.reopen_rest(rest).await?;
+        }
+        Ok(answers)
     }
 }
 
-fn control_all(
-    txn: &mut Txn,
-    ids: &[JobId],
-    control: Control,
-    now: Timestamp,
-) -> Result<Vec<Controlled>, StorageError> {
+type AllControlled = (Vec<Controlled>, Vec<Rest>);
+
+fn control_all(txn: &mut Txn, ids: &[JobId], control: Control, now: Timestamp) -> Result<AllControlled, StorageError> {
+    txn.flush_merges()?;
     // Read all before the first is changed: a damaged one refuses the call, which then has changed nothing.
     for id in ids {
         jobs::load(txn, *id)?;
     }
-    ids.iter().map(|id| control_one(txn, *id, control, now)).collect()
+    let mut rests = Vec::new();
+    let answers = ids.iter().map(|id| control_one(txn, *id, control, now, &mut rests)).collect::<Result<_, _>>()?;
+    Ok((answers, rests))
 }
 
-fn control_one(txn: &mut Txn, id: JobId, control: Control, now: Timestamp) -> Result<Controlled, StorageError> {
+fn control_one(
+    txn: &mut Txn,
+    id: JobId,
+    control: Control,
+    now: Timestamp,
+    rests: &mut Vec<Rest>,
+) -> Result<Controlled, StorageError> {
+    txn.flush_merges()?;
     let Some(mut stored) = jobs::load(txn, id)? else {
         return Ok(Controlled::Unknown);
     };
@@ -85,7 +104,10 @@ fn control_one(txn: &mut Txn, id: JobId, control: Control, now: Timestamp) -> Re
         // The account was deleted: nobody could send it.
         return Ok(Controlled::Refused(ControlRefusal::NothingToDo));
     };
-    let flight = if jobs::is_marked(txn, account, id)? { Flight::UnderWay } else { Flight::Grounded };
+    if stored.job.merge().is_some() {
+        return control_merge(txn, OpenMerge::new(account, stored), control, now, rests);
+    }
+    let flight = jobs::flight_of(txn, account, &stored.job)?;
     let before = Before::of(account, &stored.job, flight);
     if let Err(refusal) = stored.job.control(control, flight, now) {
         return Ok(Controlled::Refused(refusal));
@@ -96,22 +118,21 @@ fn control_one(txn: &mut Txn, id: JobId, control: Control, now: Timestamp) -> Re
 }
 
 impl SledStore {
-    /// A job with its message; a file is read in the background.
-    pub(super) async fn with_message(&self, stored: StoredJob) -> Result<(StoredJob, Message), StorageError> {
+    /// A job's message; a file is read in the background.
+    pub(super) async fn message_of(&self, stored: &Arc<StoredJob>) -> Result<Message, StorageError> {
         if stored.body.file.is_none() {
-            let message = load_message(&self.disk, &self.files, &stored)?;
-            return Ok((stored, message));
+            return load_message(&self.disk, &self.files, stored);
         }
-        self.in_background(move |store| {
-            let message = load_message(&store.disk, &store.files, &stored)?;
-            Ok((stored, message))
-        })
-        .await
+        let stored = Arc::clone(stored);
+        self.in_background(move |store| load_message(&store.disk, &store.files, &stored)).await
     }
 
     fn record(&self, stored: StoredJob) -> Result<JobRecord, StorageError> {
-        let marked = self.is_marked(&stored.job.account, stored.job.id)?;
-        Ok(JobRecord { job: stored.job, marked })
+        let flight = match self.number_of(&stored.job.account) {
+            Some(account) => jobs::flight_of(&self.disk, account, &stored.job)?,
+            None => Flight::Grounded,
+        };
+        Ok(JobRecord { job: stored.job, marked: flight == Flight::UnderWay })
     }
 
     fn find_jobs(&self, filter: &JobFilter, page: Page) -> Result<JobPage, StorageError> {
@@ -160,7 +181,7 @@ fn matches(filter: &JobFilter, record: &JobRecord, now: Timestamp) -> bool {
     let job = &record.job;
     let flight = if record.marked { Flight::UnderWay } else { Flight::Grounded };
     let is_recipient = |wanted: &String| {
-        job.recipients.iter().any(|recipient| recipient.address.as_str().eq_ignore_ascii_case(wanted))
+        job.recipients().iter().any(|recipient| recipient.address.as_str().eq_ignore_ascii_case(wanted))
     };
     filter.account.as_ref().is_none_or(|account| job.account == *account)
         && (filter.states.is_empty() || filter.states.contains(&job.state(flight, now)))

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     domain::{
         event::{Event, EventKind, JobChange},
-        ids::JobId,
+        ids::{JobId, MessageKey},
         job::{Flight, Job, Schedule},
         mail::Message,
         time::Timestamp,
@@ -56,8 +56,14 @@ pub(super) fn load(view: &impl View, id: JobId) -> Result<Option<StoredJob>, Sto
 
 /// Reads a job's message. May block when it is a file.
 pub(super) fn load_message(disk: &Disk, files: &Files, stored: &StoredJob) -> Result<Message, StorageError> {
+    let bytes = load_body(disk, files, stored)?;
+    Ok(Message { bytes: Bytes::from(bytes), is_eight_bit: stored.body.is_eight_bit })
+}
+
+/// Reads the bytes of a job's message, or of a merge job's content. May block when it is a file.
+pub(super) fn load_body(disk: &Disk, files: &Files, stored: &StoredJob) -> Result<Vec<u8>, StorageError> {
     let id = stored.job.id;
-    let bytes = match &stored.body.file {
+    Ok(match &stored.body.file {
         Some(hash) => files.read(hash).map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::InvalidData => StorageError::Damaged(format!("message of {id}: {error}")),
             // Too many open files, say: the message may be as good as ever.
@@ -70,8 +76,7 @@ pub(super) fn load_message(disk: &Disk, files: &Files, stored: &StoredJob) -> Re
             let read = disk::read(disk, |chunk| Key::Body { job: id, chunk })?;
             read.ok_or_else(|| StorageError::Damaged(format!("message of {id}: it is missing")))?.value
         }
-    };
-    Ok(Message { bytes: Bytes::from(bytes), is_eight_bit: stored.body.is_eight_bit })
+    })
 }
 
 /// The frames of a job's row.
@@ -80,9 +85,13 @@ pub(super) fn job_frames(job: &Job, body: &Body) -> Vec<(IVec, IVec)> {
     codec::frames(|chunk| Key::Job { job: id, chunk }, &JobRow::new(job, body).encode_to_vec())
 }
 
-/// The entry of the ready index that a job has while it waits.
+/// The entry of the ready index that a plain job has while it waits and bears no mark, and a merge job while any message
+/// of it does.
 pub(super) fn ready_key(account: u32, job: &Job) -> Option<Key> {
     let due = job.due()?;
+    if job.merge().is_some_and(|progress| progress.tally.waiting <= progress.underway) {
+        return None;
+    }
     Some(Key::Ready { account, priority: job.priority, lane: lane_of(&job.labels), due, job: job.id })
 }
 
@@ -97,8 +106,8 @@ pub(super) fn ready_entry(account: u32, job: &Job) -> Option<(IVec, IVec)> {
     Some((IVec::from(ready_key(account, job)?.to_bytes()), ready_value(job)))
 }
 
-/// What the ready index keeps beside the key: the recipients of the next attempt, and the expiry in milliseconds, 0 for
-/// none. It has no check sum: a wrong value only makes a job wait for a look at its row.
+/// What the ready index keeps beside the key: the recipients of the next attempt, or 0 for a merge job, and the expiry
+/// in milliseconds, 0 for none. It has no check sum: a wrong value only makes a job wait for a look at its row.
 fn ready_value(job: &Job) -> IVec {
     let recipients = u32::try_from(job.pending().len()).unwrap_or(u32::MAX);
     let expires_at = job.expires_at.map_or(0, Timestamp::as_millis);
@@ -116,9 +125,24 @@ pub(super) fn parse_ready_value(value: &[u8]) -> Option<(u32, Option<Timestamp>)
     Some((u32::from_be_bytes(*recipients), expires_at))
 }
 
-/// Whether the in-doubt mark of a job is set.
-pub(super) fn is_marked(view: &impl View, account: u32, job: JobId) -> Result<bool, StorageError> {
-    Ok(view.get(&Key::Mark { account, job, chunk: 0 }.to_bytes())?.is_some())
+/// Whether the in-doubt mark of a message is set.
+pub(super) fn is_marked(view: &impl View, account: u32, message: MessageKey) -> Result<bool, StorageError> {
+    let MessageKey { job, index } = message;
+    Ok(view.get(&Key::Mark { account, job, index, chunk: 0 }.to_bytes())?.is_some())
+}
+
+/// Whether an attempt of a job is past its in-doubt mark.
+pub(super) fn flight_of(view: &impl View, account: u32, job: &Job) -> Result<Flight, StorageError> {
+    match job.merge() {
+        Some(progress) => Ok(progress.flight()),
+        None if is_marked(view, account, MessageKey::only(job.id))? => Ok(Flight::UnderWay),
+        None => Ok(Flight::Grounded),
+    }
+}
+
+/// The entry of the ready index that a job has now. A plain job under way has none.
+fn ready_now(account: u32, job: &Job, flight: Flight) -> Option<Key> {
+    ready_key(account, job).filter(|_| flight == Flight::Grounded || job.merge().is_some())
 }
 
 /// An event about a job, as it is afterwards.
@@ -138,7 +162,7 @@ impl Txn {
             self.put(key, value);
         }
         self.remove_frames(|chunk| Key::Job { job: id, chunk }, count..stored.frames);
-        let ready = ready_key(account, job).filter(|_| flight == Flight::Grounded);
+        let ready = ready_now(account, job, flight);
         if let Some(old) = before.ready.as_ref().filter(|old| ready.as_ref() != Some(old)) {
             self.remove_key(old);
         }
@@ -166,9 +190,9 @@ pub(super) struct Before {
 }
 
 impl Before {
-    /// Taken before a job is changed. A job under way has no entry in the ready index.
+    /// Taken before a job is changed.
     pub(super) fn of(account: u32, job: &Job, flight: Flight) -> Self {
-        let ready = ready_key(account, job).filter(|_| flight == Flight::Grounded);
+        let ready = ready_now(account, job, flight);
         Self { ready, expiry: expiry_key(job), is_open: job.is_open() }
     }
 }

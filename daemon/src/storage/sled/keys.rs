@@ -16,12 +16,20 @@ pub(super) enum Family {
     Tally = 0x03,
     /// Jobs.
     Job = 0x10,
+    /// Recipients of merge jobs, in parts.
+    Recipients = 0x11,
     /// In-doubt marks.
     Mark = 0x12,
-    /// Messages that are kept in the store itself.
+    /// What is known of the messages of merge jobs, by page.
+    Outcomes = 0x13,
+    /// Messages, and contents of merge jobs, that are kept in the store itself.
     Body = 0x15,
+    /// Merge jobs that are gone, and whose messages are yet to go.
+    Doomed = 0x16,
     /// Waiting jobs in the order in which they go. Derived.
     Ready = 0x20,
+    /// Messages of merge jobs that wait and were tried before, by the time they are due. Derived.
+    Retry = 0x22,
     /// Jobs with pending recipients whose client set a time limit, by that time. Derived.
     Expiry = 0x21,
     /// Idempotency keys.
@@ -46,7 +54,11 @@ pub(super) enum Key {
     Standing { account: u32, chunk: u16 },
     Tally { account: u32 },
     Job { job: JobId, chunk: u16 },
-    Mark { account: u32, job: JobId, chunk: u16 },
+    Recipients { job: JobId, first: u32, chunk: u16 },
+    Mark { account: u32, job: JobId, index: u32, chunk: u16 },
+    Outcomes { job: JobId, page: u32, chunk: u16 },
+    Doomed { job: JobId },
+    Retry { job: JobId, due: Timestamp, index: u32 },
     Body { job: JobId, chunk: u16 },
     Ready { account: u32, priority: Priority, lane: u32, due: Timestamp, job: JobId },
     Expiry { at: Timestamp, job: JobId },
@@ -60,15 +72,19 @@ pub(super) enum Key {
 
 impl Family {
     /// All families.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::Meta,
         Self::Account,
         Self::Standing,
         Self::Tally,
         Self::Job,
+        Self::Recipients,
         Self::Mark,
+        Self::Outcomes,
         Self::Body,
+        Self::Doomed,
         Self::Ready,
+        Self::Retry,
         Self::Expiry,
         Self::Idempotency,
         Self::IdempotencyDay,
@@ -105,7 +121,11 @@ impl Key {
             Self::Standing { .. } => Family::Standing,
             Self::Tally { .. } => Family::Tally,
             Self::Job { .. } => Family::Job,
+            Self::Recipients { .. } => Family::Recipients,
             Self::Mark { .. } => Family::Mark,
+            Self::Outcomes { .. } => Family::Outcomes,
+            Self::Doomed { .. } => Family::Doomed,
+            Self::Retry { .. } => Family::Retry,
             Self::Body { .. } => Family::Body,
             Self::Ready { .. } => Family::Ready,
             Self::Expiry { .. } => Family::Expiry,
@@ -120,58 +140,39 @@ impl Key {
 
     /// The key as it is stored.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(36);
+        let mut bytes = Vec::with_capacity(40);
         bytes.push(self.family() as u8);
-        let put = |part: &[u8], bytes: &mut Vec<u8>| bytes.extend_from_slice(part);
+        let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| bytes.extend_from_slice(part));
         match self {
-            Self::Meta { fact } => put(&[*fact], &mut bytes),
+            Self::Meta { fact } => put(&[&[*fact]]),
             Self::Account { account, chunk } | Self::Standing { account, chunk } => {
-                put(&account.to_be_bytes(), &mut bytes);
-                put(&chunk.to_be_bytes(), &mut bytes);
+                put(&[&account.to_be_bytes(), &chunk.to_be_bytes()]);
             }
-            Self::Tally { account } => put(&account.to_be_bytes(), &mut bytes),
-            Self::Job { job, chunk } | Self::Body { job, chunk } => {
-                put(&job.to_bytes(), &mut bytes);
-                put(&chunk.to_be_bytes(), &mut bytes);
+            Self::Tally { account } => put(&[&account.to_be_bytes()]),
+            Self::Job { job, chunk } | Self::Body { job, chunk } => put(&[&job.to_bytes(), &chunk.to_be_bytes()]),
+            Self::Recipients { job, first: number, chunk } | Self::Outcomes { job, page: number, chunk } => {
+                put(&[&job.to_bytes(), &number.to_be_bytes(), &chunk.to_be_bytes()]);
             }
-            Self::Mark { account, job, chunk } => {
-                put(&account.to_be_bytes(), &mut bytes);
-                put(&job.to_bytes(), &mut bytes);
-                put(&chunk.to_be_bytes(), &mut bytes);
+            Self::Mark { account, job, index, chunk } => {
+                put(&[&account.to_be_bytes(), &job.to_bytes(), &index.to_be_bytes(), &chunk.to_be_bytes()]);
+            }
+            Self::Doomed { job } => put(&[&job.to_bytes()]),
+            Self::Retry { job, due, index } => {
+                put(&[&job.to_bytes(), &due.as_millis().to_be_bytes(), &index.to_be_bytes()]);
             }
             Self::Ready { account, priority, lane, due, job } => {
-                put(&account.to_be_bytes(), &mut bytes);
-                bytes.push(priority_rank(*priority));
-                put(&lane.to_be_bytes(), &mut bytes);
-                put(&due.as_millis().to_be_bytes(), &mut bytes);
-                put(&job.to_bytes(), &mut bytes);
+                put(&[&account.to_be_bytes(), &[priority_rank(*priority)], &lane.to_be_bytes()]);
+                put(&[&due.as_millis().to_be_bytes(), &job.to_bytes()]);
             }
-            Self::Expiry { at, job } => {
-                put(&at.as_millis().to_be_bytes(), &mut bytes);
-                put(&job.to_bytes(), &mut bytes);
-            }
-            Self::Idempotency { hash } => put(hash, &mut bytes),
-            Self::IdempotencyDay { day, hash } => {
-                put(&day.to_be_bytes(), &mut bytes);
-                put(hash, &mut bytes);
-            }
+            Self::Expiry { at, job } => put(&[&at.as_millis().to_be_bytes(), &job.to_bytes()]),
+            Self::Idempotency { hash } => put(&[hash]),
+            Self::IdempotencyDay { day, hash } => put(&[&day.to_be_bytes(), hash]),
             Self::Bucket { account, quota, bucket } => {
-                put(&account.to_be_bytes(), &mut bytes);
-                put(quota, &mut bytes);
-                put(&bucket.to_be_bytes(), &mut bytes);
+                put(&[&account.to_be_bytes(), quota, &bucket.to_be_bytes()]);
             }
-            Self::Events { seq, chunk } => {
-                put(&seq.to_be_bytes(), &mut bytes);
-                put(&chunk.to_be_bytes(), &mut bytes);
-            }
-            Self::FileEdge { file, job } => {
-                put(file, &mut bytes);
-                put(&job.to_bytes(), &mut bytes);
-            }
-            Self::Quarantine { number, original } => {
-                put(&number.to_be_bytes(), &mut bytes);
-                put(original, &mut bytes);
-            }
+            Self::Events { seq, chunk } => put(&[&seq.to_be_bytes(), &chunk.to_be_bytes()]),
+            Self::FileEdge { file, job } => put(&[file, &job.to_bytes()]),
+            Self::Quarantine { number, original } => put(&[&number.to_be_bytes(), original]),
         }
         bytes
     }
@@ -180,6 +181,13 @@ impl Key {
     pub(super) fn stem(&self) -> Vec<u8> {
         let mut bytes = self.to_bytes();
         bytes.truncate(bytes.len() - 2);
+        bytes
+    }
+
+    /// What all keys of one job begin with, in the families that sort by job.
+    pub(super) fn of_job(family: Family, job: JobId) -> [u8; 17] {
+        let mut bytes = [family as u8; 17];
+        bytes[1..].copy_from_slice(&job.to_bytes());
         bytes
     }
 
@@ -193,7 +201,15 @@ impl Key {
             Family::Standing => Self::Standing { account: rest.u32()?, chunk: rest.u16()? },
             Family::Tally => Self::Tally { account: rest.u32()? },
             Family::Job => Self::Job { job: rest.job()?, chunk: rest.u16()? },
-            Family::Mark => Self::Mark { account: rest.u32()?, job: rest.job()?, chunk: rest.u16()? },
+            Family::Recipients => Self::Recipients { job: rest.job()?, first: rest.u32()?, chunk: rest.u16()? },
+            Family::Mark => {
+                Self::Mark { account: rest.u32()?, job: rest.job()?, index: rest.u32()?, chunk: rest.u16()? }
+            }
+            Family::Outcomes => Self::Outcomes { job: rest.job()?, page: rest.u32()?, chunk: rest.u16()? },
+            Family::Doomed => Self::Doomed { job: rest.job()? },
+            Family::Retry => {
+                Self::Retry { job: rest.job()?, due: Timestamp::from_millis(rest.u64()?), index: rest.u32()? }
+            }
             Family::Body => Self::Body { job: rest.job()?, chunk: rest.u16()? },
             Family::Ready => Self::Ready {
                 account: rest.u32()?,
@@ -282,84 +298,4 @@ impl Rest<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn any_key() -> impl Strategy<Value = Key> {
-        let job = any::<[u8; 16]>().prop_map(JobId::from_bytes);
-        let priority = prop::sample::select(Priority::ALL.to_vec());
-        prop_oneof![
-            any::<u8>().prop_map(|fact| Key::Meta { fact }),
-            any::<(u32, u16)>().prop_map(|(account, chunk)| Key::Account { account, chunk }),
-            any::<(u32, u16)>().prop_map(|(account, chunk)| Key::Standing { account, chunk }),
-            any::<u32>().prop_map(|account| Key::Tally { account }),
-            (job.clone(), any::<u16>()).prop_map(|(job, chunk)| Key::Job { job, chunk }),
-            (job.clone(), any::<u16>()).prop_map(|(job, chunk)| Key::Body { job, chunk }),
-            (any::<u32>(), job.clone(), any::<u16>()).prop_map(|(account, job, chunk)| Key::Mark {
-                account,
-                job,
-                chunk
-            }),
-            (any::<u32>(), priority, any::<u32>(), any::<u64>(), job.clone()).prop_map(
-                |(account, priority, lane, due, job)| Key::Ready {
-                    account,
-                    priority,
-                    lane,
-                    due: Timestamp::from_millis(due),
-                    job
-                }
-            ),
-            (any::<u64>(), job.clone()).prop_map(|(at, job)| Key::Expiry { at: Timestamp::from_millis(at), job }),
-            any::<[u8; 16]>().prop_map(|hash| Key::Idempotency { hash }),
-            any::<(u32, [u8; 16])>().prop_map(|(day, hash)| Key::IdempotencyDay { day, hash }),
-            any::<(u32, [u8; 8], u64)>().prop_map(|(account, quota, bucket)| Key::Bucket { account, quota, bucket }),
-            any::<(u64, u16)>().prop_map(|(seq, chunk)| Key::Events { seq, chunk }),
-            (any::<[u8; 32]>(), job).prop_map(|(file, job)| Key::FileEdge { file, job }),
-            (any::<u32>(), prop::collection::vec(any::<u8>(), 0..60))
-                .prop_map(|(number, original)| Key::Quarantine { number, original }),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn keys_survive_their_bytes(key in any_key()) {
-            let bytes = key.to_bytes();
-            prop_assert!(bytes.len() <= 5 + 60);
-            prop_assert_eq!(Key::parse(&bytes), Some(key));
-        }
-
-        #[test]
-        fn ready_keys_sort_by_account_priority_lane_due_and_job(
-            a in any::<(u32, u8, u32, u64, [u8; 16])>(), b in any::<(u32, u8, u32, u64, [u8; 16])>(),
-        ) {
-            let key = |(account, rank, lane, due, job): (u32, u8, u32, u64, [u8; 16])| {
-                let priority = Priority::ALL[usize::from(rank % 4)];
-                let due = Timestamp::from_millis(due);
-                let job = JobId::from_bytes(job);
-                ((account, priority, lane, due, job), Key::Ready { account, priority, lane, due, job }.to_bytes())
-            };
-            let (a, b) = (key(a), key(b));
-            prop_assert_eq!(a.0.cmp(&b.0), a.1.cmp(&b.1));
-        }
-    }
-
-    #[test]
-    fn a_lane_ends_where_the_next_begins() {
-        let job = JobId::from_bytes([0xff; 16]);
-        let last =
-            Key::Ready { account: 1, priority: Priority::High, lane: 7, due: Timestamp::from_millis(u64::MAX), job };
-        let end = ready_lane_end(1, Priority::High, 7);
-        assert!(last.to_bytes() < end);
-        assert!(end < ready_lane_start(1, Priority::High, 8));
-        assert!(ready_lane_start(1, Priority::High, 7) < last.to_bytes());
-    }
-
-    #[test]
-    fn what_is_no_key_is_none() {
-        for bytes in [&[][..], &[0xee, 1], &[0x10, 1], &[0x00], &[0x00, 1, 2]] {
-            assert_eq!(Key::parse(bytes), None, "{bytes:?}");
-        }
-    }
-}
+mod tests;

@@ -37,6 +37,7 @@ mod keys;
 mod killing;
 #[cfg(test)]
 mod measure;
+mod merge;
 mod open;
 mod pruning;
 mod queue;
@@ -54,6 +55,10 @@ pub use open::OpenError;
 pub use settings::SledSettings;
 
 use disk::Disk;
+use merge::{
+    read::{PageRead, TemplateRead},
+    recent::Recent,
+};
 use space::Space;
 use tip::Tip;
 use txn::{AccountEntry, Made, Txn};
@@ -73,6 +78,9 @@ pub struct SledStore {
     head: watch::Sender<Cursor>,
     sealer: Arc<Sealer>,
     settings: Arc<SledSettings>,
+    staging: Arc<merge::staging::Staging>,
+    templates: Arc<Recent<TemplateRead>>,
+    pages: Arc<Recent<PageRead>>,
     _clock: Arc<dyn Clock>,
     _lock: Arc<std::fs::File>,
 }

@@ -17,6 +17,10 @@ use super::{
     codec::{self, Frame},
     disk::{self, Disk, Failure, View},
     keys::{Family, Key},
+    merge::{
+        read::{PAGES_BYTES_MAX, TEMPLATES_BYTES_MAX},
+        recent::Recent,
+    },
     settings::SledSettings,
     space::Space,
     tip::{TIP_FILE, Tip},
@@ -145,6 +149,9 @@ pub(super) fn open(
         head,
         sealer: Arc::new(sealer),
         settings: Arc::new(settings),
+        staging: Arc::default(),
+        templates: Arc::new(Recent::new(TEMPLATES_BYTES_MAX)),
+        pages: Arc::new(Recent::new(PAGES_BYTES_MAX)),
         _clock: clock,
         _lock: Arc::new(lock),
     }))

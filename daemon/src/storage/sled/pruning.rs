@@ -7,13 +7,14 @@ use super::{
     accept::day_of,
     codec, disk, jobs,
     keys::{Family, Key},
+    merge::forget::{delete_some, doom},
     txn::{META_HEAD, Txn},
     writer::{CHANGES_PER_COMMIT_MAX, Patience, Weight},
 };
 use crate::{
     domain::{ids::JobId, job::Job, time::Timestamp},
     storage::{
-        IDEMPOTENCY_DAYS, StorageError,
+        IDEMPOTENCY_DAYS, STAGED_HOURS, StorageError,
         records::{event::EventsRow, idempotency::IdempotencyRow},
     },
 };
@@ -22,6 +23,7 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 enum Old {
     Job(JobId),
+    Doomed(JobId),
     Events(u64),
     Key { day: u32, hash: [u8; 16] },
 }
@@ -33,7 +35,12 @@ impl SledStore {
         limit: usize,
         now: Timestamp,
     ) -> Result<u64, StorageError> {
-        let found = self.in_background(move |store| store.find_old(finished_before, limit, now)).await?;
+        let staged = Duration::from_secs(STAGED_HOURS * 3_600);
+        let find = move |store: &Self| {
+            store.staging.forget_before(JobId::first_at(now.before(staged)));
+            store.find_old(finished_before, limit, now)
+        };
+        let found = self.in_background(find).await?;
         let head = *self.head.borrow();
         let mut gone = 0;
         for part in found.chunks(CHANGES_PER_COMMIT_MAX) {
@@ -42,6 +49,7 @@ impl SledStore {
             let forget = move |txn: &mut Txn| {
                 let (key, value) = codec::single(&META_HEAD, &head.0.to_be_bytes());
                 txn.put(key, value);
+                txn.flush_merges()?;
                 let mut gone = 0;
                 for old in part {
                     gone += forget(txn, old, finished_before)?;
@@ -55,6 +63,7 @@ impl SledStore {
 
     fn find_old(&self, finished_before: Timestamp, limit: usize, now: Timestamp) -> Result<Vec<Old>, StorageError> {
         let mut found = Vec::new();
+        found.extend(self.find_doomed(limit)?.into_iter().map(Old::Doomed));
         self.find_old_jobs(finished_before, limit, &mut found)?;
         self.find_old_events(finished_before, limit, &mut found)?;
         self.find_old_keys(now, limit, &mut found)?;
@@ -129,6 +138,7 @@ fn is_old(job: &Job, before: Timestamp) -> bool {
 fn forget(txn: &mut Txn, old: Old, before: Timestamp) -> Result<u64, StorageError> {
     match old {
         Old::Job(id) => forget_job(txn, id, before),
+        Old::Doomed(id) => delete_some(txn, id),
         Old::Events(seq) => {
             let stored = txn.row::<EventsRow>(|chunk| Key::Events { seq, chunk });
             let (count, frames) = match stored {
@@ -162,6 +172,9 @@ fn forget_job(txn: &mut Txn, id: JobId, before: Timestamp) -> Result<u64, Storag
                 txn.remove(key);
             }
         }
+    }
+    if stored.job.merge().is_some() {
+        doom(txn, &stored)?;
     }
     Ok(1)
 }

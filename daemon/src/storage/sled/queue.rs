@@ -1,19 +1,18 @@
 //! The queue as workers see it, on sled.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
 use super::{
-    SledStore, account_store, attempts,
-    disk::{self, View},
-    jobs,
+    SledStore, account_store, attempts, disk,
+    jobs::{self, StoredJob},
     keys::{Family, Key},
     writer::{Patience, Weight},
 };
 use crate::{
     domain::{
-        ids::{AccountId, JobId, MessageKey},
+        ids::{AccountId, MessageKey},
         ledger::{QuotaKey, Usage},
         parking::Standing,
         time::Timestamp,
@@ -62,10 +61,23 @@ impl Queue for SledStore {
 
     async fn consign(&self, keys: &[MessageKey]) -> Result<Vec<Consignment>, StorageError> {
         let mut consignments = Vec::with_capacity(keys.len());
+        let mut last: Option<Arc<StoredJob>> = None;
         for key in keys {
-            let Some(stored) = jobs::load(&self.disk, key.job)? else { continue };
-            let (stored, message) = self.with_message(stored).await?;
-            consignments.extend(Consignment::of(&stored.job, message));
+            // The messages of a merge job come together: its row is read once for all of them.
+            let known = last.take().filter(|stored| stored.job.id == key.job && stored.job.merge().is_some());
+            let stored = match known {
+                Some(stored) => stored,
+                None => match jobs::load(&self.disk, key.job)? {
+                    Some(stored) => Arc::new(stored),
+                    None => continue,
+                },
+            };
+            if stored.job.merge().is_some() {
+                consignments.extend(self.consign_merge(&stored, key.index).await?);
+            } else if key.index == 0 {
+                consignments.extend(Consignment::of(&stored.job, self.message_of(&stored).await?));
+            }
+            last = Some(stored);
         }
         Ok(consignments)
     }
@@ -134,8 +146,8 @@ impl SledStore {
         let mut marks = Vec::new();
         for entry in self.disk.tree.scan_prefix(prefix).keys() {
             let key = Key::parse(&self.disk.checked(entry)?);
-            let Some(Key::Mark { job, chunk: 0, .. }) = key else { continue };
-            marks.extend(attempts::read_mark(&self.disk, account, job)?);
+            let Some(Key::Mark { job, index, chunk: 0, .. }) = key else { continue };
+            marks.extend(attempts::read_mark(&self.disk, account, MessageKey { job, index })?);
         }
         Ok(marks)
     }
@@ -176,13 +188,5 @@ impl SledStore {
             }
         }
         Ok(found)
-    }
-
-    /// Whether the in-doubt mark of an account's job is set.
-    pub(super) fn is_marked(&self, account: &AccountId, job: JobId) -> Result<bool, StorageError> {
-        let Some(account) = self.number_of(account) else {
-            return Ok(false);
-        };
-        Ok(self.disk.get(&Key::Mark { account, job, chunk: 0 }.to_bytes())?.is_some())
     }
 }

@@ -6,6 +6,7 @@ use super::{
     SledStore,
     jobs::parse_ready_value,
     keys::{Key, ready_lane_end, ready_lane_start, ready_priority},
+    merge::ready::Expansion,
 };
 use crate::{
     domain::{ids::MessageKey, job::Priority, time::Timestamp},
@@ -15,6 +16,8 @@ use crate::{
 /// The due jobs of one lane, read as far as they are wanted.
 struct Lane {
     entries: ::sled::Iter,
+    /// The merge job whose messages are taken at present.
+    merge: Option<Expansion>,
 }
 
 impl SledStore {
@@ -36,8 +39,10 @@ impl SledStore {
                     if ready.messages.len() == limit {
                         break;
                     }
-                    if let Some(job) = self.next_in(&mut lane, skip)? {
-                        ready.messages.push(job);
+                    let (message, next_due) = self.next_in(&mut lane, skip, now)?;
+                    ready.next_due = [ready.next_due, next_due].into_iter().flatten().min();
+                    if let Some(message) = message {
+                        ready.messages.push(message);
                         remaining.push(lane);
                     }
                 }
@@ -47,15 +52,34 @@ impl SledStore {
         Ok(ready)
     }
 
-    /// The next due job of a lane that is not to be skipped.
-    fn next_in(&self, lane: &mut Lane, skip: &HashSet<MessageKey>) -> Result<Option<ReadyMessage>, StorageError> {
-        for entry in lane.entries.by_ref() {
+    /// The next due message of a lane that is not to be skipped, and when the next one becomes due of the merge jobs
+    /// that were opened for it.
+    fn next_in(
+        &self,
+        lane: &mut Lane,
+        skip: &HashSet<MessageKey>,
+        now: Timestamp,
+    ) -> Result<(Option<ReadyMessage>, Option<Timestamp>), StorageError> {
+        let mut next_due = None;
+        loop {
+            if let Some(merge) = &mut lane.merge {
+                match merge.next(&self.disk, skip)? {
+                    Some(message) => return Ok((Some(message), next_due)),
+                    None => lane.merge = None,
+                }
+            }
+            let Some(entry) = lane.entries.next() else { return Ok((None, next_due)) };
             let (key, value) = self.disk.checked(entry)?;
-            if let Some(job) = parse(&key, &value).filter(|job| !skip.contains(&job.message)) {
-                return Ok(Some(job));
+            match parse(&key, &value) {
+                Some(head) if head.recipients == 0 => {
+                    let Some((merge, due)) = self.expand(head, now)? else { continue };
+                    next_due = [next_due, due].into_iter().flatten().min();
+                    lane.merge = Some(merge);
+                }
+                Some(message) if !skip.contains(&message.message) => return Ok((Some(message), next_due)),
+                _ => {}
             }
         }
-        Ok(None)
     }
 
     /// Finds the lanes that have due jobs, and the next due time of all lanes; two seeks a lane at most.
@@ -79,7 +103,7 @@ impl SledStore {
                 Some(head.due)
             } else {
                 let next = self.disk.seek_entry(&later, &lane)?.and_then(|(key, value)| parse(&key, &value));
-                lanes.push(Lane { entries: self.disk.tree.range(lane..later) });
+                lanes.push(Lane { entries: self.disk.tree.range(lane..later), merge: None });
                 next.map(|next| next.due)
             };
             ready.next_due = [ready.next_due, next_due].into_iter().flatten().min();

@@ -10,24 +10,27 @@ use super::{
     accept::day_of,
     codec, disk, jobs,
     keys::{Family, Key},
+    merge::outcomes::{OUTCOMES_PER_PAGE, load_page, place_of},
     txn::{AccountEntry, META_NEXT_ACCOUNT, Txn, cursor},
     writer::{Patience, Weight},
 };
 use crate::{
     domain::{
-        ids::{Etag, JobId},
+        ids::{Etag, JobId, MessageKey},
         time::Timestamp,
     },
     storage::{
         Progress, StorageError,
         blobs::Pin,
         records::{
+            BadRow,
             account::AccountRow,
             event::EventsRow,
             idempotency::IdempotencyRow,
             job::{Body, JobRow},
             ledger::MarkRow,
             ledger::UsageRow,
+            merge::{OutcomesRow, PartRow},
             standing::StandingRow,
         },
     },
@@ -35,6 +38,17 @@ use crate::{
 
 /// The form of the lines that this version writes.
 const LINES_FORMAT: u32 = 1;
+/// What is exported, in an order in which it can be imported.
+const EXPORTED: [Family; 8] = [
+    Family::Account,
+    Family::Job,
+    Family::Recipients,
+    Family::Outcomes,
+    Family::Mark,
+    Family::Idempotency,
+    Family::Bucket,
+    Family::Events,
+];
 /// After how many lines progress is told.
 const LINES_PER_REPORT: u64 = 1_000;
 
@@ -53,11 +67,24 @@ enum Line {
     Job {
         id: String,
         row: Box<JobRow>,
+        /// The message of a plain job, or the content of a merge job.
         message: String,
+    },
+    Recipients {
+        job: String,
+        first: u32,
+        row: PartRow,
+    },
+    Outcomes {
+        job: String,
+        page: u32,
+        row: OutcomesRow,
     },
     Mark {
         account: u32,
         job: String,
+        #[serde(default)]
+        index: u32,
         row: MarkRow,
     },
     Usage {
@@ -85,9 +112,7 @@ impl SledStore {
     pub(super) fn export_to(&self, out: &mut (dyn Write + Send), progress: &dyn Progress) -> Result<u64, StorageError> {
         let (mut count, mut damaged) = (0, 0);
         write_line(out, &Line::Store { format: LINES_FORMAT })?;
-        let families =
-            [Family::Account, Family::Job, Family::Mark, Family::Idempotency, Family::Bucket, Family::Events];
-        for family in families {
+        for family in EXPORTED {
             for entry in self.disk.tree.scan_prefix(family.prefix()).keys() {
                 let Some(key) = Key::parse(&self.disk.checked(entry)?) else { continue };
                 let line = match self.line_of(&key) {
@@ -126,14 +151,24 @@ impl SledStore {
             }
             Key::Job { job, chunk: 0 } => {
                 let Some(stored) = jobs::load(disk, job)? else { return Ok(None) };
-                let message = jobs::load_message(disk, &self.files, &stored)?;
+                let message = jobs::load_body(disk, &self.files, &stored)?;
                 // The message goes with the line; where it is kept is for the next store to decide.
                 let row = Box::new(JobRow::new(&stored.job, &Body { file: None, ..stored.body }));
-                Some(Line::Job { id: job.to_string(), row, message: BASE64_STANDARD.encode(&message.bytes) })
+                Some(Line::Job { id: job.to_string(), row, message: BASE64_STANDARD.encode(&message) })
             }
-            Key::Mark { account, job, chunk: 0 } => {
-                let row = disk::read_row::<MarkRow>(disk, |chunk| Key::Mark { account, job, chunk })?;
-                row.map(|row| Line::Mark { account, job: job.to_string(), row: row.value })
+            Key::Recipients { job, first, chunk: 0 } => {
+                let row = self.whole_part(job, first)?;
+                row.map(|row| Line::Recipients { job: job.to_string(), first, row })
+            }
+            Key::Outcomes { job, page, chunk: 0 } => {
+                let is_doomed = jobs::load(disk, job)?.is_none();
+                let row = disk::read_row::<OutcomesRow>(disk, |chunk| Key::Outcomes { job, page, chunk })?;
+                let row = row.filter(|_| !is_doomed);
+                row.map(|row| Line::Outcomes { job: job.to_string(), page, row: row.value })
+            }
+            Key::Mark { account, job, index, chunk: 0 } => {
+                let row = disk::read_row::<MarkRow>(disk, |chunk| Key::Mark { account, job, index, chunk })?;
+                row.map(|row| Line::Mark { account, job: job.to_string(), index, row: row.value })
             }
             Key::Idempotency { hash } => {
                 let row = disk::read_row::<IdempotencyRow>(disk, |_| Key::Idempotency { hash })?;
@@ -201,6 +236,11 @@ impl SledStore {
                     (message, None)
                 }
             }
+            Line::Recipients { row, .. } if row.pages.len() > jobs::INLINE_BYTES_MAX => {
+                let pages = row.pages.clone();
+                let pin = self.in_background(move |store| store.store_file(&pages)).await?;
+                (Vec::new(), Some(pin))
+            }
             _ => (Vec::new(), None),
         };
         let bytes = if pin.is_some() { 4_096 } else { bytes };
@@ -227,12 +267,17 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
             txn.made.changed.insert(id);
         }
         Line::Job { id, row, .. } => put_job(txn, &id, *row, message, pin)?,
-        Line::Mark { account, job, row } => {
+        Line::Recipients { job, first, row } => {
             let job: JobId = job.parse().map_err(|error| bad(&error))?;
-            if let Some(ready) = jobs::load(txn, job)?.and_then(|stored| jobs::ready_key(account, &stored.job)) {
-                txn.remove_key(&ready);
-            }
-            txn.put_row(|chunk| Key::Mark { account, job, chunk }, &row, 0);
+            put_part(txn, job, first, row, pin);
+        }
+        Line::Outcomes { job, page, row } => {
+            let job: JobId = job.parse().map_err(|error| bad(&error))?;
+            put_outcomes(txn, job, page, row).map_err(|error| bad(&error))?;
+        }
+        Line::Mark { account, job, index, row } => {
+            let job: JobId = job.parse().map_err(|error| bad(&error))?;
+            put_mark(txn, account, MessageKey { job, index }, &row)?;
         }
         Line::Usage { account, bucket, row } => {
             let usage = row.clone().into_usage(bucket).map_err(|error| bad(&error))?;
@@ -251,6 +296,48 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
             txn.made.head = Some(cursor(seq, row.events.len()));
             txn.put_row(|chunk| Key::Events { seq, chunk }, &row, 0);
         }
+    }
+    Ok(())
+}
+
+fn put_mark(txn: &mut Txn, account: u32, message: MessageKey, row: &MarkRow) -> Result<(), StorageError> {
+    let MessageKey { job, index } = message;
+    let stored = jobs::load(txn, job)?;
+    match stored.as_ref().filter(|stored| stored.job.merge().is_some()) {
+        Some(_) => {
+            let (page, place) = place_of(index);
+            if let Some(known) = load_page(txn, job, page)?.outcomes.get(&place) {
+                txn.remove_retry(message, known.due);
+            }
+        }
+        None => {
+            if let Some(ready) = stored.and_then(|stored| jobs::ready_key(account, &stored.job)) {
+                txn.remove_key(&ready);
+            }
+        }
+    }
+    txn.put_row(|chunk| Key::Mark { account, job, index, chunk }, row, 0);
+    Ok(())
+}
+
+fn put_part(txn: &mut Txn, job: JobId, first: u32, row: PartRow, pin: Option<&Pin>) {
+    let row = match pin {
+        Some(pin) => {
+            let (key, value) = codec::single(&Key::FileEdge { file: pin.hash, job }, &[]);
+            txn.put(key, value);
+            PartRow { file: pin.hash.to_vec(), pages: Vec::new(), ..row }
+        }
+        None => row,
+    };
+    txn.put_row(|chunk| Key::Recipients { job, first, chunk }, &row, 0);
+}
+
+/// Puts a page of outcomes with its entries of the retry index; a mark that comes later takes its own away.
+fn put_outcomes(txn: &mut Txn, job: JobId, page: u32, row: OutcomesRow) -> Result<(), BadRow> {
+    txn.put_row(|chunk| Key::Outcomes { job, page, chunk }, &row, 0);
+    for (place, known) in row.into_outcomes()? {
+        let message = MessageKey { job, index: page.saturating_mul(OUTCOMES_PER_PAGE).saturating_add(place) };
+        txn.put_retry(message, known.state.is_pending().then_some(known.due));
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use super::{
     codec,
     disk::{self, Disk, Stored, View},
     keys::{Family, Key},
+    merge::book::MergeBook,
 };
 use crate::{
     domain::{
@@ -69,6 +70,8 @@ pub(super) struct Txn {
     buckets: HashMap<(u32, QuotaKey, u64), u64>,
     events: Vec<Event>,
     pub(super) made: Made,
+    /// The merge jobs that this commit changes.
+    pub(super) merges: MergeBook,
     /// Those who want to know which keys are written, as long as they live.
     journals: Vec<Weak<JournalKeys>>,
 }
@@ -127,6 +130,7 @@ impl Txn {
             buckets: HashMap::new(),
             events: Vec::new(),
             made: Made::default(),
+            merges: MergeBook::default(),
             journals: Vec::new(),
         }
     }
@@ -189,6 +193,11 @@ impl Txn {
         let new = self.overlay.iter().filter(|(key, value)| value.is_some() && key.starts_with(prefix));
         keys.extend(new.map(|(key, _)| key.clone()));
         Ok(keys)
+    }
+
+    /// Whether an entry that is in the tree stays.
+    pub(super) fn will_have(&self, key: &[u8]) -> bool {
+        !matches!(self.overlay.get(key), Some(None))
     }
 
     /// Notes an event.
@@ -268,11 +277,12 @@ impl Txn {
         self.events.len() >= EVENTS_PER_COMMIT_MAX / 4
     }
 
-    /// Everything to be written, and what is to be told once it is.
+    /// Everything to be written, and what is to be told once it is. [`Txn::flush_merges`] comes first.
     pub(super) fn finish(&mut self) -> (Batch, Made) {
         self.write_buckets();
         self.write_tallies();
         self.write_events();
+        self.merges.forget();
         self.journals.retain(|journal| journal.strong_count() > 0);
         let journals: Vec<_> = self.journals.iter().filter_map(Weak::upgrade).collect();
         let mut batch = Batch::default();

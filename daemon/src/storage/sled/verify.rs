@@ -11,6 +11,7 @@ use super::{
     disk::{self, View},
     jobs,
     keys::{Family, Key},
+    merge::verify::{check_outcomes, check_retry},
     txn::Txn,
     writer::{Patience, Weight},
 };
@@ -23,7 +24,7 @@ use crate::{
         Findings, Progress, StorageError,
         records::{
             account::AccountRow, event::EventsRow, idempotency::IdempotencyRow, ledger::MarkRow, ledger::UsageRow,
-            standing::StandingRow,
+            merge::PartRow, standing::StandingRow,
         },
     },
 };
@@ -37,7 +38,7 @@ const PART_WEIGHT: Weight = Weight { changes: 1, bytes: 64 * 1_024 };
 
 /// What is wrong with an entry.
 #[derive(Debug)]
-enum Wrong {
+pub(super) enum Wrong {
     /// It cannot be read: its frames go to quarantine.
     Unreadable(String),
     /// A job whose message cannot be read. It leaves the queue, where it would be met again and again.
@@ -80,6 +81,7 @@ impl SledStore {
     async fn mend(&self, key: IVec, findings: &mut Findings) -> Result<(), StorageError> {
         let store = self.clone();
         let mended = move |txn: &mut Txn| {
+            txn.flush_merges()?;
             let wrong = check(txn, &store, &key)?;
             match &wrong {
                 None => {}
@@ -110,6 +112,7 @@ impl SledStore {
     /// Counts the open jobs of all accounts anew, in the committer: the counts must agree with each other.
     async fn mend_tallies(&self, findings: &mut Findings) -> Result<(), StorageError> {
         let counted = self.writer.commit(PART_WEIGHT, Patience::Wait, |txn: &mut Txn| {
+            txn.flush_merges()?;
             let mut open = HashMap::new();
             for key in txn.keys_with(&Family::Job.prefix())? {
                 let Some(Key::Job { job, chunk: 0 }) = Key::parse(&key) else { continue };
@@ -162,7 +165,8 @@ fn check_part(view: &impl View, store: &SledStore, part: &[IVec]) -> Result<Chec
 fn is_record(key: &[u8]) -> bool {
     match Key::parse(key) {
         Some(Key::Account { chunk, .. } | Key::Standing { chunk, .. } | Key::Job { chunk, .. })
-        | Some(Key::Mark { chunk, .. } | Key::Body { chunk, .. } | Key::Events { chunk, .. }) => chunk == 0,
+        | Some(Key::Mark { chunk, .. } | Key::Body { chunk, .. } | Key::Events { chunk, .. })
+        | Some(Key::Recipients { chunk, .. } | Key::Outcomes { chunk, .. }) => chunk == 0,
         Some(Key::Meta { .. } | Key::Idempotency { .. } | Key::Bucket { .. } | Key::FileEdge { .. }) => true,
         _ => false,
     }
@@ -186,10 +190,15 @@ fn check(view: &impl View, store: &SledStore, key: &[u8]) -> Result<Option<Wrong
                 .and_then(|row| bad(row.map(|row| crate::domain::parking::Standing::try_from(row.value))))
         }
         Key::Job { job, chunk: 0 } => return check_job(view, store, job),
-        Key::Mark { account, job, chunk: 0 } => {
-            disk::read_row::<MarkRow>(view, |chunk| Key::Mark { account, job, chunk })
-                .and_then(|row| bad(row.map(|row| row.value.into_mark(MessageKey::only(job)))))
+        Key::Mark { account, job, index, chunk: 0 } => {
+            disk::read_row::<MarkRow>(view, |chunk| Key::Mark { account, job, index, chunk })
+                .and_then(|row| bad(row.map(|row| row.value.into_mark(MessageKey { job, index }))))
         }
+        Key::Recipients { job, first, chunk: 0 } => {
+            disk::read_row::<PartRow>(view, |chunk| Key::Recipients { job, first, chunk }).map(drop)
+        }
+        Key::Outcomes { job, page, chunk: 0 } => return check_outcomes(view, store, job, page),
+        Key::Retry { job, due, index } => return check_retry(view, store, MessageKey { job, index }, due),
         Key::Body { job, chunk: 0 } => disk::read(view, |chunk| Key::Body { job, chunk }).map(drop),
         Key::Events { seq, chunk: 0 } => disk::read_row::<EventsRow>(view, |chunk| Key::Events { seq, chunk })
             .and_then(|row| bad(row.map(|row| row.value.into_events()))),
@@ -215,7 +224,7 @@ fn bad<T>(read: Option<Result<T, crate::storage::records::BadRow>>) -> Result<()
     read.transpose().map(drop).map_err(|error| StorageError::Damaged(error.to_string()))
 }
 
-fn unreadable(read: Result<(), StorageError>) -> Result<Option<Wrong>, StorageError> {
+pub(super) fn unreadable(read: Result<(), StorageError>) -> Result<Option<Wrong>, StorageError> {
     match read {
         Ok(()) => Ok(None),
         Err(StorageError::Damaged(why)) => Ok(Some(Wrong::Unreadable(why))),
@@ -229,8 +238,12 @@ fn check_job(view: &impl View, store: &SledStore, id: JobId) -> Result<Option<Wr
         Ok(None) => return Ok(None),
         Err(error) => return unreadable(Err(error)),
     };
-    match jobs::load_message(&store.disk, &store.files, &stored) {
-        Ok(_) => {}
+    let content = match stored.job.merge() {
+        Some(_) => store.check_content(&stored),
+        None => jobs::load_message(&store.disk, &store.files, &stored).map(drop),
+    };
+    match content {
+        Ok(()) => {}
         Err(StorageError::Damaged(why)) => return Ok(Some(Wrong::Mute(format!("job {id}: {why}")))),
         Err(error) => return Err(error),
     }
@@ -267,8 +280,9 @@ fn expected_ready(
     account: u32,
     stored: &jobs::StoredJob,
 ) -> Result<Option<(IVec, IVec)>, StorageError> {
-    let flight = if jobs::is_marked(view, account, stored.job.id)? { Flight::UnderWay } else { Flight::Grounded };
-    Ok(jobs::ready_entry(account, &stored.job).filter(|_| flight == Flight::Grounded))
+    let flight = jobs::flight_of(view, account, &stored.job)?;
+    let may_be_ready = flight == Flight::Grounded || stored.job.merge().is_some();
+    Ok(jobs::ready_entry(account, &stored.job).filter(|_| may_be_ready))
 }
 
 /// Moves all frames of a value to quarantine, as they are.
@@ -299,14 +313,14 @@ fn quarantine(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
 /// unasked, and an edge, without which a message's file would be deleted.
 fn restore_derived(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
     match Key::parse(key) {
-        Some(Key::Mark { account, job, chunk: 0 }) => {
-            if let Some(mark) = attempts::rebuilt_mark(txn, job)? {
-                txn.put_row(|chunk| Key::Mark { account, job, chunk }, &MarkRow::from(&mark), 0);
+        Some(Key::Mark { account, job, index, chunk: 0 }) => {
+            if let Some(mark) = attempts::rebuilt_mark(txn, MessageKey { job, index })? {
+                txn.put_row(|chunk| Key::Mark { account, job, index, chunk }, &MarkRow::from(&mark), 0);
             }
         }
         Some(edge @ Key::FileEdge { file, job }) => {
             let stored = attempts::readable(jobs::load(txn, job))?;
-            if stored.is_some_and(|stored| stored.body.file == Some(file)) {
+            if stored.is_some_and(|stored| stored.body.file == Some(file) || stored.job.merge().is_some()) {
                 let (key, value) = codec::single(&edge, &[]);
                 txn.put(key, value);
             }

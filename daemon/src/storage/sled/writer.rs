@@ -236,6 +236,7 @@ impl<A: Audience> Committer<A> {
             let is_full = changes >= CHANGES_PER_COMMIT_MAX || bytes >= BYTES_PER_COMMIT_MAX || self.txn.is_full();
             next = if is_full { None } else { calls.try_recv().ok() };
         }
+        self.txn.flush_merges()?;
         if !self.txn.is_empty() {
             let (batch, made) = self.txn.finish();
             self.write(batch)?;

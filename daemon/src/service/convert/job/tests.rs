@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::{
     attempt::{Attempt, Fate, Finding, Outcome, Response},
-    job::{Control, MessageFacts},
+    job::{Audience, Control, MessageFacts},
     reply::Reply,
     verdict::{Blame, Phase, Verdict},
 };
@@ -26,7 +26,10 @@ fn job(due: Timestamp) -> Job {
         caller: "local".parse().expect("a caller"),
         accepted_at: NOW,
         sender: "sales@example.jp".parse().expect("an address"),
-        recipients: vec![recipient("a@example.jp", RecipientField::To), recipient("b@example.jp", RecipientField::Bcc)],
+        audience: Audience::Together(vec![
+            recipient("a@example.jp", RecipientField::To),
+            recipient("b@example.jp", RecipientField::Bcc),
+        ]),
         subject: "Hello".into(),
         message: MessageFacts { message_id: "<x@example.jp>".into(), bytes: 500, is_eight_bit: false },
         priority: Priority::Normal,

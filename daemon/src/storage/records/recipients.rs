@@ -1,0 +1,140 @@
+//! How the recipients of a merge job are kept: pages of bytes, as short as can be, each with its check sum.
+//!
+//! A page is the CRC-32C of what follows (big-endian), and then each recipient: the address, the name or nothing, the
+//! number of values and each of them. Lengths and numbers are LEB128; that of a name is one more than its length, and 0
+//! means that there is none.
+
+use super::{BadRow, job::parsed};
+use crate::domain::merge::MergeRecipient;
+
+/// How many recipients a page holds; only the last one of a job may hold fewer.
+pub const RECIPIENTS_PER_PAGE: u32 = 64;
+
+const CHECK_SUM_BYTES: usize = 4;
+
+/// Appends a page to `bytes`.
+pub fn write_page(recipients: &[MergeRecipient], bytes: &mut Vec<u8>) {
+    let start = bytes.len();
+    bytes.extend_from_slice(&[0; CHECK_SUM_BYTES]);
+    for recipient in recipients {
+        write_text(recipient.address.as_str(), 0, bytes);
+        match &recipient.name {
+            None => bytes.push(0),
+            Some(name) => write_text(name, 1, bytes),
+        }
+        write_number(recipient.values.len(), bytes);
+        recipient.values.iter().for_each(|value| write_text(value, 0, bytes));
+    }
+    let sum = crc32c::crc32c(&bytes[start + CHECK_SUM_BYTES..]);
+    bytes[start..start + CHECK_SUM_BYTES].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// The recipients of a page.
+///
+/// # Errors
+/// When the check sum is wrong, or a part of the page means nothing.
+pub fn read_page(page: &[u8]) -> Result<Vec<MergeRecipient>, BadRow> {
+    let (sum, rest) = page.split_first_chunk::<CHECK_SUM_BYTES>().ok_or_else(|| bad("is too short"))?;
+    if crc32c::crc32c(rest) != u32::from_be_bytes(*sum) {
+        return Err(bad("has a wrong check sum"));
+    }
+    let mut rest = Rest(rest);
+    let mut recipients = Vec::with_capacity(RECIPIENTS_PER_PAGE as usize);
+    while !rest.0.is_empty() {
+        let length = rest.number()?;
+        let address = parsed("recipient", rest.text(length)?)?;
+        let name = match rest.number()? {
+            0 => None,
+            length => Some(rest.text(length - 1)?.to_owned()),
+        };
+        let count = rest.number()?;
+        let values = (0..count).map(|_| {
+            let length = rest.number()?;
+            rest.text(length).map(str::to_owned)
+        });
+        recipients.push(MergeRecipient { address, name, values: values.collect::<Result<_, _>>()? });
+    }
+    Ok(recipients)
+}
+
+fn bad(why: &str) -> BadRow {
+    BadRow::new("page of recipients", why)
+}
+
+fn write_text(text: &str, more: usize, bytes: &mut Vec<u8>) {
+    write_number(text.len() + more, bytes);
+    bytes.extend_from_slice(text.as_bytes());
+}
+
+fn write_number(mut number: usize, bytes: &mut Vec<u8>) {
+    while number >= 0x80 {
+        bytes.push(0x80 | (number & 0x7f) as u8);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn number(&mut self) -> Result<usize, BadRow> {
+        let mut number = 0;
+        for shift in [0, 7, 14, 21, 28] {
+            let (byte, rest) = self.0.split_first().ok_or_else(|| bad("is cut"))?;
+            self.0 = rest;
+            number |= usize::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(bad("has a number that is too long"))
+    }
+
+    fn text(&mut self, length: usize) -> Result<&'a str, BadRow> {
+        let (text, rest) = self.0.split_at_checked(length).ok_or_else(|| bad("is cut"))?;
+        self.0 = rest;
+        std::str::from_utf8(text).map_err(|_| bad("has a text that is none"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipient(address: &str, name: Option<&str>, values: &[&str]) -> MergeRecipient {
+        MergeRecipient {
+            address: address.parse().unwrap(),
+            name: name.map(str::to_owned),
+            values: values.iter().map(|value| (*value).to_owned()).collect(),
+        }
+    }
+
+    fn page() -> Vec<MergeRecipient> {
+        vec![
+            recipient("taro@example.jp", Some("山田 太郎"), &["太郎", "", "7"]),
+            recipient("hanako@example.com", None, &[]),
+            recipient("x@example.com", Some(""), &[&"v".repeat(20_000)]),
+        ]
+    }
+
+    #[test]
+    fn recipients_survive_their_page() {
+        let mut bytes = b"before".to_vec();
+        write_page(&page(), &mut bytes);
+        assert_eq!(read_page(&bytes[6..]), Ok(page()));
+        assert_eq!(read_page(&[0; 4]), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_changed_or_cut_page_is_noticed() {
+        let mut bytes = Vec::new();
+        write_page(&page()[..2], &mut bytes);
+        for place in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[place] ^= 1;
+            assert!(read_page(&changed).is_err(), "byte {place}");
+            assert!(read_page(&bytes[..place]).is_err() || place == 0, "cut at {place}");
+        }
+        assert!(read_page(&[]).is_err());
+    }
+}

@@ -1,0 +1,62 @@
+//! How a merge job becomes real: its row, its content, its parts and what is derived, in one commit.
+
+use prost::Message as _;
+
+use super::staging::{Part, Staged};
+use crate::{
+    domain::{job::Job, merge::MergeTemplate},
+    storage::{
+        Acceptance, Idempotency, MergeSubmission, StorageError,
+        records::{job::Body, template::TemplateRow},
+        sled::{
+            SledStore,
+            accept::{KeptFile, Prepared},
+            codec,
+            jobs::INLINE_BYTES_MAX,
+            keys::Key,
+        },
+    },
+};
+
+impl SledStore {
+    pub(super) async fn accept_staged(&self, submission: MergeSubmission) -> Result<Acceptance, StorageError> {
+        let MergeSubmission { job, template, idempotency } = submission;
+        let staged = self.staging.take(job.id).unwrap_or_default();
+        self.space.check()?;
+        let prepare = move |store: &Self| store.prepare_merge(&job, &template, staged, idempotency);
+        let prepared = self.in_background(prepare).await?;
+        self.accept_prepared(prepared).await
+    }
+
+    /// Blocks.
+    fn prepare_merge(
+        &self,
+        job: &Job,
+        template: &MergeTemplate,
+        staged: Staged,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Prepared, StorageError> {
+        if job.merge().is_none_or(|progress| progress.messages != staged.count) {
+            return Err(StorageError::Overloaded("the recipients of the merge job are not staged (any more)"));
+        }
+        let mut entries = Vec::new();
+        let mut files = Vec::new();
+        for Part { first, row, file } in self.finish_staged(staged)? {
+            let key = |chunk| Key::Recipients { job: job.id, first, chunk };
+            entries.extend(codec::frames(key, &row.encode_to_vec()));
+            files.extend(file);
+        }
+        let content = TemplateRow::from(template).encode_to_vec();
+        let mut body = Body { file: None, is_eight_bit: false };
+        if content.len() > INLINE_BYTES_MAX {
+            let file = KeptFile::new(self.store_file(&content)?, &self.disk, &self.files);
+            body.file = Some(*file.hash());
+            files.push(file);
+        } else {
+            entries.extend(codec::frames(|chunk| Key::Body { job: job.id, chunk }, &content));
+        }
+        let edge = |file: &KeptFile| codec::single(&Key::FileEdge { file: *file.hash(), job: job.id }, &[]);
+        entries.extend(files.iter().map(edge));
+        Ok(self.prepared(job, &body, entries, files, idempotency))
+    }
+}
