@@ -148,10 +148,8 @@ fn readable(
     boundary: &impl Fn(&str) -> String,
 ) -> Result<Part, ComposeError> {
     let Some(html) = html else { return Ok(Part::Single(text)) };
-    let alternative = MultiPart::builder()
-        .kind(MultiPartKind::Alternative)
-        .boundary(boundary("alternative"))
-        .singlepart(text);
+    let alternative =
+        MultiPart::builder().kind(MultiPartKind::Alternative).boundary(boundary("alternative")).singlepart(text);
     if inline.is_empty() {
         return Ok(Part::Multi(alternative.singlepart(html)));
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use http_body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::{Status, body::Body, codegen::http};
+use tonic::{Code, Status, body::Body, codegen::http};
 use tower::{Layer, Service};
 
 use super::status::Refusal;
@@ -162,6 +162,12 @@ impl Metered {
     }
 }
 
+/// A caller who has left has not ended its stream, but tonic takes CANCELLED for a good end of what a caller sends.
+/// A call that does all or nothing must not.
+fn unlike_an_end(status: Status) -> Status {
+    if status.code() == Code::Cancelled { Status::aborted("the caller broke the stream off") } else { status }
+}
+
 impl http_body::Body for Metered {
     type Data = Bytes;
     type Error = Status;
@@ -174,7 +180,7 @@ impl http_body::Body for Metered {
         {
             return Poll::Ready(Some(Err(status)));
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map_err(unlike_an_end)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -210,12 +210,7 @@ impl Opening {
 }
 
 fn existing(id: JobId, recipients: u32) -> v1::SubmitMergeResponse {
-    v1::SubmitMergeResponse {
-        job_id: id.to_string(),
-        existing: true,
-        recipients,
-        ..v1::SubmitMergeResponse::default()
-    }
+    v1::SubmitMergeResponse { job_id: id.to_string(), existing: true, recipients, ..v1::SubmitMergeResponse::default() }
 }
 
 type Requests = futures_util::stream::BoxStream<'static, Result<v1::SubmitMergeRequest, Status>>;

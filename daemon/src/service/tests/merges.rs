@@ -4,7 +4,7 @@ use futures_util::{FutureExt, future};
 use v1::{job_draft::Content, submit_merge_request::Part};
 
 use super::*;
-use crate::storage::MergeStore;
+use crate::storage::{JobFilter, JobStore, MergeStore, Page};
 
 fn head(job: v1::JobDraft, key: &str) -> v1::SubmitMergeRequest {
     let head = v1::MergeHead { job: Some(job), idempotency_key: key.into(), dry_run: false };
@@ -73,7 +73,8 @@ async fn a_merge_job_is_stored_whole() {
     assert_eq!((job.merge, job.state(), job.tally), (true, v1::JobState::Queued, Some(tally)));
     assert_eq!((job.subject.as_str(), job.recipients.len(), job.message_id.as_str()), ("For {{ name }}", 0, ""));
     assert_eq!(job.message_bytes, answer.message_bytes);
-    let template = api.storage.template(answer.job_id.parse().expect("an id")).await.expect("read").expect("a template");
+    let template =
+        api.storage.template(answer.job_id.parse().expect("an id")).await.expect("read").expect("a template");
     assert_eq!(template.variables, ["name", "code"]);
 
     let listed = list(&api, &answer.job_id, &[], 2).await;
@@ -169,19 +170,41 @@ async fn a_dry_run_of_a_merge_job_stores_nothing() {
     check_nothing_stored(&api).await;
 }
 
-#[tokio::test]
-async fn a_stream_that_breaks_off_leaves_nothing() {
-    let api = Api::start().await;
-    api.create_account("sales").await;
+/// Sends a stream that does not end, until the server must have read all of it.
+async fn begin(jobs: &mut JobServiceClient<Channel>) {
     let requests = stream::iter([head(templates(), ""), recipients(0..9)]).chain(stream::pending());
-    let mut jobs = api.jobs();
     let mut call = jobs.submit_merge(requests).boxed();
-    for _ in 0..100 {
+    for _ in 0..200 {
         assert!(future::poll_immediate(&mut call).await.is_none(), "it is not answered before the stream ends");
         tokio::task::yield_now().await;
     }
-    drop(call);
+}
+
+async fn check_store_stays_empty(storage: &MemoryStore) {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    let page = Page { after: None, limit: 9, now: Timestamp::EPOCH };
+    assert_eq!(storage.list(&JobFilter::default(), page).await.expect("a list").jobs, []);
+}
+
+#[tokio::test]
+async fn a_stream_whose_caller_leaves_leaves_nothing() {
+    let api = Api::start().await;
+    api.create_account("sales").await;
+    begin(&mut api.jobs()).await;
+    check_store_stays_empty(&api.storage).await;
     check_nothing_stored(&api).await;
+}
+
+#[tokio::test]
+async fn a_stream_whose_connection_breaks_leaves_nothing() {
+    let api = Api::start().await;
+    api.create_account("sales").await;
+    begin(&mut api.jobs()).await;
+    let Api { channel, storage, _server, .. } = api;
+    drop(channel);
+    check_store_stays_empty(&storage).await;
 }
 
 #[tokio::test]
