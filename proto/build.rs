@@ -12,6 +12,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(&files, ["."])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("hikyaku.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().bytes(".hikyaku.v1").compile_fds(descriptors)?;
+    // In order, so that the same request is always the same bytes.
+    let ordered = ".hikyaku.v1.MergeRecipient.variables";
+    tonic_prost_build::configure().bytes(".hikyaku.v1").btree_map(ordered).compile_fds(descriptors)?;
     Ok(())
 }

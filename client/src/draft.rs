@@ -4,7 +4,9 @@ use std::time::SystemTime;
 
 use crate::{
     mailbox::parse_mailbox,
-    proto::{Attachment, Header, JobDraft, MailContent, Mailbox, Priority, SubmitJobRequest, job_draft::Content},
+    proto::{
+        Attachment, Header, JobDraft, MailContent, Mailbox, MergeHead, Priority, SubmitJobRequest, job_draft::Content,
+    },
 };
 
 /// A submission in the making. Each method adds to it; the daemon checks it as a whole.
@@ -161,17 +163,28 @@ impl Draft {
     }
 }
 
+impl Draft {
+    fn content(self) -> JobDraft {
+        let content = match self.raw {
+            Some(message) => Content::Raw(message.into()),
+            None => Content::Mail(self.mail),
+        };
+        JobDraft { content: Some(content), ..self.job }
+    }
+}
+
 impl From<Draft> for SubmitJobRequest {
     fn from(draft: Draft) -> Self {
-        let content = match draft.raw {
-            Some(message) => Content::Raw(message.into()),
-            None => Content::Mail(draft.mail),
-        };
-        Self {
-            job: Some(JobDraft { content: Some(content), ..draft.job }),
-            idempotency_key: draft.idempotency_key,
-            dry_run: draft.dry_run,
-        }
+        let (idempotency_key, dry_run) = (draft.idempotency_key.clone(), draft.dry_run);
+        Self { job: Some(draft.content()), idempotency_key, dry_run }
+    }
+}
+
+/// A draft without recipients is the head of a merge job; its subject, text and HTML are templates.
+impl From<Draft> for MergeHead {
+    fn from(draft: Draft) -> Self {
+        let (idempotency_key, dry_run) = (draft.idempotency_key.clone(), draft.dry_run);
+        Self { job: Some(draft.content()), idempotency_key, dry_run }
     }
 }
 

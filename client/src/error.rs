@@ -30,6 +30,9 @@ pub enum Error {
     /// The connection broke while the call was under way; whether it was carried out is not known.
     #[error("the connection to hikyakud broke")]
     Broken(#[source] Box<Status>),
+    /// The recipients of a merge job could not be read; nothing was stored.
+    #[error("the recipients could not be read")]
+    Recipients(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The daemon refused the call.
     #[error(transparent)]
     Refused(Box<Refused>),
@@ -64,7 +67,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Endpoint(_) | Self::Access(_) => Code::InvalidArgument,
+            Self::Endpoint(_) | Self::Access(_) | Self::Recipients(_) => Code::InvalidArgument,
             Self::Unreachable { .. } | Self::Broken(_) => Code::Unavailable,
             Self::Refused(refused) => refused.code,
         }

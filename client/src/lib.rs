@@ -21,6 +21,7 @@ mod endpoint;
 mod error;
 mod jobs;
 mod mailbox;
+mod merges;
 mod pages;
 mod store;
 mod submissions;
@@ -32,6 +33,7 @@ pub use self::{
     error::{Error, Refused, Violation},
     jobs::Watch,
     mailbox::parse_mailbox,
+    merges::merge_recipient,
     submissions::{Answer, IN_FLIGHT_MAX},
 };
 pub use hikyaku_proto::v1 as proto;

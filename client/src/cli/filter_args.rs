@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use clap::Args;
-use hikyaku_client::proto::{JobFilter, JobState};
+use hikyaku_client::proto::{JobFilter, JobState, RecipientState};
 
 use super::time_text::When;
 
@@ -61,6 +61,20 @@ fn parse_state(text: &str) -> Result<JobState, String> {
     })
 }
 
+/// Reads the state of a recipient.
+///
+/// # Errors
+/// A sentence that says what is wrong.
+pub(crate) fn parse_recipient_state(text: &str) -> Result<RecipientState, String> {
+    let name = format!("RECIPIENT_STATE_{}", text.to_ascii_uppercase().replace('-', "_"));
+    RecipientState::from_str_name(&name).filter(|state| *state != RecipientState::Unspecified).ok_or_else(|| {
+        format!(
+            "\"{text}\" is not a state; write held, scheduled, queued, sending, deferred, in-doubt, submitted, failed, \
+             expired or cancelled"
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +88,18 @@ mod tests {
             ("sent", None),
         ] {
             assert_eq!(parse_state(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn recipients_have_states_of_their_own() {
+        for (text, expected) in [
+            ("in-doubt", Some(RecipientState::InDoubt)),
+            ("Failed", Some(RecipientState::Failed)),
+            ("partly-submitted", None),
+            ("unspecified", None),
+        ] {
+            assert_eq!(parse_recipient_state(text).ok(), expected, "{text}");
         }
     }
 

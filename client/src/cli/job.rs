@@ -15,7 +15,9 @@ use super::{
     follow::Follow,
     job_args::{JobCommand, SelectArgs, WatchArgs},
     job_view::{EventView, JobView, SummaryView, job_table},
+    merge::merge,
     output::Output,
+    recipients::recipients,
     run::connect,
     submit::submit,
 };
@@ -28,6 +30,8 @@ pub(crate) async fn run<W: Write>(
 ) -> Result<ExitCode, Failure> {
     let (control, select) = match command {
         JobCommand::Submit(args) => return submit(*args, connect(global), now, output).await,
+        JobCommand::Merge(args) => return merge(*args, connect(global), now, output).await,
+        JobCommand::Recipients(args) => return recipients(&connect(global).await?, args, output).await,
         JobCommand::Get { id } => {
             output.show(&JobView::from(connect(global).await?.get_job(&id).await?))?;
             return Ok(ExitCode::SUCCESS);

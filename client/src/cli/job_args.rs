@@ -3,10 +3,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use hikyaku_client::proto::RecipientState;
 
 use super::{
     duration_text::parse_duration,
-    filter_args::FilterArgs,
+    filter_args::{FilterArgs, parse_recipient_state},
     pair_text::{parse_header, parse_inline},
     time_text::When,
 };
@@ -15,6 +16,8 @@ use super::{
 pub(crate) enum JobCommand {
     /// Submit a mail
     Submit(Box<SubmitArgs>),
+    /// Submit one content with a message of its own for each row of a CSV file
+    Merge(Box<MergeArgs>),
     /// Show one job with its recipients, attempts and replies
     Get {
         /// The job
@@ -28,6 +31,8 @@ pub(crate) enum JobCommand {
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: u64,
     },
+    /// List the recipients of one job
+    Recipients(RecipientsArgs),
     /// Show what happens to jobs as it happens
     Watch(WatchArgs),
     /// Withdraw jobs
@@ -117,7 +122,7 @@ pub(crate) struct TermArgs {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) expires_at: Option<When>,
     /// Store it, but send it only once it is released
-    #[arg(long, conflicts_with = "wait")]
+    #[arg(long)]
     pub(crate) hold: bool,
 }
 
@@ -134,11 +139,86 @@ pub(crate) struct ConductArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) repeat: u64,
     /// Wait until nothing more happens to it by itself; exit code 1 unless all of it was submitted
-    #[arg(long)]
+    #[arg(long, conflicts_with = "hold")]
     pub(crate) wait: bool,
     /// Stop waiting after this time, with exit code 1; the jobs go on
     #[arg(long, value_name = "LENGTH", requires = "wait", value_parser = parse_duration)]
     pub(crate) wait_max: Option<Duration>,
+}
+
+/// What to submit to whom.
+///
+/// The CSV file has a header row that names the columns: `address` (or `email`) and perhaps `name` say whom it goes to,
+/// and each column can be used in subject, text and HTML as a variable, such as {{ code }}. Nothing is stored unless all
+/// rows are good.
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("merge_body").required(true).multiple(true)
+          .args(["text", "text_file", "html", "html_file"]))]
+pub(crate) struct MergeArgs {
+    /// The account that sends it
+    #[arg(long, value_name = "ID")]
+    pub(crate) account: String,
+    /// The recipients, one a row, in UTF-8
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: PathBuf,
+    /// Who it is from: ADDRESS or 'Taro <taro@example.jp>'; the account's own From when not given
+    #[arg(long, value_name = "MAILBOX")]
+    pub(crate) from: Option<String>,
+    /// Where answers go; repeatable
+    #[arg(long, value_name = "MAILBOX")]
+    pub(crate) reply_to: Vec<String>,
+    #[command(flatten)]
+    pub(crate) content: TemplateArgs,
+    #[command(flatten)]
+    pub(crate) terms: TermArgs,
+    /// Your own name for this submission, which makes it safe to repeat
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+    /// Check everything, but store nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Content")]
+pub(crate) struct TemplateArgs {
+    /// The subject, a template
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) subject: Option<String>,
+    /// The plain text, a template
+    #[arg(long, value_name = "TEXT", conflicts_with = "text_file")]
+    pub(crate) text: Option<String>,
+    /// File with the plain text
+    #[arg(long, value_name = "FILE")]
+    pub(crate) text_file: Option<PathBuf>,
+    /// The HTML, a template
+    #[arg(long, value_name = "HTML", conflicts_with = "html_file")]
+    pub(crate) html: Option<String>,
+    /// File with the HTML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html_file: Option<PathBuf>,
+    /// A file to attach, the same for all; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) attach: Vec<PathBuf>,
+    /// A file that the HTML shows as cid:CID; repeatable
+    #[arg(long, value_name = "FILE=CID", value_parser = parse_inline)]
+    pub(crate) inline: Vec<(PathBuf, String)>,
+    /// A further header, the same for all, such as 'X-Campaign: 7'; repeatable
+    #[arg(long, value_name = "NAME: VALUE", value_parser = parse_header)]
+    pub(crate) header: Vec<(String, String)>,
+}
+
+/// Whose fate to show.
+#[derive(Args, Debug)]
+pub(crate) struct RecipientsArgs {
+    /// The job
+    pub(crate) id: String,
+    /// In one of these states, such as failed,in-doubt
+    #[arg(long, value_name = "STATE", value_parser = parse_recipient_state, value_delimiter = ',')]
+    pub(crate) state: Vec<RecipientState>,
+    /// Most recipients shown; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: u64,
 }
 
 /// What to watch.

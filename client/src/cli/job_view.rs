@@ -11,6 +11,7 @@ use super::{
     escape::{escape, escape_lines},
     output::Show,
     table::{fields, table},
+    tally_view::TallyView,
     time_text::show_time,
 };
 
@@ -33,14 +34,16 @@ pub(crate) struct JobView {
     attempts_made: u32,
     recipients: Vec<RecipientView>,
     attempts: Vec<AttemptView>,
+    merge: bool,
+    tally: TallyView,
 }
 
 #[derive(Debug, Serialize)]
-struct RecipientView {
-    address: String,
+pub(crate) struct RecipientView {
+    pub(crate) address: String,
     field: &'static str,
-    state: &'static str,
-    since: Option<String>,
+    pub(crate) state: &'static str,
+    pub(crate) since: Option<String>,
     finding: Option<FindingView>,
 }
 
@@ -135,7 +138,16 @@ impl From<Job> for JobView {
             attempts_made: job.attempts_made,
             recipients: job.recipients.into_iter().map(Into::into).collect(),
             attempts: job.attempts.into_iter().map(Into::into).collect(),
+            merge: job.merge,
+            tally: job.tally.map(Into::into).unwrap_or_default(),
         }
+    }
+}
+
+impl RecipientView {
+    /// What the provider said, line by line.
+    pub(crate) fn reply(&self) -> String {
+        self.finding.as_ref().map(FindingView::lines).unwrap_or_default()
     }
 }
 
@@ -216,13 +228,15 @@ impl From<WatchJobsResponse> for EventView {
 
 impl Show for JobView {
     fn text(&self) -> String {
+        let bytes = counted(self.message_bytes, "byte", "bytes");
         let head = fields([
             ("job", self.job_id.clone()),
             ("state", self.state.to_owned()),
             ("account", self.account_id.clone()),
             ("sender", self.sender.clone()),
             ("subject", self.subject.clone()),
-            ("message", format!("{} ({})", self.message_id, counted(self.message_bytes, "byte", "bytes"))),
+            ("message", if self.merge { String::new() } else { format!("{} ({bytes})", self.message_id) }),
+            ("first message", if self.merge { bytes.clone() } else { String::new() }),
             ("priority", if self.priority == NORMAL { String::new() } else { self.priority.to_owned() }),
             ("labels", self.labels.join(", ")),
             (
@@ -231,8 +245,12 @@ impl Show for JobView {
             ),
             ("due", self.due_at.clone().unwrap_or_default()),
             ("expires", self.expires_at.clone().unwrap_or_default()),
-            ("attempts", self.attempts_made.to_string()),
+            ("attempts", if self.merge { String::new() } else { self.attempts_made.to_string() }),
+            ("recipients", if self.merge { self.tally.text() } else { String::new() }),
         ]);
+        if self.merge {
+            return head;
+        }
         let recipients = table(
             &["RECIPIENT", "FIELD", "STATE", "SINCE", "REPLY"],
             self.recipients.iter().map(|one| {
@@ -241,7 +259,7 @@ impl Show for JobView {
                     one.field.to_owned(),
                     one.state.to_owned(),
                     one.since.clone().unwrap_or_default(),
-                    one.finding.as_ref().map(FindingView::lines).unwrap_or_default(),
+                    one.reply(),
                 ]
             }),
         );
@@ -308,7 +326,11 @@ pub(crate) fn job_table(jobs: &[JobView]) -> String {
             job.accepted_at.clone().unwrap_or_default(),
             job.due_at.clone().unwrap_or_default(),
             job.attempts_made.to_string(),
-            if others == 0 { first } else { format!("{first} +{others}") },
+            match others {
+                _ if job.merge => job.tally.text(),
+                0 => first,
+                _ => format!("{first} +{others}"),
+            },
             escape(&short(&job.subject)).into_owned(),
         ]
     });

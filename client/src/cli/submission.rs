@@ -9,12 +9,12 @@ use std::{
 use anyhow::Context as _;
 use hikyaku_client::{
     Draft,
-    proto::{Priority, SubmitJobRequest, job_draft::Content},
+    proto::{MergeHead, Priority, SubmitJobRequest, job_draft::Content},
 };
 
 use super::{
     failure::{Failure, usage},
-    job_args::{ContentArgs, PriorityName, SubmitArgs},
+    job_args::{ContentArgs, MergeArgs, PriorityName, SubmitArgs, TemplateArgs, TermArgs},
     media_type::media_type,
     run::{read_bytes, read_text},
 };
@@ -32,7 +32,39 @@ pub(crate) fn submission(args: SubmitArgs, now: SystemTime) -> Result<SubmitJobR
     draft = args.bcc.iter().fold(draft, |draft, mailbox| draft.bcc(mailbox));
     draft = content(draft, args.content)?;
 
-    let terms = args.terms;
+    draft = self::terms(draft, args.terms, now);
+    draft = args.conduct.idempotency_key.into_iter().fold(draft, Draft::idempotency_key);
+    draft = if args.conduct.dry_run { draft.dry_run() } else { draft };
+    Ok(draft.into())
+}
+
+/// The head of a merge job.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(crate) fn merge_head(args: MergeArgs, now: SystemTime) -> Result<MergeHead, Failure> {
+    let mut draft = Draft::new(args.account);
+    draft = args.from.iter().fold(draft, |draft, from| draft.from(from));
+    draft = args.reply_to.iter().fold(draft, |draft, mailbox| draft.reply_to(mailbox));
+    let TemplateArgs { subject, text, text_file, html, html_file, attach, inline, header } = args.content;
+    draft = subject.into_iter().fold(draft, Draft::subject);
+    draft = text.into_iter().fold(draft, Draft::text);
+    draft = html.into_iter().fold(draft, Draft::html);
+    if let Some(path) = &text_file {
+        draft = draft.text(read_text(path)?);
+    }
+    if let Some(path) = &html_file {
+        draft = draft.html(read_text(path)?);
+    }
+    draft = header.into_iter().fold(draft, |draft, (name, value)| draft.header(name, value));
+    draft = files(draft, &attach, inline)?;
+    draft = terms(draft, args.terms, now);
+    draft = args.idempotency_key.into_iter().fold(draft, Draft::idempotency_key);
+    draft = if args.dry_run { draft.dry_run() } else { draft };
+    Ok(draft.into())
+}
+
+fn terms(mut draft: Draft, terms: TermArgs, now: SystemTime) -> Draft {
     draft = terms.label.into_iter().fold(draft, Draft::label);
     draft = draft.priority(match terms.priority {
         PriorityName::High => Priority::High,
@@ -42,10 +74,7 @@ pub(crate) fn submission(args: SubmitArgs, now: SystemTime) -> Result<SubmitJobR
     });
     draft = terms.send_at.into_iter().fold(draft, |draft, when| draft.send_at(when.resolve(now)));
     draft = terms.expires_at.into_iter().fold(draft, |draft, when| draft.expires_at(when.resolve(now)));
-    draft = if terms.hold { draft.hold() } else { draft };
-    draft = args.conduct.idempotency_key.into_iter().fold(draft, Draft::idempotency_key);
-    draft = if args.conduct.dry_run { draft.dry_run() } else { draft };
-    Ok(draft.into())
+    if terms.hold { draft.hold() } else { draft }
 }
 
 /// The `n`th of several, counted from 1: its number stands in the subject and in the key.
@@ -74,10 +103,14 @@ fn content(mut draft: Draft, content: ContentArgs) -> Result<Draft, Failure> {
         draft = draft.html(read_text(path)?);
     }
     draft = content.header.into_iter().fold(draft, |draft, (name, value)| draft.header(name, value));
-    for path in &content.attach {
+    files(draft, &content.attach, content.inline)
+}
+
+fn files(mut draft: Draft, attach: &[PathBuf], inline: Vec<(PathBuf, String)>) -> Result<Draft, Failure> {
+    for path in attach {
         draft = draft.attach(file_name(path)?, media_type(path), read_bytes(path)?);
     }
-    for (path, id) in content.inline {
+    for (path, id) in inline {
         draft = draft.inline(file_name(&path)?, media_type(&path), id, read_bytes(&path)?);
     }
     Ok(draft)

@@ -25,6 +25,8 @@ struct State {
     accounts: BTreeMap<String, Account>,
     jobs: BTreeMap<String, Job>,
     keys: BTreeMap<String, String>,
+    /// The recipients of merge jobs.
+    merges: BTreeMap<String, Vec<ListedRecipient>>,
 }
 
 /// What the provider is made to say; some of it would act upon a terminal.
@@ -74,6 +76,38 @@ impl Fake {
         Ok(SubmitJobResponse { job_id, message_bytes: 400, warnings: vec!["it is late".to_owned()], existing: false })
     }
 
+    /// Keeps a merge job; the first of its recipients is submitted, the others wait.
+    fn store_merge(&self, head: MergeHead, recipients: Vec<MergeRecipient>) -> SubmitMergeResponse {
+        let count = u32::try_from(recipients.len()).unwrap();
+        let answer = SubmitMergeResponse { recipients: count, message_bytes: 300, ..SubmitMergeResponse::default() };
+        if head.dry_run {
+            return answer;
+        }
+        let mut state = self.state();
+        let job_id = format!("job-{}", state.jobs.len() + 1);
+        let listed = (0..).zip(recipients).map(|(index, MergeRecipient { address, name, variables })| {
+            let state = if index == 0 { RecipientState::Submitted } else { RecipientState::Queued };
+            let text = format!("250 {name} {variables:?}");
+            let finding = Some(Finding { code: 250, text, ..Finding::default() });
+            let recipient = Recipient { address, field: 1, state: state.into(), since: None, finding };
+            ListedRecipient { index, recipient: Some(recipient), attempts_made: u32::from(index == 0), due_at: None }
+        });
+        state.merges.insert(job_id.clone(), listed.collect());
+        let tally = RecipientTally { waiting: count - 1, submitted: 1, ..RecipientTally::default() };
+        let draft = head.job.unwrap();
+        let job = Job {
+            state: JobState::Queued.into(),
+            message_id: String::new(),
+            message_bytes: 300,
+            attempts: Vec::new(),
+            merge: true,
+            tally: Some(tally),
+            ..taken(&job_id, draft)
+        };
+        state.jobs.insert(job_id.clone(), job);
+        SubmitMergeResponse { job_id, warnings: vec!["it is late".to_owned()], ..answer }
+    }
+
     fn control(&self, selector: Option<JobSelector>) -> Result<Option<ControlSummary>, Status> {
         let matched = match selector.and_then(|selector| selector.selection) {
             Some(job_selector::Selection::JobId(id)) => u64::from(self.state().jobs.contains_key(&id)),
@@ -112,6 +146,15 @@ fn check(draft: &JobDraft, state: &State) -> Result<(), Status> {
     if details.bad_request().is_none() {
         return Ok(());
     }
+    Err(Status::with_error_details(Code::InvalidArgument, "the job is refused", details))
+}
+
+fn check_merge(recipient: &MergeRecipient, index: usize) -> Result<(), Status> {
+    if recipient.address.contains('@') && !recipient.address.starts_with("unlucky") {
+        return Ok(());
+    }
+    let mut details = ErrorDetails::new();
+    details.add_bad_request_violation(format!("recipients[{index}].address"), "is unlucky");
     Err(Status::with_error_details(Code::InvalidArgument, "the job is refused", details))
 }
 
@@ -207,6 +250,40 @@ impl job_service_server::JobService for Fake {
             request.map(|request| SubmitJobsResponse { sequence: request.sequence, result: Some(result) })
         });
         Ok(Response::new(Box::pin(tokio_stream::StreamExt::chain(first, rest))))
+    }
+
+    async fn submit_merge(&self, request: Request<Streaming<SubmitMergeRequest>>) -> Answer<SubmitMergeResponse> {
+        use submit_merge_request::Part;
+        let mut requests = request.into_inner();
+        let mut head = MergeHead::default();
+        let mut recipients: Vec<MergeRecipient> = Vec::new();
+        while let Some(SubmitMergeRequest { part }) = requests.message().await? {
+            match part.unwrap() {
+                Part::Head(first) => {
+                    check(first.job.as_ref().unwrap(), &self.state())?;
+                    head = first;
+                }
+                Part::Recipients(batch) => {
+                    for recipient in batch.recipients {
+                        check_merge(&recipient, recipients.len())?;
+                        recipients.push(recipient);
+                    }
+                }
+            }
+        }
+        Ok(Response::new(self.store_merge(head, recipients)))
+    }
+
+    async fn list_recipients(&self, request: Request<ListRecipientsRequest>) -> Answer<ListRecipientsResponse> {
+        let ListRecipientsRequest { job_id, states, page_token, .. } = request.into_inner();
+        let start: usize = page_token.parse().unwrap_or(0);
+        let all = self.state().merges.get(&job_id).cloned().ok_or_else(|| Status::not_found("there is no such job"))?;
+        let wanted = all.iter().filter(|one| {
+            states.is_empty() || states.contains(&one.recipient.as_ref().map_or(0, |recipient| recipient.state))
+        });
+        let recipients: Vec<_> = wanted.skip(start).take(PAGE).cloned().collect();
+        let next_page_token = if recipients.len() == PAGE { (start + PAGE).to_string() } else { String::new() };
+        Ok(Response::new(ListRecipientsResponse { recipients, next_page_token }))
     }
 
     async fn get_job(&self, request: Request<GetJobRequest>) -> Answer<GetJobResponse> {

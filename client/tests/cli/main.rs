@@ -5,4 +5,5 @@ mod accounts;
 mod fake;
 mod jobs;
 mod manners;
+mod merges;
 mod scene;

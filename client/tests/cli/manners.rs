@@ -24,6 +24,9 @@ fn exit_codes_tell_usage_from_refusal_and_absence() {
         &["job", "submit", "--account", "shop", "--text", "x"],
         &["job", "submit", "--account", "shop", "--to", "a@b"],
         &["job", "list", "--state", "gone"],
+        &["job", "merge", "--account", "shop", "--text", "x"],
+        &["job", "merge", "--account", "shop", "--csv", "x.csv"],
+        &["job", "recipients", "job-1", "--state", "gone"],
         &["--endpoint", "tcp:1", "account", "list"],
     ] {
         let ended = scene.run(words);
@@ -87,7 +90,7 @@ fn the_help_names_every_command() {
     for (words, names) in [
         (&["--help"][..], "account job classify store"),
         (&["account", "--help"], "create list get update pause resume delete usage"),
-        (&["job", "--help"], "submit get list watch cancel hold release retry"),
+        (&["job", "--help"], "submit merge get list recipients watch cancel hold release retry"),
         (&["store", "--help"], "backup verify"),
     ] {
         let help = scene.good(words);

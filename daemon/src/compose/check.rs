@@ -6,7 +6,7 @@ use crate::domain::mail::{Attachment, Draft, Mailbox};
 /// Longest name of a custom header, in bytes.
 const HEADER_NAME_BYTES_MAX: usize = 76;
 /// Longest value of a custom header or subject, in bytes.
-const HEADER_VALUE_BYTES_MAX: usize = 10_000;
+pub(super) const HEADER_VALUE_BYTES_MAX: usize = 10_000;
 /// Longest file name, in bytes.
 const FILE_NAME_BYTES_MAX: usize = 255;
 /// Longest media type with its parameters, in bytes.

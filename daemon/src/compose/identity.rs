@@ -1,6 +1,10 @@
 //! What a message is known by, and why none can be made.
 
-use crate::domain::{address::Address, ids::JobId, time::Timestamp};
+use crate::domain::{
+    address::Address,
+    ids::{JobId, MessageKey},
+    time::Timestamp,
+};
 
 /// What a message is known by; the same in each attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +21,14 @@ impl Identity {
     /// The identity of a job's message: its Message-ID is the job's id at the domain of `from`.
     #[must_use]
     pub fn of_job(job: JobId, from: &Address, date: Timestamp) -> Self {
-        // RFC 5322 3.6.4 knows ASCII only; the job's id is unique whatever stands behind it (RFC 2606 2: .invalid).
-        let domain = if from.domain().is_ascii() { from.domain() } else { "hikyaku.invalid" };
-        Self { message_id: format!("<{job}@{domain}>"), date, job }
+        Self { message_id: format!("<{job}@{}>", id_domain(from)), date, job }
+    }
+
+    /// The identity of one message of a merge job: its number stands behind the job's id.
+    #[must_use]
+    pub fn of_merge(key: MessageKey, from: &Address, date: Timestamp) -> Self {
+        let MessageKey { job, index } = key;
+        Self { message_id: format!("<{job}.{index}@{}>", id_domain(from)), date, job }
     }
 
     /// The Date field's value in UTC (RFC 5322 3.3).
@@ -28,6 +37,11 @@ impl Identity {
         let date = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
         date.to_zoned(jiff::tz::TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
     }
+}
+
+/// RFC 5322 3.6.4 knows ASCII only; a job's id is unique whatever stands behind it (RFC 2606 2: .invalid).
+fn id_domain(from: &Address) -> &str {
+    if from.domain().is_ascii() { from.domain() } else { "hikyaku.invalid" }
 }
 
 /// Why a message cannot be made.

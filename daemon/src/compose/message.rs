@@ -12,7 +12,10 @@ use super::{
     identity::{ComposeError, Identity},
     plain_text,
 };
-use crate::domain::mail::{Attachment, Draft, Message};
+use crate::domain::{
+    ids::JobId,
+    mail::{Attachment, Draft, Mailbox, Message},
+};
 
 /// Longest line of a message, in bytes without its CRLF (RFC 5322 2.1.1).
 pub const LINE_BYTES_MAX: usize = 998;
@@ -28,40 +31,86 @@ pub const LINE_BYTES_MAX: usize = 998;
 /// malformed, media types that are none, words that fit on no line.
 pub fn compose(draft: &Draft, identity: &Identity) -> Result<Message, ComposeError> {
     check_draft(draft, identity)?;
-    let mut bytes = header(draft, identity).into_bytes();
-    bytes.extend_from_slice(&body(draft, identity)?);
-    let too_long = bytes.split(|b| *b == b'\n').any(|line| line.len() > LINE_BYTES_MAX + 1);
-    if too_long {
-        return Err(ComposeError::new("job.headers", format!("a line would exceed {LINE_BYTES_MAX} bytes")));
-    }
+    let subject = text_field("Subject", &draft.subject);
+    let receivers = receiver_fields(&draft.to, &draft.cc);
+    let mut bytes = header(&sender_fields(draft), &receivers, &subject, &custom_fields(draft), identity).into_bytes();
+    bytes.extend_from_slice(&body_of(draft, identity.job)?);
+    check_lines(&bytes)?;
     let is_eight_bit = !bytes.is_ascii();
     Ok(Message { bytes: Bytes::from(bytes), is_eight_bit })
 }
 
-/// The header but for the fields that begin with Content, which belong to the body.
-fn header(draft: &Draft, identity: &Identity) -> String {
-    let mut header = format!("Date: {}\r\n", identity.date_text());
-    header.push_str(&mailboxes_field("From", std::slice::from_ref(&draft.from)));
-    for (name, mailboxes) in [("Reply-To", &draft.reply_to), ("To", &draft.to), ("Cc", &draft.cc)] {
-        if !mailboxes.is_empty() {
-            header.push_str(&mailboxes_field(name, mailboxes));
-        }
+/// Refuses bytes with a line that is too long to be sent.
+pub(super) fn check_lines(bytes: &[u8]) -> Result<(), ComposeError> {
+    let too_long = bytes.split(|b| *b == b'\n').any(|line| line.len() > LINE_BYTES_MAX + 1);
+    if too_long {
+        return Err(ComposeError::new("job.headers", format!("a line would exceed {LINE_BYTES_MAX} bytes")));
     }
-    header.push_str(&text_field("Subject", &draft.subject));
-    header.push_str(&format!("Message-ID: {}\r\n", identity.message_id));
-    for (name, value) in &draft.headers {
-        header.push_str(&custom_field(name, value));
-    }
-    header.push_str(&format!("X-Hikyaku-Job: {}\r\nMIME-Version: 1.0\r\n", identity.job));
-    header
+    Ok(())
 }
 
-/// The body with its Content fields and the blank line between them.
-fn body(draft: &Draft, identity: &Identity) -> Result<Vec<u8>, ComposeError> {
+/// The header but for the fields that begin with Content, which belong to the body.
+pub(super) fn header(senders: &str, receivers: &str, subject: &str, custom: &str, identity: &Identity) -> String {
+    let Identity { message_id, job, .. } = identity;
+    let date = identity.date_text();
+    format!(
+        "Date: {date}\r\n{senders}{receivers}{subject}Message-ID: {message_id}\r\n{custom}X-Hikyaku-Job: {job}\r\n\
+         MIME-Version: 1.0\r\n"
+    )
+}
+
+/// From and Reply-To.
+pub(super) fn sender_fields(draft: &Draft) -> String {
+    let mut fields = mailboxes_field("From", std::slice::from_ref(&draft.from));
+    if !draft.reply_to.is_empty() {
+        fields.push_str(&mailboxes_field("Reply-To", &draft.reply_to));
+    }
+    fields
+}
+
+/// To and Cc, those that are not empty.
+pub(super) fn receiver_fields(to: &[Mailbox], cc: &[Mailbox]) -> String {
+    let fields = [("To", to), ("Cc", cc)].into_iter().filter(|(_, mailboxes)| !mailboxes.is_empty());
+    fields.map(|(name, mailboxes)| mailboxes_field(name, mailboxes)).collect()
+}
+
+/// The headers that the client wrote.
+pub(super) fn custom_fields(draft: &Draft) -> String {
+    draft.headers.iter().map(|(name, value)| custom_field(name, value)).collect()
+}
+
+fn body_of(draft: &Draft, job: JobId) -> Result<Vec<u8>, ComposeError> {
+    let Some(html) = &draft.html else {
+        return body(text_part(draft.text.as_deref().unwrap_or_default()), None, &draft.attachments, job);
+    };
+    let text = match &draft.text {
+        Some(text) => text_part(text),
+        None => text_part(&plain_text::from_html(html)),
+    };
+    body(text, Some(html_part(html)), &draft.attachments, job)
+}
+
+/// The plain text.
+pub(super) fn text_part(text: &str) -> SinglePart {
+    SinglePart::plain(crlf(text))
+}
+
+/// The HTML.
+pub(super) fn html_part(html: &str) -> SinglePart {
+    SinglePart::html(crlf(html))
+}
+
+/// The body with its Content fields and the blank line between them: the parts that are read, and the files.
+pub(super) fn body(
+    text: SinglePart,
+    html: Option<SinglePart>,
+    files: &[Attachment],
+    job: JobId,
+) -> Result<Vec<u8>, ComposeError> {
     let (inline, attached): (Vec<_>, Vec<_>) =
-        draft.attachments.iter().enumerate().partition(|(_, file)| file.content_id.is_some() && draft.html.is_some());
-    let boundary = |kind: &str| format!("=_hikyaku-{}-{kind}", identity.job);
-    let readable = readable(draft, &inline, &boundary)?;
+        files.iter().enumerate().partition(|(_, file)| file.content_id.is_some() && html.is_some());
+    let boundary = |kind: &str| format!("=_hikyaku-{job}-{kind}");
+    let readable = readable(text, html, &inline, &boundary)?;
     if attached.is_empty() {
         return Ok(readable.formatted());
     }
@@ -93,19 +142,14 @@ impl Part {
 
 /// What is read: the text, or the text and the HTML with its inline files.
 fn readable(
-    draft: &Draft,
+    text: SinglePart,
+    html: Option<SinglePart>,
     inline: &[(usize, &Attachment)],
     boundary: &impl Fn(&str) -> String,
 ) -> Result<Part, ComposeError> {
-    let Some(html) = &draft.html else {
-        return Ok(Part::Single(SinglePart::plain(crlf(draft.text.as_deref().unwrap_or_default()))));
-    };
-    let text = draft.text.clone().unwrap_or_else(|| plain_text::from_html(html));
-    let alternative = MultiPart::builder()
-        .kind(MultiPartKind::Alternative)
-        .boundary(boundary("alternative"))
-        .singlepart(SinglePart::plain(crlf(&text)));
-    let html = SinglePart::html(crlf(html));
+    let Some(html) = html else { return Ok(Part::Single(text)) };
+    let alternative =
+        MultiPart::builder().kind(MultiPartKind::Alternative).boundary(boundary("alternative")).singlepart(text);
     if inline.is_empty() {
         return Ok(Part::Multi(alternative.singlepart(html)));
     }

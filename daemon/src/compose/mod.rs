@@ -3,6 +3,8 @@
 mod check;
 mod encode;
 pub mod identity;
+pub mod merge;
 pub mod message;
 mod plain_text;
 pub mod raw;
+mod template;

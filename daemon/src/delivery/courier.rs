@@ -181,8 +181,8 @@ impl Courier {
     /// sent.
     async fn mark(&self, errand: &mut Errand) -> Result<bool, TenureError> {
         if let MarkStage::Due(charges) = &mut errand.mark {
-            let since = self.context.clock.now();
-            let mark = Errand::mark_of(&errand.consignment, errand.started, since, std::mem::take(charges));
+            let charges = std::mem::take(charges);
+            let mark = errand.mark_with(charges, self.context.clock.now());
             let outcomes = self.context.storage.mark_in_doubt(&self.tenure, vec![mark]).await?;
             errand.mark = MarkStage::Known(outcomes.first() == Some(&MarkOutcome::Marked));
         }
@@ -210,7 +210,7 @@ impl Courier {
 
     /// What was met, now.
     fn trial(&self, errand: &Errand, connection: Connection, met: Vec<Met>) -> Trial {
-        let (tries, started) = (errand.consignment.tries, errand.started);
+        let (tries, started) = (errand.tries, errand.started);
         Trial { tries, connection, started, ended: self.context.clock.now(), met }
     }
 

@@ -3,17 +3,31 @@
 use tokio::sync::oneshot;
 
 use crate::{
-    domain::{ids::MessageKey, job::Tries, ledger::Charge, time::Timestamp},
+    domain::{
+        ids::MessageKey,
+        job::Tries,
+        ledger::Charge,
+        mail::{Envelope, Message},
+        time::Timestamp,
+    },
     policy::assess::{Connection, Met},
-    storage::{Consignment, StorageError, TenureError, settlement::Mark},
+    storage::{StorageError, TenureError, settlement::Mark},
     wire::smtp::Obstacle,
 };
 
 /// A message to be handed to the provider.
 #[derive(Debug)]
 pub(super) struct Errand {
-    /// The message, with whom it is for.
-    pub(super) consignment: Consignment,
+    /// Which message it is.
+    pub(super) key: MessageKey,
+    /// How often it was tried before.
+    pub(super) tries: Tries,
+    /// The indexes of its recipients, in the order of the envelope.
+    pub(super) recipients: Vec<u32>,
+    /// From whom and to whom.
+    pub(super) envelope: Envelope,
+    /// What is said.
+    pub(super) message: Message,
     /// When it was taken from the queue.
     pub(super) started: Timestamp,
     /// Its in-doubt mark, without which its final dot is not sent.
@@ -32,28 +46,18 @@ pub(super) enum MarkStage {
 }
 
 impl Errand {
-    /// Which message it is.
-    pub(super) const fn key(&self) -> MessageKey {
-        self.consignment.key
-    }
-
     /// Whether the message's time has run out.
     pub(super) fn has_expired(&self, now: Timestamp) -> bool {
-        self.consignment.tries.expires_at.is_some_and(|expiry| expiry <= now)
+        self.tries.expires_at.is_some_and(|expiry| expiry <= now)
     }
 
     /// The mark that it needs, with these charges.
-    pub(super) fn mark_of(
-        consignment: &Consignment,
-        started: Timestamp,
-        since: Timestamp,
-        charges: Vec<Charge>,
-    ) -> Mark {
+    pub(super) fn mark_with(&self, charges: Vec<Charge>, since: Timestamp) -> Mark {
         Mark {
-            message: consignment.key,
-            attempt: consignment.tries.made.saturating_add(1),
-            recipients: consignment.recipients.clone(),
-            started,
+            message: self.key,
+            attempt: self.tries.made.saturating_add(1),
+            recipients: self.recipients.clone(),
+            started: self.started,
             since,
             charges,
         }
@@ -74,7 +78,7 @@ impl Errand {
     /// The end of an errand on which the provider was not asked, or not to the end.
     pub(super) async fn returned(mut self, result: ErrandResult) -> Return {
         let marked = self.is_marked().await;
-        Return { message: self.key(), marked, result }
+        Return { message: self.key, marked, result }
     }
 }
 

@@ -1,6 +1,6 @@
 //! From the queue to the couriers: messages are read, handed out, and marked together in one commit.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
@@ -10,8 +10,17 @@ use super::{
     errand::{Errand, ErrandResult, MarkStage, Return},
 };
 use crate::{
-    domain::{account::InDoubtPolicy, ids::MessageKey, ledger::Charge},
-    storage::{Consignment, StorageError, Tenure, TenureError, settlement::MarkOutcome},
+    compose::{
+        identity::{ComposeError, Identity},
+        merge::Renderers,
+    },
+    domain::{
+        account::InDoubtPolicy,
+        ids::MessageKey,
+        ledger::Charge,
+        mail::{Envelope, Message},
+    },
+    storage::{Consignment, Content, StorageError, Tenure, TenureError, settlement::MarkOutcome},
 };
 
 /// A message that a courier is to carry.
@@ -33,12 +42,14 @@ pub(super) struct Preparation {
     pub(super) tenure: Arc<Tenure>,
     pub(super) policy: InDoubtPolicy,
     pub(super) assignments: Vec<Assignment>,
+    /// What composes the messages of merge jobs.
+    pub(super) renderers: Arc<Mutex<Renderers>>,
 }
 
 impl Preparation {
     /// Hands the messages to their couriers, and answers with those that did not get there.
     pub(super) async fn run(self) -> Result<Vec<Return>, TenureError> {
-        let Self { context, tenure, policy, assignments } = self;
+        let Self { context, tenure, policy, assignments, renderers } = self;
         let started = context.clock.now();
         let (mut marks, mut answers) = (Vec::new(), Vec::new());
         let (mut stranded, mut returns) = (Vec::new(), Vec::new());
@@ -52,18 +63,27 @@ impl Preparation {
                     continue;
                 }
             };
-            let mark = match policy {
+            let Consignment { key, tries, recipients, envelope, content } = consignment;
+            let message = match message_of(content, key, &envelope, &renderers) {
+                Ok(message) => message,
+                Err(error) => {
+                    let result = ErrandResult::Unreadable(StorageError::Damaged(error.to_string()));
+                    returns.push(Return { message: key, marked: false, result });
+                    continue;
+                }
+            };
+            let mark = MarkStage::Due(Vec::new());
+            let mut errand = Errand { key, tries, recipients, envelope, message, started, mark };
+            errand.mark = match policy {
                 // To send again what was never sent harms nobody: the mark is written while the envelope travels.
                 InDoubtPolicy::Resend => {
-                    let since = context.clock.now();
-                    marks.push(Errand::mark_of(&consignment, started, since, assignment.charges));
+                    marks.push(errand.mark_with(assignment.charges, context.clock.now()));
                     let (answer, coming) = oneshot::channel();
                     answers.push(answer);
                     MarkStage::Coming(coming)
                 }
                 InDoubtPolicy::Hold => MarkStage::Due(assignment.charges),
             };
-            let errand = Errand { consignment, started, mark };
             if let Err(refused) = assignment.courier.try_send(errand) {
                 // The courier has just ended.
                 stranded.push(refused.into_inner());
@@ -80,6 +100,23 @@ impl Preparation {
             returns.push(errand.returned(ErrandResult::Recalled).await);
         }
         Ok(returns)
+    }
+}
+
+/// The message that a content is, or becomes.
+fn message_of(
+    content: Content,
+    key: MessageKey,
+    envelope: &Envelope,
+    renderers: &Mutex<Renderers>,
+) -> Result<Message, ComposeError> {
+    match content {
+        Content::Composed(message) => Ok(message),
+        Content::Merge { template, recipient, date } => {
+            let identity = Identity::of_merge(key, &envelope.sender, date);
+            let renderer = renderers.lock().unwrap_or_else(PoisonError::into_inner).of(&template, key.job)?;
+            Ok(renderer.render(&recipient, &identity))
+        }
     }
 }
 

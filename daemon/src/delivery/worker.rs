@@ -1,7 +1,7 @@
 //! The only loop that sends: ask dispatch, send, settle.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -24,6 +24,7 @@ use crate::{
         live::{LiveAccount, LoadError},
         standing::LiveStanding,
     },
+    compose::merge::Renderers,
     domain::{
         ids::{AccountId, MessageKey},
         ledger::{Charge, QuotaKey},
@@ -85,6 +86,8 @@ pub(super) struct Worker {
     returns: mpsc::Receiver<Return>,
     /// Messages that have a courier and go to it together.
     departing: Vec<Assignment>,
+    /// What composes the messages of merge jobs, kept while it is of use.
+    renderers: Arc<Mutex<Renderers>>,
     preparations: JoinSet<Result<Vec<Return>, TenureError>>,
     bookings: JoinSet<Booked>,
     /// Outcomes that wait to be recorded together.
@@ -115,6 +118,7 @@ impl Worker {
             returning,
             returns,
             departing: Vec::new(),
+            renderers: Arc::default(),
             preparations: JoinSet::new(),
             bookings: JoinSet::new(),
             unsettled: Vec::new(),

@@ -78,12 +78,30 @@ pub enum Content<'a> {
 pub fn check(submission: &Submission<'_>, settings: &AccountSettings, now: Timestamp) -> Vec<Violation> {
     let mut violations = Vec::new();
     check_recipients(submission, settings, &mut violations);
-    check_content(submission, settings, &mut violations);
-    check_times(submission, now, &mut violations);
+    check_terms(submission, settings, now, &mut violations);
+    violations
+}
+
+/// Everything that is wrong with a merge job but for its recipients, who are not known yet. There may be more of them
+/// than the account allows for one message, as each gets one.
+#[must_use]
+pub fn check_merge(submission: &Submission<'_>, settings: &AccountSettings, now: Timestamp) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    check_terms(submission, settings, now, &mut violations);
+    violations
+}
+
+fn check_terms(
+    submission: &Submission<'_>,
+    settings: &AccountSettings,
+    now: Timestamp,
+    violations: &mut Vec<Violation>,
+) {
+    check_content(submission, settings, violations);
+    check_times(submission, now, violations);
     if submission.labels > LABELS_MAX {
         violations.push(Violation::new("job.labels", format!("has more than {LABELS_MAX} labels")));
     }
-    violations
 }
 
 /// The recipients of the envelope: To, Cc and Bcc in this order, each address once.
@@ -328,6 +346,15 @@ mod tests {
         };
         let fields = ["job.to", "job.from.address", "job.text", "job", "job.expires_at", "job.labels"];
         check_fields(&submission, &settings(), &fields);
+    }
+
+    #[test]
+    fn a_merge_job_is_checked_before_its_recipients_are_known() {
+        let draft = draft("other@example.jp");
+        let submission = Submission { expires_at: Some(Timestamp::EPOCH), ..submission(&draft, &[]) };
+        let found = check_merge(&submission, &settings(), NOW);
+        let fields: Vec<&str> = found.iter().map(|violation| violation.field.as_str()).collect();
+        assert_eq!(fields, ["job.from.address", "job.expires_at"]);
     }
 
     #[test]

@@ -43,8 +43,10 @@ fn rule_of(path: &str) -> Option<Rule> {
             method,
             "SubmitJob"
                 | "SubmitJobs"
+                | "SubmitMerge"
                 | "GetJob"
                 | "ListJobs"
+                | "ListRecipients"
                 | "CancelJobs"
                 | "HoldJobs"
                 | "ReleaseJobs"
@@ -249,6 +251,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(methods, 20);
+        assert_eq!(methods, 22);
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use http_body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::{Status, body::Body, codegen::http};
+use tonic::{Code, Status, body::Body, codegen::http};
 use tower::{Layer, Service};
 
 use super::status::Refusal;
@@ -22,6 +22,9 @@ pub const REQUESTS_BYTES_MAX: usize = 512 * 1_024 * 1_024;
 pub const CALLS_MAX: usize = 4_096;
 /// The probes' service, which is always let through: who is busy must not be restarted for it.
 const PROBES: &str = "/grpc.health.v1.Health/";
+
+/// The call whose service takes its stream in batch by batch, and bounds what it holds of it, before it answers.
+const SWALLOWED: &str = "/hikyaku.v1.JobService/SubmitMerge";
 
 /// The room that the callers of all listeners share. Who finds none is told `RESOURCE_EXHAUSTED` at once.
 #[derive(Clone, Debug)]
@@ -90,6 +93,9 @@ where
             return std::future::ready(Ok(Status::from(Refusal::TooMany("calls")).into_http())).boxed();
         };
         let held = Held::default();
+        if request.uri().path() == SWALLOWED {
+            held.answered();
+        }
         let metered =
             |inner| Metered { inner, room: Arc::clone(&self.load.bytes), held: held.clone(), cut: Cut::default() };
         let answer = self.inner.call(request.map(|body| Body::new(metered(body))));
@@ -118,7 +124,8 @@ impl Held {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer has begun: all that was read has done its duty, or is what a stream's service answers for.
+    /// The answer has begun: all that was read has done its duty, or is what a stream's service answers for. Where that
+    /// takes a stream in before it answers, this holds from the beginning.
     fn answered(&self) {
         let mut holding = self.lock();
         holding.is_answered = true;
@@ -155,6 +162,12 @@ impl Metered {
     }
 }
 
+/// A caller who has left has not ended its stream, but tonic takes CANCELLED for a good end of what a caller sends.
+/// A call that does all or nothing must not.
+fn unlike_an_end(status: Status) -> Status {
+    if status.code() == Code::Cancelled { Status::aborted("the caller broke the stream off") } else { status }
+}
+
 impl http_body::Body for Metered {
     type Data = Bytes;
     type Error = Status;
@@ -167,7 +180,7 @@ impl http_body::Body for Metered {
         {
             return Poll::Ready(Some(Err(status)));
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map_err(unlike_an_end)))
     }
 
     fn is_end_stream(&self) -> bool {

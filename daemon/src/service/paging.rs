@@ -13,6 +13,7 @@ const PAGE_DEFAULT: usize = 100;
 /// Changes when the form of the tokens does, so that an old one is refused and not misread.
 const VERSION: u8 = 1;
 const JOB_ID_BYTES: usize = 16;
+const RECIPIENT_BYTES: usize = 4;
 const LIST_BYTES: usize = 8;
 
 /// How many entries a caller wants.
@@ -46,6 +47,34 @@ pub(super) fn after_job(token: &str, filter: &[u8], violations: &mut Violations)
         Some((id, mark)) if mark == list_mark(filter) => Some(Some(JobId::from_bytes(*id))),
         Some((_, mark)) if mark.len() == LIST_BYTES => {
             violations.add("page_token", "belongs to a list with another filter");
+            None
+        }
+        _ => {
+            violations.add("page_token", "is none that an earlier answer carried");
+            None
+        }
+    }
+}
+
+/// The token for the page after the recipient with this index in the list that `list`, its encoded request, describes.
+pub(super) fn recipient_token(last: u32, list: &[u8]) -> String {
+    let mut bytes = vec![VERSION];
+    bytes.extend_from_slice(&last.to_be_bytes());
+    bytes.extend_from_slice(&list_mark(list));
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Where the page of a token begins; nothing for an empty token, which is the first page.
+pub(super) fn after_recipient(token: &str, list: &[u8], violations: &mut Violations) -> Option<Option<u32>> {
+    if token.is_empty() {
+        return Some(None);
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
+    let last = bytes.strip_prefix(&[VERSION]).and_then(|rest| rest.split_first_chunk::<RECIPIENT_BYTES>());
+    match last {
+        Some((last, mark)) if mark == list_mark(list) => Some(Some(u32::from_be_bytes(*last))),
+        Some((_, mark)) if mark.len() == LIST_BYTES => {
+            violations.add("page_token", "belongs to another list");
             None
         }
         _ => {
@@ -96,6 +125,17 @@ mod tests {
         assert_eq!(after_job(&token, b"other", &mut violations), None);
         for bad in ["x", "AQ", "!", &token[1..], &format!("{token}AAAA")] {
             assert_eq!(after_job(bad, b"filter", &mut violations), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn recipient_tokens_belong_to_their_list() {
+        let token = recipient_token(777_777, b"list");
+        let mut violations = Violations::default();
+        assert_eq!(after_recipient(&token, b"list", &mut violations), Some(Some(777_777)));
+        assert_eq!(after_recipient("", b"list", &mut violations), Some(None));
+        for (token, list) in [(token.as_str(), b"other"), ("AQ", b"list "), (&token[1..], b"list ")] {
+            assert_eq!(after_recipient(token, list, &mut violations), None, "{token}");
         }
     }
 

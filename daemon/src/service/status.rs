@@ -65,6 +65,9 @@ pub(super) enum Refusal {
     /// Too many calls of this kind are under way.
     #[error("too many {0} are under way: repeat the call later")]
     TooMany(&'static str),
+    /// A stream did not end in its time.
+    #[error("the stream has not ended within {} s: nothing was stored", .0.as_secs())]
+    TooSlow(Duration),
     /// The daemon stops.
     #[error("the daemon is shutting down: go on after its restart")]
     ShuttingDown,
@@ -143,6 +146,7 @@ impl Refusal {
             ),
             Self::QueueFull => Telling::new(Code::ResourceExhausted, "QUEUE_FULL").retry(LATER),
             Self::TooMany(_) => Telling::new(Code::ResourceExhausted, "TOO_MANY_CALLS").retry(SOON),
+            Self::TooSlow(_) => Telling::new(Code::DeadlineExceeded, "STREAM_TOO_SLOW"),
             Self::ShuttingDown => Telling::new(Code::Unavailable, "SHUTTING_DOWN").retry(SOON),
             Self::Storage(StorageError::Overloaded(_)) => {
                 Telling::new(Code::ResourceExhausted, "STORE_OVERLOADED").retry(SOON)

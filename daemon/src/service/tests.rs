@@ -34,6 +34,7 @@ mod accounts;
 mod control;
 mod jobs;
 mod load;
+mod merges;
 mod others;
 mod reflection;
 mod watch;

@@ -34,11 +34,10 @@ impl Courier {
     /// Sends an envelope.
     async fn ask(&mut self, errand: Errand, open: &mut OpenSession) -> Option<Leg> {
         let connection = open.wear.connection();
-        let consignment = &errand.consignment;
         let asked = tokio::select! {
             biased;
             () = self.post.dismissed.cancelled() => None,
-            asked = open.session.envelope(&consignment.envelope, &consignment.message) => Some(asked),
+            asked = open.session.envelope(&errand.envelope, &errand.message) => Some(asked),
         };
         let Some(asked) = asked else {
             // A session that is left in the midst is of no more use.
@@ -67,8 +66,8 @@ impl Courier {
             self.bring_back(errand, result).await;
             return None;
         }
-        let Sorted { accepted, mut met } = self.judge().sort(&errand.consignment.recipients, &asked);
-        let message = &errand.consignment.message;
+        let Sorted { accepted, mut met } = self.judge().sort(&errand.recipients, &asked);
+        let message = &errand.message;
         let Some(next) = self.companion(open).await else {
             met.push(match open.session.message(message).await {
                 Ok(reply) => self.judge().replied(accepted, Phase::EndOfData, &reply),
@@ -78,8 +77,7 @@ impl Courier {
             self.tried(errand, trial, &mut open.wear).await;
             return None;
         };
-        let consignment = &next.consignment;
-        let sequel = (&consignment.envelope, &consignment.message);
+        let sequel = (&next.envelope, &next.message);
         let (reply, ahead) = open.session.message_then_envelope(message, sequel).await;
         met.push(match reply {
             Ok(reply) => self.judge().replied(accepted, Phase::EndOfData, &reply),
@@ -113,13 +111,13 @@ impl Courier {
         errand: &Errand,
         asked: Result<EnvelopeReplies, EnvelopeFailure>,
     ) -> Vec<Met> {
-        let recipients = &errand.consignment.recipients;
+        let recipients = &errand.recipients;
         let replies = match asked {
             Ok(replies) => replies,
             Err(failure) => return self.judge().failed(recipients, failure),
         };
         if let Ok(Abandoned::EmptyMessageTaken(reply)) = session.abandon().await {
-            tracing::warn!(message = %errand.key(), %reply, "the server took an empty message to nobody");
+            tracing::warn!(message = %errand.key, %reply, "the server took an empty message to nobody");
         }
         self.judge().sort(recipients, &replies).met
     }

@@ -33,15 +33,14 @@ impl Courier {
         let mut connection = open.wear.connection();
         let mut trials = Vec::with_capacity(errands.len());
         {
-            let messages: Vec<_> =
-                errands.iter().map(|errand| (&errand.consignment.envelope, &errand.consignment.message)).collect();
+            let messages: Vec<_> = errands.iter().map(|errand| (&errand.envelope, &errand.message)).collect();
             let mut run = open.session.run(&messages);
             while let Some(outcome) = run.next().await {
                 let Some(errand) = errands.get(trials.len()) else { continue };
                 // What fails in BDAT says as little of the message as what fails on a connection that has served its time.
                 let is_failed = matches!(&outcome, Ok(Carried::Answered { reply, .. }) if fails(reply));
                 let seen_as = if is_failed { Connection::Used } else { connection };
-                let met = self.met(&errand.consignment.recipients, outcome);
+                let met = self.met(&errand.recipients, outcome);
                 trials.push(self.trial(errand, seen_as, met));
                 connection = Connection::Used;
             }

@@ -67,6 +67,7 @@ impl Worker {
             tenure: Arc::clone(&self.tenure),
             policy: self.account.settings().in_doubt,
             assignments: std::mem::take(&mut self.departing),
+            renderers: Arc::clone(&self.renderers),
         };
         self.preparations.spawn(preparation.run());
     }

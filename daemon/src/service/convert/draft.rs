@@ -66,27 +66,51 @@ pub(in crate::service) enum OrderContent {
 /// A submission that a caller sent.
 pub(in crate::service) fn to_order(request: v1::SubmitJobRequest) -> Result<Order, Vec<Violation>> {
     let mut violations = Violations::default();
-    let key = match request.idempotency_key.as_str() {
-        "" => Some(None),
-        key => parse::<IdempotencyKey>(key, "idempotency_key", &mut violations).map(Some),
-    };
+    let key = to_key(&request.idempotency_key, &mut violations);
     let Some(draft) = request.job else {
         violations.add("job", "is required");
         return violations.finish(None);
     };
-    let order = read_draft(draft, &mut violations).zip(key);
+    let order = read_draft(draft, to_recipients, &mut violations).zip(key);
     let order = order.map(|(order, key)| Order { key, dry_run: request.dry_run, ..order });
     violations.finish(order)
 }
 
-fn read_draft(wire: v1::JobDraft, violations: &mut Violations) -> Option<Order> {
+/// The head of a merge job that a caller sent: an order for nobody yet, whose content is composed.
+pub(in crate::service) fn to_merge_order(head: v1::MergeHead) -> Result<Order, Vec<Violation>> {
+    let mut violations = Violations::default();
+    let key = to_key(&head.idempotency_key, &mut violations);
+    let Some(draft) = head.job else {
+        violations.add("job", "is required");
+        return violations.finish(None);
+    };
+    if matches!(draft.content, Some(WireContent::Raw(_))) {
+        violations.add("job.raw", "cannot be sent as a merge job: give mail, whose texts are templates");
+    }
+    let order = read_draft(draft, no_recipients, &mut violations).zip(key);
+    let order = order.map(|(order, key)| Order { key, dry_run: head.dry_run, ..order });
+    violations.finish(order)
+}
+
+fn to_key(key: &str, violations: &mut Violations) -> Option<Option<IdempotencyKey>> {
+    match key {
+        "" => Some(None),
+        key => parse::<IdempotencyKey>(key, "idempotency_key", violations).map(Some),
+    }
+}
+
+/// How To, Cc and Bcc are read.
+type ReadRecipients =
+    fn(Vec<v1::Mailbox>, Vec<v1::Mailbox>, Vec<v1::Mailbox>, &mut Violations) -> Option<[Vec<Mailbox>; 3]>;
+
+fn read_draft(wire: v1::JobDraft, recipients: ReadRecipients, violations: &mut Violations) -> Option<Order> {
     let account = parse::<AccountId>(&wire.account_id, "job.account_id", violations);
     let from = match wire.from {
         Some(from) => to_mailbox(from, None, "job.from", violations).map(Some),
         None => Some(None),
     };
     let reply_to = to_reply_to(wire.reply_to, violations);
-    let recipients = to_recipients(wire.to, wire.cc, wire.bcc, violations);
+    let recipients = recipients(wire.to, wire.cc, wire.bcc, violations);
     let content = to_content(wire.content, violations);
     let priority = to_priority(wire.priority);
     if priority.is_none() {
@@ -173,6 +197,21 @@ fn to_recipients(
     };
     let (to, cc, bcc) = (read(to, "to"), read(cc, "cc"), read(bcc, "bcc"));
     Some([to?, cc?, bcc?])
+}
+
+/// No To, Cc and Bcc: a merge job has its recipients elsewhere.
+fn no_recipients(
+    to: Vec<v1::Mailbox>,
+    cc: Vec<v1::Mailbox>,
+    bcc: Vec<v1::Mailbox>,
+    violations: &mut Violations,
+) -> Option<[Vec<Mailbox>; 3]> {
+    for (field, named) in [("job.to", to), ("job.cc", cc), ("job.bcc", bcc)] {
+        if !named.is_empty() {
+            violations.add(field, "must be empty: the recipients of a merge job follow its head");
+        }
+    }
+    Some([Vec::new(), Vec::new(), Vec::new()])
 }
 
 fn to_content(content: Option<WireContent>, violations: &mut Violations) -> Option<OrderContent> {

@@ -26,8 +26,8 @@ pub(in crate::service) fn from_event(cursor: Cursor, event: &Event) -> Option<v1
 const fn from_change(change: &JobChange) -> Change {
     match *change {
         JobChange::Accepted => Change::Accepted(v1::JobAccepted {}),
-        JobChange::Attempted { attempt, submitted, deferred, failed, in_doubt, .. } => {
-            Change::Attempted(v1::JobAttempted { attempt, submitted, deferred, failed, in_doubt })
+        JobChange::Attempted { message, attempt, submitted, deferred, failed, in_doubt } => {
+            Change::Attempted(v1::JobAttempted { attempt, submitted, deferred, failed, in_doubt, recipient: message })
         }
         JobChange::Controlled(control) => {
             let control = match control {

@@ -9,10 +9,11 @@ use super::{
 use crate::{
     domain::{
         job::{Flight, Job, JobState, Priority, Schedule},
+        merge::{MergeTally, MessageClass},
         recipient::{Recipient, RecipientField, RecipientState},
         time::Timestamp,
     },
-    storage::JobRecord,
+    storage::{JobRecord, MergeMessage},
 };
 
 /// Whether a job's attempts are shown.
@@ -54,6 +55,8 @@ pub(in crate::service) fn from_job(record: &JobRecord, detail: Detail, now: Time
         expires_at: job.expires_at.map(from_time),
         attempts_made: job.attempts_made,
         attempts,
+        merge: job.merge().is_some(),
+        tally: Some(tally_of(job)),
     }
 }
 
@@ -62,22 +65,19 @@ pub(in crate::service) const fn flight_of(record: &JobRecord) -> Flight {
     if record.marked { Flight::UnderWay } else { Flight::Grounded }
 }
 
-fn from_recipient(job: &Job, index: u32, recipient: &Recipient, flight: Flight, now: Timestamp) -> v1::Recipient {
-    let (state, since, finding) = match &recipient.state {
-        RecipientState::Pending { deferral } => {
-            let state = pending_state(job, deferral.is_some(), flight, now);
-            (state, deferral.as_ref().map(|met| met.at), deferral.as_ref().map(|met| from_finding(&met.finding)))
-        }
-        RecipientState::Submitted { at, reply } => {
-            (v1::RecipientState::Submitted, Some(*at), Some(from_acceptance(reply)))
-        }
-        RecipientState::Failed { at, finding } => (v1::RecipientState::Failed, Some(*at), Some(from_finding(finding))),
-        RecipientState::InDoubt { since } => (v1::RecipientState::InDoubt, Some(*since), None),
-        RecipientState::Expired { at, last } => {
-            (v1::RecipientState::Expired, Some(*at), last.as_ref().map(from_finding))
-        }
-        RecipientState::Cancelled { at } => (v1::RecipientState::Cancelled, Some(*at), None),
-    };
+/// One recipient of a plain job on the wire.
+pub(in crate::service) fn from_recipient(
+    job: &Job,
+    index: u32,
+    recipient: &Recipient,
+    flight: Flight,
+    now: Timestamp,
+) -> v1::Recipient {
+    let Fate { state, since, finding } = from_fate(&recipient.state, |deferred| match job.schedule {
+        Schedule::Held { .. } => v1::RecipientState::Held,
+        Schedule::Waiting { due } => waiting_state(due, deferred, flight, now),
+        Schedule::Idle => v1::RecipientState::Queued,
+    });
     let remembered = || {
         let latest = job.attempts.iter().rev().find_map(|attempt| attempt.outcome_of(index));
         latest.map(|outcome| from_finding(&outcome.finding))
@@ -96,14 +96,85 @@ fn from_recipient(job: &Job, index: u32, recipient: &Recipient, flight: Flight, 
     }
 }
 
-fn pending_state(job: &Job, deferred: bool, flight: Flight, now: Timestamp) -> v1::RecipientState {
-    match job.schedule {
-        Schedule::Held { .. } => v1::RecipientState::Held,
-        Schedule::Waiting { .. } if flight == Flight::UnderWay => v1::RecipientState::Sending,
-        Schedule::Waiting { due } if due > now && deferred => v1::RecipientState::Deferred,
-        Schedule::Waiting { due } if due > now => v1::RecipientState::Scheduled,
-        Schedule::Waiting { .. } | Schedule::Idle => v1::RecipientState::Queued,
+/// One recipient of a merge job on the wire.
+pub(in crate::service) fn from_merge_message(job: &Job, message: &MergeMessage, now: Timestamp) -> v1::ListedRecipient {
+    let Fate { state, since, finding } = from_fate(&message.state, |deferred| match (job.schedule, message.due) {
+        // What is under way is not held back any more.
+        _ if message.flight == Flight::UnderWay => v1::RecipientState::Sending,
+        (Schedule::Held { .. }, _) => v1::RecipientState::Held,
+        (_, Some(due)) => waiting_state(due, deferred, message.flight, now),
+        (_, None) => v1::RecipientState::Queued,
+    });
+    let recipient = v1::Recipient {
+        address: message.recipient.address.as_str().to_owned(),
+        field: v1::RecipientField::To.into(),
+        state: state.into(),
+        since: since.map(from_time),
+        finding,
+    };
+    v1::ListedRecipient {
+        index: message.index,
+        recipient: Some(recipient),
+        attempts_made: message.attempts_made,
+        due_at: message.due.filter(|_| message.state.is_pending()).map(from_time),
     }
+}
+
+/// What has become of a recipient, on the wire.
+struct Fate {
+    state: v1::RecipientState,
+    since: Option<Timestamp>,
+    finding: Option<v1::Finding>,
+}
+
+/// `pending` tells the state of one that waits, by whether it was deferred.
+fn from_fate(state: &RecipientState, pending: impl FnOnce(bool) -> v1::RecipientState) -> Fate {
+    let (state, since, finding) = match state {
+        RecipientState::Pending { deferral } => {
+            let met = deferral.as_ref();
+            (pending(met.is_some()), met.map(|met| met.at), met.map(|met| from_finding(&met.finding)))
+        }
+        RecipientState::Submitted { at, reply } => {
+            (v1::RecipientState::Submitted, Some(*at), Some(from_acceptance(reply)))
+        }
+        RecipientState::Failed { at, finding } => (v1::RecipientState::Failed, Some(*at), Some(from_finding(finding))),
+        RecipientState::InDoubt { since } => (v1::RecipientState::InDoubt, Some(*since), None),
+        RecipientState::Expired { at, last } => {
+            (v1::RecipientState::Expired, Some(*at), last.as_ref().map(from_finding))
+        }
+        RecipientState::Cancelled { at } => (v1::RecipientState::Cancelled, Some(*at), None),
+    };
+    Fate { state, since, finding }
+}
+
+fn waiting_state(due: Timestamp, deferred: bool, flight: Flight, now: Timestamp) -> v1::RecipientState {
+    match flight {
+        Flight::UnderWay => v1::RecipientState::Sending,
+        Flight::Grounded if due > now && deferred => v1::RecipientState::Deferred,
+        Flight::Grounded if due > now => v1::RecipientState::Scheduled,
+        Flight::Grounded => v1::RecipientState::Queued,
+    }
+}
+
+/// How many recipients of a job have come how far.
+fn tally_of(job: &Job) -> v1::RecipientTally {
+    if let Some(progress) = job.merge() {
+        let MergeTally { waiting, submitted, failed, in_doubt, expired, cancelled } = progress.tally;
+        return v1::RecipientTally { waiting, submitted, failed, in_doubt, expired, cancelled };
+    }
+    let mut tally = v1::RecipientTally::default();
+    for recipient in job.recipients() {
+        let place = match MessageClass::of(&recipient.state) {
+            MessageClass::Waiting => &mut tally.waiting,
+            MessageClass::Submitted => &mut tally.submitted,
+            MessageClass::Failed => &mut tally.failed,
+            MessageClass::InDoubt => &mut tally.in_doubt,
+            MessageClass::Expired => &mut tally.expired,
+            MessageClass::Cancelled => &mut tally.cancelled,
+        };
+        *place += 1;
+    }
+    tally
 }
 
 /// A job's state on the wire.

@@ -122,7 +122,8 @@ fn compose_order(
     made.map_err(|ComposeError { field, reason }| violations.add(on_the_wire(&field), reason)).ok()
 }
 
-fn draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings) -> Draft {
+/// The draft of an order; without its content when that is raw.
+pub(super) fn draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings) -> Draft {
     let reply_to =
         if order.reply_to.is_empty() { settings.reply_to.iter().cloned().collect() } else { order.reply_to.clone() };
     let mut draft = Draft {
@@ -147,13 +148,14 @@ fn draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings) -> Draft 
 }
 
 /// The path in the request of a field that is named as it is in a draft.
-fn on_the_wire(field: &str) -> String {
+pub(super) fn on_the_wire(field: &str) -> String {
     const OF_MAIL: [&str; 5] = ["subject", "text", "html", "headers", "attachments"];
     let inner = field.strip_prefix("job.").filter(|inner| OF_MAIL.iter().any(|name| inner.starts_with(name)));
     inner.map_or_else(|| field.to_owned(), |inner| format!("job.mail.{inner}"))
 }
 
-fn beginning(subject: &str) -> String {
+/// As much of a subject as is kept for lists.
+pub(super) fn beginning(subject: &str) -> String {
     subject[..subject.floor_char_boundary(SUBJECT_KEPT_BYTES_MAX)].to_owned()
 }
 

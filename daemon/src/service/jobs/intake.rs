@@ -172,7 +172,7 @@ async fn compose(
 }
 
 /// What the caller should know although its job is accepted.
-fn warnings(account: &AccountRecord, now: Timestamp) -> Vec<String> {
+pub(super) fn warnings(account: &AccountRecord, now: Timestamp) -> Vec<String> {
     match &account.standing {
         Standing::Parked(parking) if parking.until.is_none_or(|until| until > now) => {
             let until = parking.until.map(|until| format!(" until {until}")).unwrap_or_default();

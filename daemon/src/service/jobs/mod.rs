@@ -4,6 +4,8 @@ mod compose;
 mod control;
 mod intake;
 mod list;
+mod merge;
+mod recipients;
 pub(super) mod service;
 mod stream;
 mod watch;

@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     intake::Intake,
+    merge::MergeIntake,
     stream::answers,
     watch::{Wanted, events},
 };
@@ -26,6 +27,7 @@ use crate::{
 
 /// Most streams of each kind at once, over all callers.
 const SUBMIT_STREAMS_MAX: usize = 64;
+const MERGE_STREAMS_MAX: usize = 8;
 const WATCHES_MAX: usize = 1_000;
 
 /// The service.
@@ -34,8 +36,10 @@ pub(in crate::service) struct Jobs {
     pub(super) storage: SharedStorage,
     pub(super) clock: Arc<dyn Clock>,
     intake: Intake,
+    merges: MergeIntake,
     shutdown: CancellationToken,
     submit_streams: Arc<Semaphore>,
+    merge_streams: Arc<Semaphore>,
     watches: Arc<Semaphore>,
 }
 
@@ -45,8 +49,10 @@ impl Jobs {
             storage: Arc::clone(&parts.storage),
             clock: Arc::clone(&parts.clock),
             intake: Intake::new(parts),
+            merges: MergeIntake::new(parts),
             shutdown: parts.shutdown.clone(),
             submit_streams: Arc::new(Semaphore::new(SUBMIT_STREAMS_MAX)),
+            merge_streams: Arc::new(Semaphore::new(MERGE_STREAMS_MAX)),
             watches: Arc::new(Semaphore::new(WATCHES_MAX)),
         }
     }
@@ -97,6 +103,16 @@ impl JobService for Jobs {
         Ok(Response::new(answers.boxed()))
     }
 
+    async fn submit_merge(
+        &self,
+        request: Request<Streaming<v1::SubmitMergeRequest>>,
+    ) -> Result<Response<v1::SubmitMergeResponse>, Status> {
+        self.check_open()?;
+        let caller = caller_of(&request)?;
+        let place = place(&self.merge_streams, "merge jobs")?;
+        Ok(Response::new(self.merges.submit(request.into_inner(), caller, place).await?))
+    }
+
     async fn get_job(&self, request: Request<v1::GetJobRequest>) -> Result<Response<v1::GetJobResponse>, Status> {
         let job = self.get(&request.into_inner().job_id).await?;
         Ok(Response::new(v1::GetJobResponse { job: Some(job) }))
@@ -104,6 +120,13 @@ impl JobService for Jobs {
 
     async fn list_jobs(&self, request: Request<v1::ListJobsRequest>) -> Result<Response<v1::ListJobsResponse>, Status> {
         Ok(Response::new(self.page(request.into_inner()).await?))
+    }
+
+    async fn list_recipients(
+        &self,
+        request: Request<v1::ListRecipientsRequest>,
+    ) -> Result<Response<v1::ListRecipientsResponse>, Status> {
+        Ok(Response::new(self.recipients(request.into_inner()).await?))
     }
 
     async fn cancel_jobs(

@@ -13,7 +13,7 @@ use crate::{
         job::{Audience, Control, Job, JobState, Priority, Schedule},
         time::Timestamp,
     },
-    storage::{Acceptance, JobFilter, JobStore, Page, SharedStorage, Submission},
+    storage::{Acceptance, Content, JobFilter, JobStore, Page, SharedStorage, Submission},
 };
 
 fn keyed(job: Job, by: &str, key: &str, hash: u8) -> Submission {

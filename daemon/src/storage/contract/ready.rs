@@ -9,7 +9,7 @@ use crate::{
         job::{Control, Job, Priority, Schedule},
         time::Timestamp,
     },
-    storage::{Ready, ReadyMessage, SharedStorage, lane_of},
+    storage::{Content, Ready, ReadyMessage, SharedStorage, lane_of},
 };
 
 async fn ready(store: &SharedStorage, skip: &[u32], limit: usize, now: Timestamp) -> (Vec<u32>, Option<Timestamp>) {

@@ -7,7 +7,10 @@ use crate::{
     domain::{job::Job, merge::MergeTemplate},
     storage::{
         Acceptance, Idempotency, MergeSubmission, StorageError,
-        records::{job::Body, template::TemplateRow},
+        records::{
+            job::{Body, Location},
+            template::TemplateRow,
+        },
         sled::{
             SledStore,
             accept::{KeptFile, Prepared},

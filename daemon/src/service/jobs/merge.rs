@@ -1,0 +1,257 @@
+//! How a merge job is taken in: its head is checked, its recipients are staged as they come, and all of it is accepted
+//! at the end, or forgotten.
+//!
+//! What is held in memory of a stream is its content, two batches, and eight bytes for each recipient.
+
+mod content;
+mod incoming;
+
+use std::{future, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture};
+use hikyaku_proto::v1::{self, submit_merge_request::Part};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::Status;
+
+use self::{
+    content::{MergeContent, content_of},
+    incoming::{Incoming, PayloadHash},
+};
+use super::intake::warnings;
+use crate::{
+    domain::{
+        ids::{Caller, JobId},
+        time::{Clock, Timestamp},
+    },
+    platform::entropy::Entropy,
+    service::{
+        convert::draft::{Order, to_merge_order},
+        parts::Parts,
+        status::Refusal,
+    },
+    storage::{Acceptance, Idempotency, MergeSubmission, SharedStorage, StorageError},
+};
+
+/// Longest time in which a stream has to end. Less than a call may take, so that the caller is told why.
+const STREAM_DURATION_MAX: Duration = Duration::from_secs(570);
+
+/// Takes merge jobs in.
+#[derive(Clone, Debug)]
+pub(super) struct MergeIntake {
+    storage: SharedStorage,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    shutdown: CancellationToken,
+    /// The streams under way. Each has a task of its own, which tidies up even when its caller has left.
+    streams: TaskTracker,
+}
+
+/// What is known of a stream once its head has been read.
+struct Opening {
+    order: Order,
+    caller: Caller,
+    id: JobId,
+    now: Timestamp,
+    hash: Option<PayloadHash>,
+}
+
+impl MergeIntake {
+    pub(super) fn new(parts: &Parts) -> Self {
+        Self {
+            storage: Arc::clone(&parts.storage),
+            clock: Arc::clone(&parts.clock),
+            entropy: Arc::clone(&parts.entropy),
+            shutdown: parts.shutdown.clone(),
+            streams: TaskTracker::new(),
+        }
+    }
+
+    /// Takes one merge job in; it is on stable storage when this returns. `place` is held as long as the stream is read.
+    pub(super) async fn submit(
+        &self,
+        requests: impl Stream<Item = Result<v1::SubmitMergeRequest, Status>> + Send + 'static,
+        caller: Caller,
+        place: impl Send + 'static,
+    ) -> Result<v1::SubmitMergeResponse, Status> {
+        let intake = self.clone();
+        let stream = self.streams.spawn(async move {
+            let name = caller.clone();
+            let answer = intake.take(requests.boxed(), caller).await;
+            drop(place);
+            match &answer {
+                Ok(answer) => {
+                    let v1::SubmitMergeResponse { job_id, existing, recipients, .. } = answer;
+                    tracing::debug!(caller = %name, job = job_id, existing, recipients, "merge job accepted");
+                }
+                Err(status) => {
+                    tracing::debug!(caller = %name, code = ?status.code(), reason = status.message(), "merge job refused");
+                }
+            }
+            answer
+        });
+        stream.await.map_err(|_| Refusal::Internal("the stream met a bug"))?
+    }
+
+    async fn take(&self, requests: Requests, caller: Caller) -> Result<v1::SubmitMergeResponse, Status> {
+        let deadline = Instant::now() + STREAM_DURATION_MAX;
+        let mut source = Source { requests, deadline, shutdown: self.shutdown.clone() };
+        let head = source.head().await?;
+        let hash = (!head.idempotency_key.is_empty() && !head.dry_run).then(|| PayloadHash::new(&head));
+        let order = to_merge_order(head).map_err(Refusal::from)?;
+        let now = self.clock.now();
+        let opening = Opening { order, caller, id: self.new_id(now), now, hash };
+        // What was accepted once is answered again, even when it could not be accepted any more.
+        let known = match (&opening.order.key, &opening.hash) {
+            (Some(_), Some(_)) => self.storage.submitted(&opening.idempotency([0; 32])).await.map_err(Refusal::from)?,
+            _ => None,
+        };
+        if known.is_some() {
+            return self.compare(opening, source).await;
+        }
+        let id = opening.id;
+        let answer = self.stage(opening, source).await;
+        if answer.is_err()
+            && let Err(error) = self.storage.discard(id).await
+        {
+            tracing::debug!(job = %id, %error, "staged recipients are left to be pruned");
+        }
+        answer
+    }
+
+    /// Reads a stream whose idempotency key is known, only to see whether it is the same.
+    async fn compare(&self, mut opening: Opening, mut source: Source) -> Result<v1::SubmitMergeResponse, Status> {
+        let mut hash = opening.hash.take().unwrap_or_default();
+        let mut recipients = 0_u32;
+        while let Some(batch) = source.batch().await? {
+            recipients = recipients.saturating_add(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+            batch.iter().for_each(|recipient| hash.add(recipient));
+        }
+        let known = self.storage.submitted(&opening.idempotency(hash.finish())).await.map_err(Refusal::from)?;
+        match known {
+            Some(Acceptance::Existing(id)) => Ok(existing(id, recipients)),
+            Some(Acceptance::KeyReused(id)) => Err(Refusal::KeyReused(id).into()),
+            _ => Err(Refusal::Storage(StorageError::Overloaded("the key was forgotten meanwhile")).into()),
+        }
+    }
+
+    async fn stage(&self, mut opening: Opening, mut source: Source) -> Result<v1::SubmitMergeResponse, Status> {
+        let id = opening.id;
+        let Some(account) = self.storage.account(&opening.order.account).await.map_err(Refusal::from)? else {
+            return Err(Refusal::NoAccount { id: opening.order.account, field: "job.account_id" }.into());
+        };
+        let mut warnings = warnings(&account, opening.now);
+        let content = content_of(&opening.order, &account.account.settings, id, opening.now);
+        let MergeContent { template, renderer, identity } = content.map_err(Refusal::from)?;
+        let bytes_max = account.account.settings.limits.message_bytes_max;
+        let mut incoming = Incoming::new(renderer, identity, bytes_max, opening.hash.take());
+
+        // While a batch is being stored, the next one is read and checked.
+        let mut storing: BoxFuture<'_, Result<(), StorageError>> = future::ready(Ok(())).boxed();
+        loop {
+            let next = async {
+                let Some(batch) = source.batch().await? else { return Ok(None) };
+                let first = incoming.count();
+                let checked = incoming.take(batch).map_err(Refusal::from)?;
+                Ok::<_, Status>(Some((first, checked)))
+            };
+            let (stored, next) = futures_util::future::join(storing, next).await;
+            stored.map_err(Refusal::from)?;
+            let Some((first, recipients)) = next? else { break };
+            storing = match opening.order.dry_run {
+                true => future::ready(Ok(())).boxed(),
+                false => self.storage.stage(id, first, recipients),
+            };
+        }
+
+        let incoming = incoming.finish().map_err(Refusal::from)?;
+        warnings.extend(incoming.warning);
+        let mut answer = v1::SubmitMergeResponse {
+            job_id: String::new(),
+            existing: false,
+            warnings,
+            recipients: incoming.recipients,
+            message_bytes: incoming.first.bytes,
+        };
+        if opening.order.dry_run {
+            return Ok(answer);
+        }
+        let idempotency = incoming.payload_hash.map(|hash| opening.idempotency(hash));
+        let job = content::job_of(opening, &template, incoming.recipients, incoming.first);
+        let account = job.account.clone();
+        match self.storage.accept_merge(MergeSubmission { job, template, idempotency }).await.map_err(Refusal::from)? {
+            Acceptance::Accepted => answer.job_id = id.to_string(),
+            Acceptance::Existing(first) => return Ok(existing(first, answer.recipients)),
+            Acceptance::KeyReused(first) => return Err(Refusal::KeyReused(first).into()),
+            Acceptance::UnknownAccount => {
+                return Err(Refusal::NoAccount { id: account, field: "job.account_id" }.into());
+            }
+            Acceptance::QueueFull => return Err(Refusal::QueueFull.into()),
+        }
+        Ok(answer)
+    }
+
+    fn new_id(&self, now: Timestamp) -> JobId {
+        let mut random = [0; 10];
+        self.entropy.fill(&mut random);
+        JobId::new(now, random)
+    }
+}
+
+impl Opening {
+    /// The key with the hash of what was sent under it.
+    ///
+    /// # Panics
+    /// When the order has no key: whoever has a hash has one.
+    fn idempotency(&self, payload_hash: [u8; 32]) -> Idempotency {
+        let key = self.order.key.clone().expect("a payload is hashed only when there is a key");
+        Idempotency { caller: self.caller.clone(), key, payload_hash }
+    }
+}
+
+fn existing(id: JobId, recipients: u32) -> v1::SubmitMergeResponse {
+    v1::SubmitMergeResponse { job_id: id.to_string(), existing: true, recipients, ..v1::SubmitMergeResponse::default() }
+}
+
+type Requests = futures_util::stream::BoxStream<'static, Result<v1::SubmitMergeRequest, Status>>;
+
+/// The requests of one stream, for as long as they may take.
+struct Source {
+    requests: Requests,
+    deadline: Instant,
+    shutdown: CancellationToken,
+}
+
+impl Source {
+    async fn head(&mut self) -> Result<v1::MergeHead, Status> {
+        match self.part().await? {
+            Some(Part::Head(head)) => Ok(head),
+            _ => Err(Refusal::field("head", "is required: the first request of the stream carries it").into()),
+        }
+    }
+
+    /// The next recipients; nothing when the stream has ended well.
+    async fn batch(&mut self) -> Result<Option<Vec<v1::MergeRecipient>>, Status> {
+        match self.part().await? {
+            None => Ok(None),
+            Some(Part::Recipients(batch)) => Ok(Some(batch.recipients)),
+            Some(Part::Head(_)) => Err(Refusal::field("head", "came twice: only the first request carries it").into()),
+        }
+    }
+
+    async fn part(&mut self) -> Result<Option<Part>, Status> {
+        let request = tokio::select! {
+            () = self.shutdown.cancelled() => return Err(Refusal::ShuttingDown.into()),
+            request = timeout_at(self.deadline, self.requests.next()) => request,
+        };
+        match request {
+            Err(_) => Err(Refusal::TooSlow(STREAM_DURATION_MAX).into()),
+            Ok(None) => Ok(None),
+            Ok(Some(Err(status))) => Err(status),
+            Ok(Some(Ok(v1::SubmitMergeRequest { part: None }))) => {
+                Err(Refusal::field("part", "is required: a head or recipients").into())
+            }
+            Ok(Some(Ok(request))) => Ok(request.part),
+        }
+    }
+}

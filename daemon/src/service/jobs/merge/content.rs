@@ -1,0 +1,87 @@
+//! What the head of a merge job becomes: its content made ready to be filled in, and at the end the job.
+
+use super::Opening;
+use crate::{
+    compose::{
+        identity::{ComposeError, Identity},
+        merge::{Renderer, read_template},
+    },
+    domain::{
+        account::AccountSettings,
+        ids::{JobId, MessageKey},
+        job::{Audience, Job, MessageFacts, Schedule},
+        merge::{MergeTemplate, progress::MergeProgress},
+        time::Timestamp,
+    },
+    policy::admission::{self, Content, Submission},
+    service::{
+        convert::{
+            draft::Order,
+            violations::{Violation, Violations},
+        },
+        jobs::compose::{beginning, draft_of, on_the_wire},
+    },
+};
+
+/// The content of a merge job that may be accepted, if its recipients may.
+#[derive(Debug)]
+pub(super) struct MergeContent {
+    pub(super) template: MergeTemplate,
+    pub(super) renderer: Renderer,
+    /// That of the first message.
+    pub(super) identity: Identity,
+}
+
+/// Checks the head of a merge job and reads its templates.
+pub(super) fn content_of(
+    order: &Order,
+    settings: &AccountSettings,
+    id: JobId,
+    now: Timestamp,
+) -> Result<MergeContent, Vec<Violation>> {
+    let mut violations = Violations::default();
+    let from = order.from.clone().unwrap_or_else(|| settings.from.clone());
+    let draft = draft_of(order, &from, settings);
+    let submission = Submission {
+        content: Content::Draft(&draft),
+        to: &[],
+        cc: &[],
+        bcc: &[],
+        message_bytes: None,
+        send_at: order.send_at,
+        expires_at: order.expires_at,
+        labels: order.labels.len(),
+        priority: order.priority,
+    };
+    for found in admission::check_merge(&submission, settings, now) {
+        violations.add(on_the_wire(&found.field), found.reason);
+    }
+    let made = read_template(draft).and_then(|template| Ok((Renderer::new(&template, id)?, template)));
+    let made = made.map_err(|ComposeError { field, reason }| violations.add(on_the_wire(&field), reason)).ok();
+    let identity = Identity::of_merge(MessageKey { job: id, index: 0 }, &from.address, now);
+    violations.finish(made.map(|(renderer, template)| MergeContent { template, renderer, identity }))
+}
+
+/// The job, in its first state.
+pub(super) fn job_of(opening: Opening, template: &MergeTemplate, recipients: u32, first: MessageFacts) -> Job {
+    let Opening { order, caller, id, now, .. } = opening;
+    let due = order.send_at.map_or(now, |send_at| send_at.max(now));
+    Job {
+        id,
+        account: order.account,
+        caller,
+        accepted_at: now,
+        sender: template.draft.from.address.clone(),
+        audience: Audience::Each(Box::new(MergeProgress::new(recipients, due))),
+        subject: beginning(&template.draft.subject),
+        message: first,
+        priority: order.priority,
+        labels: order.labels,
+        expires_at: order.expires_at,
+        schedule: if order.hold { Schedule::Held { due } } else { Schedule::Waiting { due } },
+        attempts_made: 0,
+        first_attempt_at: None,
+        attempts: Vec::new(),
+        wish: None,
+    }
+}

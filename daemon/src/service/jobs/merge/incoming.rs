@@ -1,0 +1,218 @@
+//! The recipients of a merge job as they come: each is proved to have a message that can be composed.
+
+use std::{
+    fmt::Display,
+    hash::{DefaultHasher, Hasher},
+};
+
+use hikyaku_proto::v1;
+use prost::Message as _;
+
+use crate::{
+    compose::{
+        identity::{ComposeError, Identity},
+        merge::Renderer,
+    },
+    domain::{
+        address::{ADDRESS_BYTES_MAX, Address},
+        job::MessageFacts,
+        mail::Mailbox,
+        merge::{MERGE_RECIPIENTS_MAX, MergeRecipient},
+    },
+    service::convert::{
+        values::to_mailbox,
+        violations::{Violation, Violations},
+    },
+};
+
+/// Most recipients in one request.
+pub(super) const BATCH_RECIPIENTS_MAX: usize = 1_000;
+
+/// What has been read of the recipients.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    renderer: Renderer,
+    identity: Identity,
+    message_bytes_max: u64,
+    count: u32,
+    first: Option<MessageFacts>,
+    hash: Option<PayloadHash>,
+    /// A hash of each address. Two that are equal by chance among a million are one case in some ten million, and cost
+    /// no more than a wrong warning.
+    addresses: Vec<u64>,
+}
+
+/// All recipients, read to the end.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) recipients: u32,
+    /// What the first message is like.
+    pub(super) first: MessageFacts,
+    pub(super) payload_hash: Option<[u8; 32]>,
+    pub(super) warning: Option<String>,
+}
+
+impl Incoming {
+    pub(super) const fn new(
+        renderer: Renderer,
+        identity: Identity,
+        message_bytes_max: u64,
+        hash: Option<PayloadHash>,
+    ) -> Self {
+        Self { renderer, identity, message_bytes_max, count: 0, first: None, hash, addresses: Vec::new() }
+    }
+
+    /// How many came so far.
+    pub(super) const fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The recipients of one request, checked; or what is wrong with them, by their places in the whole stream.
+    pub(super) fn take(&mut self, batch: Vec<v1::MergeRecipient>) -> Result<Vec<MergeRecipient>, Vec<Violation>> {
+        let mut violations = Violations::default();
+        if batch.len() > BATCH_RECIPIENTS_MAX {
+            let reason = format_args!("has more than {BATCH_RECIPIENTS_MAX} entries in one request");
+            violations.add("recipients", reason);
+            return violations.finish(None);
+        }
+        if self.count as usize + batch.len() > MERGE_RECIPIENTS_MAX as usize {
+            violations.add("recipients", format_args!("are more than {MERGE_RECIPIENTS_MAX}"));
+            return violations.finish(None);
+        }
+        let mut taken = Vec::with_capacity(batch.len());
+        for recipient in batch {
+            if let Some(hash) = &mut self.hash {
+                hash.add(&recipient);
+            }
+            taken.extend(self.take_one(recipient, &mut violations));
+            self.count += 1;
+        }
+        violations.finish(Some(taken))
+    }
+
+    /// What came, when that was all.
+    pub(super) fn finish(self) -> Result<Whole, Vec<Violation>> {
+        let mut violations = Violations::default();
+        if self.first.is_none() {
+            violations.add("recipients", "are none: at least one is required");
+        }
+        let warning = repeated(self.addresses).map(|count| {
+            format!("{count} of the recipients have an address that came before: each gets a message of its own")
+        });
+        let payload_hash = self.hash.map(PayloadHash::finish);
+        let recipients = self.count;
+        violations.finish(self.first.map(|first| Whole { recipients, first, payload_hash, warning }))
+    }
+
+    fn take_one(&mut self, wire: v1::MergeRecipient, violations: &mut Violations) -> Option<MergeRecipient> {
+        let index = self.count;
+        let v1::MergeRecipient { address, name, mut variables } = wire;
+        let mailbox = v1::Mailbox { name, address };
+        let mailbox = to_mailbox(mailbox, None, format_args!("recipients[{index}]"), violations)?;
+        let mut values = Vec::with_capacity(self.renderer.variables().len());
+        for variable in self.renderer.variables() {
+            match variables.remove(variable).or_else(|| own(&mailbox, variable)) {
+                Some(value) => values.push(value),
+                None => violations.add(
+                    format_args!("recipients[{index}].variables.{variable}"),
+                    "is missing: the content uses it for all recipients",
+                ),
+            }
+        }
+        if values.len() < self.renderer.variables().len() {
+            return None;
+        }
+        let Mailbox { name, address } = mailbox;
+        let recipient = MergeRecipient { address, name, values };
+        self.prove(&recipient, violations)?;
+        self.addresses.push(address_hash(&recipient.address));
+        Some(recipient)
+    }
+
+    /// Sees that the recipient's message can be composed, and is not too long.
+    fn prove(&mut self, recipient: &MergeRecipient, violations: &mut Violations) -> Option<()> {
+        let index = self.count;
+        let mut wrong = |field: &dyn Display, reason: &dyn Display| {
+            violations.add(format_args!("recipients[{index}]{field}"), reason);
+        };
+        let bytes_max = match self.renderer.check(recipient) {
+            Ok(bytes_max) => bytes_max as u64,
+            Err(ComposeError { field, reason }) => {
+                wrong(&format_args!(".{field}"), &reason);
+                return None;
+            }
+        };
+        if self.first.is_none() {
+            let message = self.renderer.render(recipient, &self.identity);
+            let (bytes, is_eight_bit) = (message.bytes.len() as u64, message.is_eight_bit);
+            self.first = Some(MessageFacts { message_id: String::new(), bytes, is_eight_bit });
+        }
+        if bytes_max > self.message_bytes_max {
+            // Each message has its own id, which is longer by up to six digits than the first one's.
+            let bytes = self.renderer.message_bytes(recipient, &self.identity) as u64 + 6;
+            if bytes > self.message_bytes_max {
+                let most = self.message_bytes_max;
+                wrong(&"", &format_args!("its message would have {bytes} bytes, the account allows {most}"));
+                return None;
+            }
+        }
+        Some(())
+    }
+}
+
+/// What a variable means that a recipient has by nature.
+fn own(mailbox: &Mailbox, variable: &str) -> Option<String> {
+    match variable {
+        "address" => Some(mailbox.address.as_str().to_owned()),
+        "name" => mailbox.name.clone(),
+        _ => None,
+    }
+}
+
+/// A hash of an address without regard to case.
+fn address_hash(address: &Address) -> u64 {
+    let mut lower = [0; ADDRESS_BYTES_MAX];
+    let lower = &mut lower[..address.as_str().len()];
+    lower.copy_from_slice(address.as_str().as_bytes());
+    lower.make_ascii_lowercase();
+    let mut hasher = DefaultHasher::new();
+    hasher.write(lower);
+    hasher.finish()
+}
+
+/// How many of these came before; nothing when none did.
+fn repeated(mut hashes: Vec<u64>) -> Option<usize> {
+    hashes.sort_unstable();
+    let count = hashes.windows(2).filter(|pair| pair[0] == pair[1]).count();
+    (count > 0).then_some(count)
+}
+
+/// Tells different merge jobs under one idempotency key apart, however they are cut into requests.
+#[derive(Debug, Default)]
+pub(super) struct PayloadHash {
+    hasher: blake3::Hasher,
+    bytes: Vec<u8>,
+}
+
+impl PayloadHash {
+    pub(super) fn new(head: &v1::MergeHead) -> Self {
+        let mut hash = Self::default();
+        // No plain job's encoding begins like this.
+        hash.hasher.update(b"\0merge");
+        hash.hasher.update(&head.job.as_ref().map(prost::Message::encode_length_delimited_to_vec).unwrap_or_default());
+        hash
+    }
+
+    pub(super) fn add(&mut self, recipient: &v1::MergeRecipient) {
+        self.bytes.clear();
+        recipient.encode_length_delimited(&mut self.bytes).expect("a vector grows as it must");
+        self.hasher.update(&self.bytes);
+    }
+
+    pub(super) fn finish(self) -> [u8; 32] {
+        *self.hasher.finalize().as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests;
