@@ -135,6 +135,8 @@ impl Worker {
                 Next::Send(index) => self.send(index),
                 Next::Expire(index) => self.expire(index),
                 Next::TooLarge { index, key } => self.set_aside(index, &key),
+                // The queue is not looked at while the account is parked: what becomes due there meanwhile ends no wait.
+                Next::WaitUntil { at, reason: WaitReason::Parked(_) } => self.wait(Some(at)).await?,
                 Next::WaitUntil { at, .. } => self.wait(self.earlier_of(at)).await?,
                 Next::WaitForReply | Next::WaitForConnection => self.wait(None).await?,
                 Next::WaitForWork if self.is_done() => return self.end().await,
