@@ -33,7 +33,7 @@ const ZONES: [(&str, i64); 3] = [("UTC", 0), ("Asia/Tokyo", 9), ("America/New_Yo
 
 /// How many providers there are.
 pub(crate) fn providers(accounts: u64) -> usize {
-    usize::try_from(5 + (accounts / ACCOUNTS_PER_PROVIDER).min(15)).expect("it is small")
+    usize::try_from(4 + (accounts / ACCOUNTS_PER_PROVIDER).min(15)).expect("it is small")
 }
 
 /// The host name of a provider.

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How long one step of the network is: what a host sends arrives with the next one.
-const TICK: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_secs(5);
 /// How often the store's events are read and its janitor comes.
 const ROUND: Duration = Duration::from_secs(60);
 /// How often finished jobs are forgotten.
