@@ -280,6 +280,7 @@ impl Worker {
         let wake_at = Instant::now() + pause.min(Duration::from_secs(SLEEP_SECONDS_MAX));
         let wake_at = self.sessions.next_close().map_or(wake_at, |close| close.min(wake_at));
         tokio::select! {
+            biased;
             Some(returned) = self.couriers.join_next() => self.returned(returned?).await?,
             Some(booked) = self.bookings.join_next() => self.booked(booked?)?,
             Some(parted) = self.farewells.join_next() => parted?,
