@@ -150,7 +150,10 @@ impl Book {
                 None
             }
             EventKind::AccountParked(parking) => {
-                log.line(at, format_args!("store: acc{account} is parked: {:?} until {:?}", parking.cause, parking.until));
+                log.line(
+                    at,
+                    format_args!("store: acc{account} is parked: {:?} until {:?}", parking.cause, parking.until),
+                );
                 self.standings.push((at, account));
                 parking.cause.needs_a_person().then_some(NeedsOperator(account))
             }

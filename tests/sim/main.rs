@@ -11,7 +11,7 @@
 //! All time is virtual and all chance comes from the seed, so a seed replays identically, to the byte of its log.
 //!
 //! ```text
-//! cargo test -p hikyaku-tests --test sim                        three seeds, 50 accounts, two days
+//! cargo test -p hikyaku-tests --test sim                        two seeds, 40 accounts, a day
 //! SIM_SEEDS=1-100 SIM_ACCOUNTS=2000 SIM_DAYS=7 SIM_JOBS=24 \
 //!   cargo test -p hikyaku-tests --test sim promise -- --nocapture
 //! SIM_SEEDS=7 SIM_LOG=sim.log cargo test …                      one seed, with its log
@@ -37,9 +37,14 @@ use crate::options::Options;
 #[test]
 fn every_promise_holds_over_days_of_faults() {
     let options = Options::from_environment();
+    let start = Instant::now();
     let mut broken = 0;
     for &seed in &options.seeds {
         let begin = Instant::now();
+        if begin.duration_since(start).as_secs() >= options.seconds_max {
+            println!("the time is over: seed {seed} and those after it were not run");
+            break;
+        }
         let report = run::run(&options, seed, options.log.is_some());
         println!("{}; {:.1} s", report.figures, begin.elapsed().as_secs_f64());
         if let Some(path) = &options.log {
@@ -58,11 +63,11 @@ fn every_promise_holds_over_days_of_faults() {
 
 #[test]
 fn a_seed_replays_identically() {
-    let options = Options { accounts: 30, days: 0.5, ..Options::from_environment() };
+    let options = Options { accounts: 20, days: 0.25, ..Options::from_environment() };
     let seed = options.seeds[0];
     let (first, second) = (run::run(&options, seed, true), run::run(&options, seed, true));
     let difference = first.log.lines().zip(second.log.lines()).enumerate().find(|(_, (one, other))| one != other);
     assert_eq!(difference, None, "seed {seed}: the first line in which two runs differ");
     assert_eq!(first.log, second.log);
-    assert!(first.log.lines().count() > 1_000, "the run has a log worth comparing");
+    assert!(first.log.lines().count() > 300, "the run has a log worth comparing");
 }

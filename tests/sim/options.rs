@@ -13,6 +13,8 @@ pub(crate) struct Options {
     pub(crate) days: f64,
     /// `SIM_JOBS`: how many jobs an account gets in a day, more or less.
     pub(crate) jobs_per_day: u64,
+    /// `SIM_SECONDS`: no seed is begun when so many seconds of real time are over.
+    pub(crate) seconds_max: u64,
     /// `SIM_LOG`: the file that takes the log of the last run.
     pub(crate) log: Option<String>,
 }
@@ -22,10 +24,11 @@ impl Options {
     pub(crate) fn from_environment() -> Self {
         let number = |name, default| read(name).map_or(default, |text| parse(name, &text));
         Self {
-            seeds: read("SIM_SEEDS").map_or_else(|| vec![1, 2, 3], |text| seeds(&text)),
-            accounts: number("SIM_ACCOUNTS", 50),
-            days: read("SIM_DAYS").map_or(2.0, |text| parse("SIM_DAYS", &text)),
+            seeds: read("SIM_SEEDS").map_or_else(|| vec![1, 2], |text| seeds(&text)),
+            accounts: number("SIM_ACCOUNTS", 40),
+            days: read("SIM_DAYS").map_or(1.0, |text| parse("SIM_DAYS", &text)),
             jobs_per_day: number("SIM_JOBS", 24),
+            seconds_max: number("SIM_SECONDS", u64::MAX),
             log: read("SIM_LOG"),
         }
     }

@@ -150,11 +150,8 @@ fn quota(chance: &Chance) -> (Quota, Window) {
         let window = QuotaWindow::Sliding(Duration::from_secs(seconds));
         (limit_of(chance, seconds), window, Shape::Sliding(seconds * 1_000))
     } else {
-        let (span, seconds) = chance.pick(&[
-            (CalendarSpan::Minute, 60),
-            (CalendarSpan::Hour, 3_600),
-            (CalendarSpan::Day, 86_400),
-        ]);
+        let (span, seconds) =
+            chance.pick(&[(CalendarSpan::Minute, 60), (CalendarSpan::Hour, 3_600), (CalendarSpan::Day, 86_400)]);
         let (zone, hours) = chance.pick(&ZONES);
         let shape = Shape::Calendar { millis: seconds * 1_000, ahead_millis: hours * 3_600_000 };
         (limit_of(chance, seconds), QuotaWindow::Calendar { span, zone: zone.to_owned() }, shape)

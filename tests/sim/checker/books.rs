@@ -57,7 +57,8 @@ pub(super) fn what_was_taken_is_submitted_once(evidence: &Evidence<'_>) -> Vec<S
             continue;
         };
         let doubts = doubts(job, index);
-        let is_submitted = job.recipients.get(index).is_some_and(|r| matches!(r.state, RecipientState::Submitted { .. }));
+        let is_submitted =
+            job.recipients.get(index).is_some_and(|r| matches!(r.state, RecipientState::Submitted { .. }));
         let explained = doubts + usize::from(is_submitted);
         if times > explained {
             let state = job.recipients.get(index).map(|recipient| &recipient.state);

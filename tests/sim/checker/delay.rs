@@ -34,7 +34,10 @@ pub(super) fn nobody_waited_for_a_hanging_server(evidence: &Evidence<'_>) -> Vec
         let waited = served.since(told.due).saturating_sub(outage(evidence, told.due, served));
         if waited > Duration::from_secs(DELAY_SECONDS_MAX) {
             let seconds = waited.as_secs();
-            found.push(format!("job {number} of acc{} was due for {seconds} s at a provider that is well", told.account));
+            found.push(format!(
+                "job {number} of acc{} was due for {seconds} s at a provider that is well",
+                told.account
+            ));
         }
     }
     found

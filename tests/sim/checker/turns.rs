@@ -121,7 +121,8 @@ impl Turns<'_> {
             let before = *served;
             *served += told.recipients as u64;
             if before <= LANE_RECIPIENTS_MAX && *served > LANE_RECIPIENTS_MAX {
-                let text = format!("at {at}: lane {other} of acc{}, {priority:?}, waits behind lane {lane}", told.account);
+                let text =
+                    format!("at {at}: lane {other} of acc{}, {priority:?}, waits behind lane {lane}", told.account);
                 found.get_or_insert(text);
             }
         }
