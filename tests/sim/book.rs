@@ -7,7 +7,8 @@ use hikyaku_daemon::{
     domain::{
         event::{Cursor, Event, EventKind, JobChange},
         ids::{AccountId, JobId},
-        job::{Control, Job, Priority},
+        job::{Job, Priority},
+        parking::ParkingCause,
         time::Timestamp,
     },
     storage::{PAGE_MAX, SharedStorage},
@@ -41,18 +42,16 @@ pub(crate) struct Entry {
     pub(crate) moved_at: Option<Timestamp>,
     /// Whether a caller cancelled, held, released or retried it.
     pub(crate) is_controlled: bool,
-    /// How many recipients its attempts took, by the store's events.
-    pub(crate) submitted: u32,
 }
 
 /// What a run leaves behind, beside what the providers saw.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Book {
     pub(crate) entries: Vec<Entry>,
     /// The jobs that have not ended.
     pub(crate) open: BTreeSet<usize>,
-    /// When each account was parked or resumed.
-    pub(crate) standings: Vec<(Timestamp, usize)>,
+    /// When each account was parked, and why, or resumed.
+    pub(crate) standings: Vec<(Timestamp, usize, Option<ParkingCause>)>,
     /// What contradicted itself while it was written.
     pub(crate) contradictions: Vec<String>,
     numbers: BTreeMap<JobId, usize>,
@@ -79,7 +78,7 @@ impl Book {
         let number = self.entries.len();
         self.numbers.insert(told.id, number);
         self.open.insert(number);
-        self.entries.push(Entry { told, last: None, moved_at: None, is_controlled: false, submitted: 0 });
+        self.entries.push(Entry { told, last: None, moved_at: None, is_controlled: false });
         number
     }
 
@@ -154,12 +153,12 @@ impl Book {
                     at,
                     format_args!("store: acc{account} is parked: {:?} until {:?}", parking.cause, parking.until),
                 );
-                self.standings.push((at, account));
+                self.standings.push((at, account, Some(parking.cause)));
                 parking.cause.needs_a_person().then_some(NeedsOperator(account))
             }
             EventKind::AccountResumed => {
                 log.line(at, format_args!("store: acc{account} sends again"));
-                self.standings.push((at, account));
+                self.standings.push((at, account, None));
                 None
             }
             EventKind::AccountCreated | EventKind::AccountUpdated | EventKind::AccountDeleted => None,
@@ -171,16 +170,6 @@ impl Book {
         if *change != JobChange::Accepted {
             entry.moved_at.get_or_insert(at);
         }
-        match change {
-            JobChange::Controlled(control) => {
-                entry.is_controlled = true;
-                // A retry may open recipients again that had failed or expired.
-                if *control == Control::Retry {
-                    self.open.insert(number);
-                }
-            }
-            JobChange::Attempted { submitted, .. } => entry.submitted += submitted,
-            JobChange::Accepted | JobChange::Expired => {}
-        }
+        entry.is_controlled |= matches!(change, JobChange::Controlled(_));
     }
 }

@@ -63,7 +63,7 @@ fn every_promise_holds_over_days_of_faults() {
 
 #[test]
 fn a_seed_replays_identically() {
-    let options = Options { accounts: 20, days: 0.25, ..Options::from_environment() };
+    let options = Options::small(20, 0.25);
     let seed = options.seeds[0];
     let (first, second) = (run::run(&options, seed, true), run::run(&options, seed, true));
     let difference = first.log.lines().zip(second.log.lines()).enumerate().find(|(_, (one, other))| one != other);

@@ -33,6 +33,11 @@ impl Options {
         }
     }
 
+    /// A run so small that a test can have several.
+    pub(crate) fn small(accounts: u64, days: f64) -> Self {
+        Self { accounts, days, ..Self::from_environment() }
+    }
+
     /// How long clients submit and things break.
     pub(crate) fn storm(&self) -> Duration {
         Duration::from_secs_f64(self.days * 86_400.0)

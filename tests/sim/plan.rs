@@ -161,13 +161,12 @@ fn quota(chance: &Chance) -> (Quota, Window) {
 
 /// So much that a burst runs into it, and a day's mail gets through.
 fn limit_of(chance: &Chance, seconds: u64) -> u64 {
-    let most = match seconds {
-        ..=60 => RECIPIENTS_MAX,
-        ..=600 => 12,
-        ..=3_600 => 20,
-        _ => 150,
-    };
-    chance.among(RECIPIENTS_MAX..=RECIPIENTS_MAX + most)
+    match seconds {
+        0..=60 => chance.among(RECIPIENTS_MAX..=10),
+        61..=600 => chance.among(RECIPIENTS_MAX..=15),
+        601..=3_600 => chance.among(RECIPIENTS_MAX..=25),
+        _ => chance.among(60..=150),
+    }
 }
 
 fn number(n: u64) -> NonZeroU32 {

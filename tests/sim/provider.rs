@@ -24,7 +24,7 @@ pub(crate) struct Provider {
 }
 
 /// What all providers have seen, in the order in which it happened.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     /// Each MAIL, whatever was said to it.
     pub(crate) served: Vec<Served>,

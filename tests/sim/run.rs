@@ -48,12 +48,19 @@ pub(crate) struct Report {
 
 /// Runs a seed to its end.
 pub(crate) fn run(options: &Options, seed: u64, keeps_log: bool) -> Report {
+    let remains = live(options, seed, keeps_log);
+    let violations = checker::check(&remains.evidence());
+    Report { log: remains.log.take(), violations, figures: remains.figures(seed) }
+}
+
+/// Lets a seed's world live to its end.
+pub(crate) fn live(options: &Options, seed: u64, keeps_log: bool) -> Remains {
     let accounts = plan::accounts(seed, options.accounts);
     let mut world = World::new(options, seed, accounts, keeps_log);
     if let Err(error) = world.live() {
         world.book.contradictions.push(format!("the simulation broke down: {error}"));
     }
-    world.report(seed)
+    world.remains()
 }
 
 struct World<'a> {
@@ -151,36 +158,57 @@ impl World<'_> {
         Ok(())
     }
 
-    fn report(self, seed: u64) -> Report {
-        let now = self.now();
+    fn remains(self) -> Remains {
+        let (now, elapsed) = (self.now(), self.sim.elapsed());
         let Self { sim, clients, weather, book, seen, log, calm_from, .. } = self;
-        // The hosts are dropped first: they hold what they have seen.
-        let elapsed = sim.elapsed();
         drop(sim);
         let seen = std::mem::take(&mut *look(&seen));
-        let evidence = Evidence {
-            accounts: clients.accounts(),
-            book: &book,
-            seen: &seen,
-            outages: &weather.outages,
-            calm_from,
-            ended_at: now,
-        };
-        let violations = checker::check(&evidence);
-        let recipients: usize = seen.taken.iter().map(|taken| taken.recipients.len()).sum();
-        let figures = format!(
+        let accounts = clients.accounts().to_vec();
+        Remains { accounts, book, seen, weather, log, calm_from, ended_at: now, elapsed }
+    }
+}
+
+/// What is left of a world.
+#[derive(Debug)]
+pub(crate) struct Remains {
+    accounts: Vec<Planned>,
+    pub(crate) book: Book,
+    pub(crate) seen: Seen,
+    weather: Weather,
+    log: Log,
+    calm_from: Timestamp,
+    ended_at: Timestamp,
+    elapsed: Duration,
+}
+
+impl Remains {
+    /// What the checker looks at.
+    pub(crate) fn evidence(&self) -> Evidence<'_> {
+        Evidence {
+            accounts: &self.accounts,
+            book: &self.book,
+            seen: &self.seen,
+            outages: &self.weather.outages,
+            calm_from: self.calm_from,
+            ended_at: self.ended_at,
+        }
+    }
+
+    fn figures(&self, seed: u64) -> String {
+        let recipients: usize = self.seen.taken.iter().map(|taken| taken.recipients.len()).sum();
+        format!(
             "seed {seed}: {} accounts, {:.1} days, {} jobs, {} transactions, {} messages taken ({recipients} recipients), \
-             {} outages and cuts, {} mishaps at providers, {} log lines",
-            clients.accounts().len(),
-            elapsed.as_secs_f64() / 86_400.0,
-            book.entries.len(),
-            seen.served.len(),
-            seen.taken.len(),
-            weather.gusts,
-            seen.mishaps,
-            log.count(),
-        );
-        Report { log: log.take(), violations, figures: figures + &ends(&book) }
+             {} outages and cuts, {} mishaps at providers, {} log lines; recipients: {}",
+            self.accounts.len(),
+            self.elapsed.as_secs_f64() / 86_400.0,
+            self.book.entries.len(),
+            self.seen.served.len(),
+            self.seen.taken.len(),
+            self.weather.gusts,
+            self.seen.mishaps,
+            self.log.count(),
+            ends(&self.book),
+        )
     }
 }
 
@@ -200,5 +228,5 @@ fn ends(book: &Book) -> String {
         *ends.entry(end).or_default() += 1;
     }
     let ends: Vec<String> = ends.into_iter().map(|(end, count)| format!("{end} {count}")).collect();
-    format!("; recipients: {}", ends.join(", "))
+    ends.join(", ")
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hikyaku_daemon::domain::{job::Priority, time::Timestamp};
+use hikyaku_daemon::domain::{job::Priority, parking::ParkingCause, time::Timestamp};
 
 use super::Evidence;
 use crate::plan::STEADY;
@@ -20,7 +20,7 @@ pub(super) fn nobody_waited_for_a_hanging_server(evidence: &Evidence<'_>) -> Vec
             first.get_or_insert(served.at);
         }
     }
-    let mut found = Vec::new();
+    let mut found = parked_without_cause(evidence);
     for (number, (entry, first)) in evidence.book.entries.iter().zip(first).enumerate() {
         let told = &entry.told;
         let is_looked_at = evidence.accounts[told.account].provider == STEADY
@@ -43,8 +43,20 @@ pub(super) fn nobody_waited_for_a_hanging_server(evidence: &Evidence<'_>) -> Vec
     found
 }
 
+/// Accounts at the steady provider that were parked by anybody but an operator.
+fn parked_without_cause(evidence: &Evidence<'_>) -> Vec<String> {
+    let parked =
+        evidence.book.standings.iter().filter_map(|(at, account, cause)| cause.map(|cause| (at, account, cause)));
+    let unfounded = parked.filter(|(_, account, cause)| {
+        evidence.accounts[**account].provider == STEADY && *cause != ParkingCause::Paused
+    });
+    unfounded
+        .map(|(at, account, cause)| format!("at {at}: acc{account} is {cause:?} at a provider that is well"))
+        .collect()
+}
+
 fn was_parked(evidence: &Evidence<'_>, account: usize) -> bool {
-    evidence.book.standings.iter().any(|(_, parked)| *parked == account)
+    evidence.book.standings.iter().any(|(_, parked, _)| *parked == account)
 }
 
 /// How long the daemon was down between two times.

@@ -41,7 +41,7 @@ pub(super) fn nobody_was_overtaken_for_long(evidence: &Evidence<'_>) -> Vec<Stri
             queues[entry.told.account].push((served.at, Event::Served(served.job)));
         }
     }
-    for (at, account) in &evidence.book.standings {
+    for (at, account, _) in &evidence.book.standings {
         queues[*account].push((*at, Event::Anew));
     }
     let restarts = evidence.outages.iter().flat_map(|(down, up)| [Some(*down), *up]).flatten();
@@ -136,5 +136,54 @@ impl Turns<'_> {
     fn waiting_lanes(&self, priority: Priority) -> impl Iterator<Item = u32> {
         let told = self.waiting.keys().map(|job| &self.entries[*job].told);
         told.filter(move |told| told.priority == priority).map(|told| told.lane)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::book::{Entry, Told};
+
+    fn entry(number: usize, priority: Priority, lane: u32) -> Entry {
+        let at = Timestamp::from_millis(0);
+        let id = hikyaku_daemon::domain::ids::JobId::new(at, [u8::try_from(number).expect("small"); 10]);
+        let told = Told {
+            id,
+            account: 0,
+            recipients: 5,
+            priority,
+            lane,
+            accepted_at: at,
+            due: at,
+            expires_at: None,
+            digest: 0,
+        };
+        Entry { told, last: None, moved_at: None, is_controlled: false }
+    }
+
+    /// All jobs are due at once and served in the order of their numbers, but for the first, which is served never.
+    #[track_caller]
+    fn check(first: (Priority, u32), others: (Priority, u32), count: usize, expected: Option<&str>) {
+        let rest = (1..=count).map(|number| entry(number, others.0, others.1));
+        let entries: Vec<Entry> = std::iter::once(entry(0, first.0, first.1)).chain(rest).collect();
+        let mut turns = Turns { entries: &entries, ..Turns::default() };
+        let at = Timestamp::from_millis(1);
+        let due = (0..=count).map(Event::Due);
+        let found: Vec<String> = due.chain((1..=count).map(Event::Served)).filter_map(|e| turns.take(at, e)).collect();
+        match expected {
+            Some(expected) => assert!(found.iter().any(|found| found.contains(expected)), "{found:?}"),
+            None => assert_eq!(found, Vec::<String>::new()),
+        }
+    }
+
+    #[test]
+    fn who_waits_for_too_long_is_found() {
+        use Priority::{Bulk, High, Normal};
+        check((High, 1), (Bulk, 1), 6, None);
+        check((High, 1), (Bulk, 1), 7, Some("was overtaken too often"));
+        check((Bulk, 1), (High, 1), 20, None);
+        check((Normal, 1), (Normal, 2), 5, None);
+        check((Normal, 1), (Normal, 2), 6, Some("waits behind lane 2"));
+        check((Normal, 1), (Normal, 1), 20, None);
     }
 }
