@@ -34,6 +34,10 @@ deploy:
 crash:
     bash tests/crash/run
 
+# Days of faults in virtual time: SIM_SEEDS=1-100 SIM_ACCOUNTS=2000 just simulate
+simulate:
+    bash tests/sim/run
+
 # Everything, as on a clean checkout.
 ci:
     bash .ci/run

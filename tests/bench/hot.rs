@@ -9,8 +9,8 @@ use hikyaku_daemon::{
     compose::{identity::Identity, message::compose},
     domain::{
         account::{ProviderKind, Retry},
-        ids::JobId,
-        job::{Job, MessageFacts, Priority, Schedule},
+        ids::{JobId, MessageKey},
+        job::{Audience, Job, MessageFacts, Priority, Schedule},
         limits::{CalendarSpan, Limits, Quota, QuotaUnit, QuotaWindow},
         mail::{Draft, Mailbox},
         parking::Standing,
@@ -46,21 +46,22 @@ fn id(serial: u8) -> JobId {
     JobId::new(NOW, [serial; 10])
 }
 
-fn quotas() -> Vec<Quota> {
+fn limits() -> Limits {
     let limit = NonZeroU32::MAX;
     let day = QuotaWindow::Calendar { span: CalendarSpan::Day, zone: "Asia/Tokyo".to_owned() };
     let minute = QuotaWindow::Sliding(Duration::from_secs(60));
-    vec![
+    let quotas = vec![
         Quota { limit, unit: QuotaUnit::Recipients, window: day },
         Quota { limit, unit: QuotaUnit::Messages, window: minute },
-    ]
+    ];
+    Limits { quotas, ..Limits::default() }
 }
 
 #[divan::bench(args = [1, 8])]
 fn dispatch_next_of_255_jobs(bencher: Bencher<'_, '_>, lanes: u32) {
     let jobs: Vec<Candidate> = (0..CANDIDATES)
         .map(|serial| Candidate {
-            id: id(serial),
+            message: MessageKey::only(id(serial)),
             priority: Priority::Normal,
             lane: Lane(u32::from(serial) % lanes),
             due: NOW,
@@ -69,7 +70,7 @@ fn dispatch_next_of_255_jobs(bencher: Bencher<'_, '_>, lanes: u32) {
         })
         .collect();
     let (standing, shares) = (Standing::Active, FairShare::default());
-    let mut ledger = Ledger::new(&quotas(), Vec::new(), NOW);
+    let mut ledger = Ledger::new(&limits(), Vec::new(), NOW);
     let mut pacing = Pacing::new(&Limits::default(), NOW);
     bencher.bench_local(|| -> Next {
         dispatch::next(View {
@@ -80,7 +81,7 @@ fn dispatch_next_of_255_jobs(bencher: Bencher<'_, '_>, lanes: u32) {
             shares: &shares,
             ledger: &mut ledger,
             pacing: &mut pacing,
-            connections: Connections { idle: CONNECTIONS, open: CONNECTIONS, max: CONNECTIONS },
+            connections: Connections { idle: CONNECTIONS, open: CONNECTIONS, max: CONNECTIONS, ahead: 0 },
             in_flight: 0,
             chance: 0.5,
         })
@@ -89,11 +90,11 @@ fn dispatch_next_of_255_jobs(bencher: Bencher<'_, '_>, lanes: u32) {
 
 #[divan::bench]
 fn ledger_permit_mark_settle_with_two_quotas(bencher: Bencher<'_, '_>) {
-    let mut ledger = Ledger::new(&quotas(), Vec::new(), NOW);
+    let mut ledger = Ledger::new(&limits(), Vec::new(), NOW);
     let mut now = NOW;
     bencher.bench_local(|| {
         now = now.after(Duration::from_millis(1));
-        let mut permit = ledger.permit(Need::message_to(1), now).expect("the quotas are endless");
+        let mut permit = ledger.permit(Need::message_to(1), Priority::Normal, now).expect("the quotas are endless");
         let marked = ledger.mark(&mut permit, now);
         (marked, ledger.settle(permit, now))
     });
@@ -136,11 +137,11 @@ fn job() -> Job {
         caller: "local".parse().expect("it is a caller's name"),
         accepted_at: NOW,
         sender: "sender@example.jp".parse().expect("it is an address"),
-        recipients: vec![Recipient {
+        audience: Audience::Listed(vec![Recipient {
             address: "recipient@example.net".parse().expect("it is an address"),
             field: RecipientField::To,
             state: RecipientState::Pending { deferral: None },
-        }],
+        }]),
         subject: "A letter".to_owned(),
         message: MessageFacts { message_id: "<1@example.jp>".to_owned(), bytes: 1_400, is_eight_bit: false },
         priority: Priority::Normal,

@@ -142,6 +142,8 @@ impl Worker {
                 Next::Send(index) => self.send(index),
                 Next::Expire(index) => self.expire(index),
                 Next::TooLarge { index, key } => self.set_aside(index, &key),
+                // The queue is not looked at while the account is parked: what becomes due there meanwhile ends no wait.
+                Next::WaitUntil { at, reason: WaitReason::Parked(_) } => self.wait(Some(at)).await?,
                 Next::WaitUntil { at, .. } => self.wait(self.earlier_of(at)).await?,
                 Next::WaitForReply | Next::WaitForConnection => self.wait(None).await?,
                 Next::WaitForWork if self.is_done() => return self.end().await,
@@ -233,6 +235,7 @@ impl Worker {
         let wake_at = Instant::now() + pause.min(Duration::from_secs(SLEEP_SECONDS_MAX));
         let is_idle = self.window.underway() == 0;
         tokio::select! {
+            biased;
             Some(returned) = self.returns.recv() => self.returned(returned).await?,
             Some(prepared) = self.preparations.join_next() => self.prepared(prepared?).await?,
             Some(booked) = self.bookings.join_next() => self.booked(booked?)?,

@@ -1,6 +1,10 @@
 //! What a store does for the workers that drain its queue.
 
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 
@@ -37,8 +41,8 @@ pub trait Queue: Send + Sync + fmt::Debug {
 
     /// The accounts whose queue, settings or standing changed since the last call; waits until there is one. One
     /// task asks; each change is told at least once, and many changes of one account as one. What a worker did itself
-    /// by showing its tenure need not be told.
-    async fn changed(&self) -> HashSet<AccountId>;
+    /// by showing its tenure need not be told. They come in an order, so that a simulation can repeat what follows.
+    async fn changed(&self) -> BTreeSet<AccountId>;
 
     /// The heads of an account's queue: up to `limit` (at most [`PAGE_MAX`](super::PAGE_MAX)) messages that wait, are
     /// due at `now`, bear no in-doubt mark and are not in `skip`; more urgent priorities first, and within a priority the

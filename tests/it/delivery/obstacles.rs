@@ -5,10 +5,10 @@ use std::time::Duration;
 use hikyaku_daemon::{
     app::demo::capture::Rules,
     domain::{
-        job::JobState,
+        job::{JobState, Schedule},
         parking::{Parking, ParkingCause, Standing},
         secret::Secret,
-        time::Clock as _,
+        time::{Clock as _, Timestamp},
     },
 };
 
@@ -76,27 +76,45 @@ async fn an_unreachable_server_is_probed_until_it_is_back() {
 async fn a_paused_account_sends_nothing_until_it_is_resumed() {
     let house = House::new();
     let account = house.account("sales", |_| {}).await;
-    let pause = |until| {
-        Standing::Parked(Parking {
-            cause: ParkingCause::Paused,
-            reason: String::from("holidays"),
-            reply: None,
-            since: house.clock.now(),
-            until,
-            strikes: 0,
-        })
-    };
-    house.storage.set_standing(&account, pause(None), house.clock.now()).await.expect("an answer");
+    house.storage.set_standing(&account, paused(house.clock.now(), None), house.clock.now()).await.expect("an answer");
     let job = house.submit(&account, &["x@example.jp"]).await;
     pass(3_600).await;
     assert_eq!(house.state(job).await, JobState::Queued);
 
     let until = house.clock.now().after(Duration::from_secs(100));
-    house.storage.set_standing(&account, pause(Some(until)), house.clock.now()).await.expect("an answer");
+    house
+        .storage
+        .set_standing(&account, paused(house.clock.now(), Some(until)), house.clock.now())
+        .await
+        .expect("an answer");
     pass(99).await;
     assert_eq!(house.state(job).await, JobState::Queued);
     assert_eq!(house.settled(job, MINUTE).await, JobState::Submitted, "the pause ends by itself");
     assert_eq!(house.standing(&account).await, Standing::Active);
+}
+
+#[tokio::test(start_paused = true)]
+async fn mail_that_comes_due_while_its_account_is_paused_waits_at_rest() {
+    let house = House::new();
+    let account = house.account("sales", |_| {}).await;
+    let due = house.clock.now().after(Duration::from_secs(50));
+    let job = house.submit_with(&account, &["x@example.jp"], |job| job.schedule = Schedule::Waiting { due }).await;
+    pass(1).await;
+    let until = house.clock.now().after(Duration::from_secs(100));
+    house
+        .storage
+        .set_standing(&account, paused(house.clock.now(), Some(until)), house.clock.now())
+        .await
+        .expect("done");
+    // A worker that does not rest would keep virtual time from passing, and this test from ending.
+    pass(99).await;
+    assert_eq!(house.state(job).await, JobState::Queued);
+    assert_eq!(house.settled(job, MINUTE).await, JobState::Submitted);
+}
+
+fn paused(since: Timestamp, until: Option<Timestamp>) -> Standing {
+    let reason = String::from("holidays");
+    Standing::Parked(Parking { cause: ParkingCause::Paused, reason, reply: None, since, until, strikes: 0 })
 }
 
 #[tokio::test(start_paused = true)]

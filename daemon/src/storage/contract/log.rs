@@ -1,6 +1,6 @@
 //! The rules of events and of news.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use super::samples::{
     accept, account_id, at, attempt, job_id, open_account, parked, sample_account, sample_job, settlement,
@@ -80,16 +80,16 @@ pub(super) async fn the_head_is_the_cursor_after_the_last_event(store: SharedSto
 }
 
 /// The news that are there already. The wait is only met when some are missing.
-async fn news(store: &SharedStorage) -> HashSet<AccountId> {
+async fn news(store: &SharedStorage) -> BTreeSet<AccountId> {
     tokio::time::timeout(Duration::from_secs(60), store.changed()).await.expect("there is news")
 }
 
 pub(super) async fn changes_are_told_by_account(store: SharedStorage) {
     let sales = account_id("sales");
-    let only = HashSet::from([sales.clone()]);
+    let only = BTreeSet::from([sales.clone()]);
     open_account(&store, "orders").await;
     open_account(&store, "sales").await;
-    assert_eq!(news(&store).await, HashSet::from([account_id("orders"), sales.clone()]));
+    assert_eq!(news(&store).await, BTreeSet::from([account_id("orders"), sales.clone()]));
     accept(&store, sample_job("sales", 1)).await;
     accept(&store, sample_job("sales", 2)).await;
     assert_eq!(news(&store).await, only);
@@ -102,7 +102,7 @@ pub(super) async fn changes_are_told_by_account(store: SharedStorage) {
     store.update_account(changed, Etag(1)).await.expect("the etag is the last");
     assert_eq!(news(&store).await, only);
     let (told, ()) = tokio::join!(news(&store), accept(&store, sample_job("orders", 5)));
-    assert_eq!(told, HashSet::from([account_id("orders")]), "whoever waits is woken");
+    assert_eq!(told, BTreeSet::from([account_id("orders")]), "whoever waits is woken");
     store.control(vec![job_id(2)], Control::Cancel, at(6)).await.expect("an answer");
     store.delete_account(&sales, None, at(7)).await.expect("nothing is open");
     assert_eq!(news(&store).await, only);

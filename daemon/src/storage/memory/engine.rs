@@ -1,7 +1,7 @@
 //! The model as a store: a lock around it, and news of what changed.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     io::{BufRead, Write},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -192,7 +192,7 @@ impl Queue for MemoryStore {
         Ok(self.model().accounts_with_work())
     }
 
-    async fn changed(&self) -> HashSet<AccountId> {
+    async fn changed(&self) -> BTreeSet<AccountId> {
         loop {
             let touched = std::mem::take(&mut self.model().touched);
             if !touched.is_empty() {

@@ -1,7 +1,7 @@
 //! What a store holds, and what becomes of its accounts.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -34,7 +34,7 @@ pub(super) struct Model {
     pub(super) events: BTreeMap<Cursor, Event>,
     pub(super) head: Cursor,
     /// Accounts whose change has not been told yet.
-    pub(super) touched: HashSet<AccountId>,
+    pub(super) touched: BTreeSet<AccountId>,
     /// Most open jobs of one account; no bound when not set.
     pub(super) open_jobs_max: Option<u64>,
     pub(super) closed: bool,

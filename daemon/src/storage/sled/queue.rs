@@ -1,6 +1,10 @@
 //! The queue as workers see it, on sled.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
@@ -40,8 +44,8 @@ impl Queue for SledStore {
         self.in_background(Self::find_accounts_with_work).await
     }
 
-    async fn changed(&self) -> HashSet<AccountId> {
-        self.changed.take().await
+    async fn changed(&self) -> BTreeSet<AccountId> {
+        self.changed.take().await.into_iter().collect()
     }
 
     async fn ready(

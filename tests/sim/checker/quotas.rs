@@ -1,0 +1,78 @@
+//! Did a provider ever see more in a window than an account's quota allows?
+
+use hikyaku_daemon::domain::limits::QuotaUnit;
+
+use super::Evidence;
+use crate::plan::{Shape, Window};
+
+/// In no window, sliding or by the calendar, did a provider take more than the limit.
+pub(super) fn no_window_was_exceeded(evidence: &Evidence<'_>) -> Vec<String> {
+    let mut sends: Vec<Vec<(u64, u64)>> = vec![Vec::new(); evidence.accounts.len()];
+    for taken in &evidence.seen.taken {
+        if let Some(entry) = evidence.book.entries.get(taken.job) {
+            sends[entry.told.account].push((taken.at.as_millis(), taken.recipients.len() as u64));
+        }
+    }
+    let mut found = Vec::new();
+    for (account, sends) in evidence.accounts.iter().zip(&mut sends) {
+        sends.sort_unstable();
+        for window in &account.windows {
+            if let Some((at, used)) = excess(window, sends) {
+                let id = &account.account.id;
+                found.push(format!("{id}: {used} in a window of {window:?} that is full at {at} ms"));
+            }
+        }
+    }
+    found
+}
+
+/// The first send with which a window held more than its limit. `sends` are times and recipients, in order.
+fn excess(window: &Window, sends: &[(u64, u64)]) -> Option<(u64, u64)> {
+    let cost = |recipients: u64| match window.unit {
+        QuotaUnit::Messages => 1,
+        QuotaUnit::Recipients => recipients,
+    };
+    let (mut first, mut used) = (0, 0);
+    for &(at, recipients) in sends {
+        used += cost(recipients);
+        while !is_in_one(window.shape, sends[first].0, at) {
+            used -= cost(sends[first].1);
+            first += 1;
+        }
+        if used > window.limit {
+            return Some((at, used));
+        }
+    }
+    None
+}
+
+/// Whether two times lie in one window.
+fn is_in_one(shape: Shape, earlier: u64, later: u64) -> bool {
+    match shape {
+        Shape::Sliding(millis) => later - earlier < millis,
+        Shape::Calendar { millis, ahead_millis } => {
+            let number = |time: u64| time.saturating_add_signed(ahead_millis) / millis;
+            number(earlier) == number(later)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(shape: Shape, unit: QuotaUnit, sends: &[(u64, u64)], expected: Option<(u64, u64)>) {
+        assert_eq!(excess(&Window { limit: 2, unit, shape }, sends), expected);
+    }
+
+    #[test]
+    fn an_excess_is_found_in_sliding_and_calendar_windows() {
+        let (sliding, day) = (Shape::Sliding(100), Shape::Calendar { millis: 100, ahead_millis: 30 });
+        check(sliding, QuotaUnit::Messages, &[(0, 9), (50, 9), (100, 9)], None);
+        check(sliding, QuotaUnit::Messages, &[(0, 9), (50, 9), (99, 9)], Some((99, 3)));
+        check(sliding, QuotaUnit::Recipients, &[(0, 1), (50, 2)], Some((50, 3)));
+        check(day, QuotaUnit::Messages, &[(60, 1), (69, 1), (70, 1), (71, 1)], None);
+        check(day, QuotaUnit::Messages, &[(70, 1), (71, 1), (169, 1)], Some((169, 3)));
+    }
+}
