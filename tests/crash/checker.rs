@@ -9,9 +9,11 @@ use hikyaku_client::proto::{Job, JobState, Recipient, RecipientState, Verdict};
 
 use crate::{
     recorder::{Delivery, bare, most_in_window, times},
-    told::{Entry, Plan},
+    told::{Ending, Entry, Plan},
 };
 
+/// How long after the daemon was killed a busy recorder may note what it had sent before.
+const STOP_LATE_MILLIS: u64 = 500;
 /// How many breaks of one kind are told in full.
 const SHOWN_MAX: usize = 5;
 
@@ -19,6 +21,8 @@ const SHOWN_MAX: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Books<'b> {
     pub(crate) told: &'b [Entry],
+    /// Jobs that watchers were told to have ended.
+    pub(crate) endings: &'b BTreeMap<String, Ending>,
     pub(crate) deliveries: &'b [Delivery],
     /// All jobs of the store; those with more than one attempt with their attempts.
     pub(crate) jobs: &'b [Job],
@@ -40,6 +44,25 @@ pub(crate) struct Allowed {
     /// Whether recipients may rest in doubt.
     pub(crate) in_doubt: bool,
     pub(crate) quotas: Vec<Quota>,
+    /// When the daemon was stopped, in milliseconds since 1970: what was in flight then is in doubt.
+    pub(crate) stops: Vec<u64>,
+    /// Senders whose server's conduct may make a refusal of anything; what it took must still not be called refused.
+    pub(crate) may_refuse: BTreeSet<String>,
+}
+
+/// How often each promise was broken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Breaks {
+    /// Acknowledged and gone.
+    pub(crate) lost: usize,
+    /// Ended for all to see, or never accepted, and sent after that.
+    pub(crate) resurrected: usize,
+    /// Received again although nothing was in doubt.
+    pub(crate) repeated: usize,
+    /// Windows with more than their quota.
+    pub(crate) over_sent: usize,
+    /// All else.
+    pub(crate) others: usize,
 }
 
 /// What the checker found.
@@ -71,6 +94,7 @@ pub(crate) fn check(books: &Books<'_>, allowed: &Allowed) -> Findings {
     }
     one_job_a_key(books, &mut findings);
     no_strangers(books, &mut findings);
+    no_revenants(books, &mut findings);
     doubles(books, &times, allowed, &mut findings);
     for Quota { sender, limit, window } in &allowed.quotas {
         let most = most_in_window(books.deliveries, sender, *window);
@@ -95,7 +119,9 @@ fn ends(entry: &Entry, job: &Job, times: &BTreeMap<(&str, &str), usize>, allowed
             (RecipientState::Cancelled, Plan::Cancel) => received == 0,
             (_, Plan::Cancel) => !entry.cancelled && received == 0,
             (RecipientState::Submitted, _) => received > 0,
-            (RecipientState::Failed, _) => is_refused(recipient) && received == 0,
+            (RecipientState::Failed, _) => {
+                received == 0 && (is_refused(recipient) || allowed.may_refuse.contains(&entry.submission.account))
+            }
             (RecipientState::InDoubt, _) => allowed.in_doubt && received < 2,
             _ => false,
         };
@@ -155,6 +181,25 @@ fn no_strangers(books: &Books<'_>, findings: &mut Findings) {
     }
 }
 
+/// A job that ended for all to see stays as it ended, and is not sent after that.
+fn no_revenants(books: &Books<'_>, findings: &mut Findings) {
+    let jobs: BTreeMap<String, &Job> = books.jobs.iter().map(|job| (bare(&job.message_id), job)).collect();
+    let ending = |job: &Job| books.endings.get(&job.job_id).copied();
+    for (job, ending) in books.jobs.iter().filter_map(|job| Some((job, ending(job)?))) {
+        if job.state() != ending.state {
+            let (subject, was, is) = (&job.subject, ending.state, job.state());
+            findings.broken.push(format!("resurrected: {subject} had ended as {was:?} and is {is:?}"));
+        }
+    }
+    for one in books.deliveries {
+        let Some((job, ending)) = jobs.get(&one.message_id).and_then(|job| Some((job, ending(job)?))) else { continue };
+        if one.at_millis > ending.at_millis {
+            let (subject, late) = (&job.subject, one.at_millis - ending.at_millis);
+            findings.broken.push(format!("resurrected: {subject} was received {late} ms after it had ended"));
+        }
+    }
+}
+
 /// Whether the message has this key as its subject and in its body.
 fn holds(content: &[u8], key: &str) -> bool {
     let text = String::from_utf8_lossy(content);
@@ -172,10 +217,28 @@ fn doubles(books: &Books<'_>, times: &BTreeMap<(&str, &str), usize>, allowed: &A
             let key = &job.subject;
             findings.broken.push(format!("repeated: {key} for {address} {received} times, in doubt {doubts} times"));
         }
+        if let Some(gap) = unexplained(books.deliveries, message_id, address, allowed) {
+            let key = &job.subject;
+            findings.broken.push(format!("repeated: {key} for {address} after {gap} ms, while nothing was stopped"));
+        }
         if allowed.doubles.as_ref().is_some_and(|allowed| !allowed.contains(message_id)) {
             findings.broken.push(format!("repeated although on hold: {} for {address}", job.subject));
         }
     }
+}
+
+/// The time between two receptions of which the first was answered, while the daemon ran all the time: the recorder's
+/// own view of what can be in doubt.
+fn unexplained(deliveries: &[Delivery], message_id: &str, address: &str, allowed: &Allowed) -> Option<u64> {
+    let same = deliveries.iter().filter(|one| one.message_id == message_id && one.recipient == address);
+    let mut same: Vec<&Delivery> = same.collect();
+    same.sort_by_key(|one| one.at_millis);
+    let is_explained = |first: &Delivery, second: &Delivery| {
+        !first.answered
+            || allowed.stops.iter().any(|stop| first.at_millis <= stop + STOP_LATE_MILLIS && *stop <= second.at_millis)
+    };
+    let pair = same.windows(2).find(|pair| !is_explained(pair[0], pair[1]))?;
+    Some(pair[1].at_millis - pair[0].at_millis)
 }
 
 /// How many attempts left this recipient in doubt.
@@ -191,6 +254,23 @@ fn doubts(job: &Job, address: &str) -> usize {
 }
 
 impl Findings {
+    /// The breaks, counted by promise.
+    pub(crate) fn breaks(&self) -> Breaks {
+        let mut breaks = Breaks::default();
+        for line in &self.broken {
+            let line = line.strip_prefix("while held, ").unwrap_or(line);
+            let count = match line.split([':', ' ']).next().unwrap_or_default() {
+                "lost" => &mut breaks.lost,
+                "resurrected" => &mut breaks.resurrected,
+                "repeated" => &mut breaks.repeated,
+                "over-sent" => &mut breaks.over_sent,
+                _ => &mut breaks.others,
+            };
+            *count += 1;
+        }
+        breaks
+    }
+
     /// The breaks, of each kind a few.
     pub(crate) fn shown(&self) -> Vec<String> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

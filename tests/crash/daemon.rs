@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use hikyaku_client::{Access, Client, Endpoint};
+use hikyaku_daemon::{domain::time::Clock as _, platform::clock::SystemClock};
 use tokio::{
     process::{Child, Command},
     time::{sleep, timeout},
@@ -47,12 +48,15 @@ pub(crate) struct Daemon {
     folder: PathBuf,
     store: PathBuf,
     process: Option<Child>,
+    /// When it was stopped, in milliseconds since 1970.
+    stops: Vec<u64>,
 }
 
 impl Daemon {
     /// A daemon that does not run yet. Its socket and log are in `folder`, its store at `store`.
     pub(crate) fn new(folder: &Path, store: &Path, space: Space) -> anyhow::Result<Self> {
-        let daemon = Self { binary: binary()?, folder: folder.into(), store: store.into(), process: None };
+        let daemon =
+            Self { binary: binary()?, folder: folder.into(), store: store.into(), process: None, stops: Vec::new() };
         fs::create_dir_all(folder).context("cannot make a folder")?;
         fs::write(daemon.file("hikyakud.toml"), daemon.configuration(space)).context("cannot write a configuration")?;
         Ok(daemon)
@@ -66,6 +70,11 @@ impl Daemon {
     /// Where its store is.
     pub(crate) fn store(&self) -> &Path {
         &self.store
+    }
+
+    /// When it was stopped, in milliseconds since 1970.
+    pub(crate) fn stops(&self) -> &[u64] {
+        &self.stops
     }
 
     /// Starts its process without waiting for it.
@@ -125,6 +134,7 @@ impl Daemon {
             bail!("hikyakud ended by itself, {status}; its log ends with:\n{}", self.last_words());
         }
         if let Some(mut process) = self.process.take() {
+            self.stops.push(SystemClock.now().as_millis());
             process.kill().await.context("cannot kill hikyakud")?;
         }
         Ok(())
@@ -134,6 +144,7 @@ impl Daemon {
     pub(crate) async fn stop(&mut self) -> anyhow::Result<ExitStatus> {
         let mut process = self.process.take().context("hikyakud does not run")?;
         let id = process.id().context("hikyakud has ended by itself")?;
+        self.stops.push(SystemClock.now().as_millis());
         let asked = Command::new("kill").arg("-TERM").arg(id.to_string()).status().await;
         anyhow::ensure!(asked.context("cannot run kill")?.success(), "kill -TERM failed");
         let ended = timeout(Duration::from_secs(END_SECONDS_MAX), process.wait()).await;

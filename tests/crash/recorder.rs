@@ -25,6 +25,8 @@ pub(crate) struct Delivery {
     pub(crate) recipient: String,
     /// Milliseconds since 1970 on the server's clock.
     pub(crate) at_millis: u64,
+    /// Whether the server meant to answer that it took it.
+    pub(crate) answered: bool,
     /// The message; empty when the recorder does not keep it.
     pub(crate) content: Arc<[u8]>,
 }
@@ -138,11 +140,13 @@ fn taken_inside(records: &Records) -> Vec<Delivery> {
     let mut all = Vec::new();
     for message in records.accepted() {
         let content: Arc<[u8]> = message.content.into();
+        let answered = !message.recipients.iter().any(|recipient| vanishes(recipient));
         all.extend(message.recipients.into_iter().map(|recipient| Delivery {
             message_id: bare(&message.message_id),
             sender: message.sender.clone(),
             recipient,
             at_millis: message.at.as_millis(),
+            answered,
             content: Arc::clone(&content),
         }));
     }
@@ -179,10 +183,16 @@ fn taken_outside(text: &str, port: u16) -> Vec<Delivery> {
             sender: line.sender.clone().unwrap_or_default(),
             recipient: recipient.clone(),
             at_millis,
+            answered: !line.rcpts.iter().any(|recipient| vanishes(recipient)),
             content: Arc::default(),
         }));
     }
     all
+}
+
+/// Whether a recipient's address makes the server take the message without a word.
+fn vanishes(recipient: &str) -> bool {
+    recipient.starts_with("drop-")
 }
 
 /// A Message-ID without its angle brackets.
@@ -228,6 +238,7 @@ mod tests {
             sender: "s@c".to_owned(),
             recipient: String::new(),
             at_millis,
+            answered: true,
             content: Arc::default(),
         };
         let all = [at(0), at(500), at(1_000), at(1_400)];

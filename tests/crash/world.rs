@@ -12,7 +12,10 @@ use hikyaku_client::{
     },
 };
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
 use crate::{
     checker::{self, Allowed, Books, Findings},
@@ -20,12 +23,15 @@ use crate::{
     options::Options,
     recorder::Recorder,
     told::{Plan, Told},
+    witness,
 };
 
 /// How long the queue may take to drain.
 const DRAIN_SECONDS_MAX: u64 = 600;
 /// How long is waited for an outside recorder, which may write a line a little after its reply.
 const RECORD_WAIT_MILLIS: u64 = 300;
+/// How long what a start sends wrongly may take to arrive.
+const SETTLE_MILLIS: u64 = 500;
 /// How many acknowledged submissions are repeated at the end.
 const REPEATED_MAX: usize = 200;
 /// Accounts without quotas.
@@ -42,6 +48,7 @@ pub(crate) struct World {
     pub(crate) allowed: Allowed,
     domain: String,
     pub(crate) folder: TempDir,
+    _watching: JoinSet<()>,
 }
 
 impl World {
@@ -61,7 +68,10 @@ impl World {
         };
         let quotas = house.quotas.iter().map(quota);
         let allowed = Allowed { quotas: quotas.collect(), ..Allowed::default() };
-        let mut world = Self { daemon, recorder, told: Arc::default(), allowed, domain, folder };
+        let told = Arc::new(Told::default());
+        let mut watching = JoinSet::new();
+        watching.spawn(witness::follow(daemon.endpoint(), Arc::clone(&told)));
+        let mut world = Self { daemon, recorder, told, allowed, domain, folder, _watching: watching };
         let client = world.daemon.start().await?;
         for account in FREE_ACCOUNTS {
             let settings = world.settings(account, house.in_doubt, &[]);
@@ -164,12 +174,22 @@ impl World {
             *job = client.get_job(&job.job_id).await.context("cannot get a job")?;
         }
         let deliveries = self.recorder.deliveries(&self.domain)?;
-        let told = self.told.entries();
-        let books = Books { told: &told, deliveries: &deliveries, jobs: &jobs };
-        let mut findings = checker::check(&books, &self.allowed);
+        let (told, endings) = (self.told.entries(), self.told.endings());
+        let books = Books { told: &told, endings: &endings, deliveries: &deliveries, jobs: &jobs };
+        let allowed = Allowed { stops: self.daemon.stops().to_vec(), ..self.allowed.clone() };
+        let mut findings = checker::check(&books, &allowed);
         findings.broken.extend(self.told.complaints());
         findings.broken.extend(self.daemon.panics().into_iter().map(|line| format!("panic: {line}")));
         Ok(findings)
+    }
+
+    /// Kills and starts once more when all is at rest, and waits for what may come of it: nothing should.
+    pub(crate) async fn restart_at_rest(&mut self) -> anyhow::Result<Client> {
+        self.daemon.kill().await?;
+        let client = self.daemon.start().await?;
+        sleep(Duration::from_millis(SETTLE_MILLIS)).await;
+        self.drain(&client).await?;
+        Ok(client)
     }
 
     /// Jobs that rest in doubt.
