@@ -3,6 +3,7 @@
 mod chance;
 mod checker;
 mod daemon;
+mod faulty;
 mod load;
 mod mount;
 mod options;

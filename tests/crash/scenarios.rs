@@ -5,6 +5,7 @@ mod disk;
 mod kill;
 mod power;
 mod quota;
+mod smtp;
 
 use std::fmt;
 
@@ -17,8 +18,8 @@ use crate::{
 };
 
 /// The scenarios in the order in which they run.
-pub(crate) const ALL: [&str; 7] =
-    ["kill-resend", "kill-hold", "kill-open", "quota-restarts", "damage", "disk-full", "power-cut"];
+pub(crate) const ALL: [&str; 8] =
+    ["kill-resend", "kill-hold", "kill-open", "quota-restarts", "smtp-faults", "damage", "disk-full", "power-cut"];
 
 /// How a scenario ended.
 #[derive(Debug)]
@@ -80,6 +81,7 @@ pub(crate) async fn run(name: &str, options: &Options) -> anyhow::Result<Outcome
         "kill-hold" => kill::hold(options).await,
         "kill-open" => kill::open(options).await,
         "quota-restarts" => quota::restarts(options).await,
+        "smtp-faults" => smtp::faults(options).await,
         "damage" => damage::damage(options).await,
         "disk-full" => disk::full(options).await,
         "power-cut" => power::cut(options).await,

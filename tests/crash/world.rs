@@ -8,7 +8,7 @@ use hikyaku_client::{
     Client, Code,
     proto::{
         AccountSettings, Encryption, InDoubtPolicy, Job, JobControl, JobFilter, JobState, Limits, Mailbox, Quota,
-        QuotaUnit, Retry, Server, job_selector::Selection, quota::Window,
+        QuotaUnit, Retry, Server, Timeouts, job_selector::Selection, quota::Window,
     },
 };
 use tempfile::TempDir;
@@ -20,6 +20,7 @@ use tokio::{
 use crate::{
     checker::{self, Allowed, Books, Findings},
     daemon::{Daemon, Space},
+    faulty::Book,
     options::Options,
     recorder::Recorder,
     told::{Plan, Told},
@@ -46,6 +47,8 @@ pub(crate) struct World {
     pub(crate) recorder: Recorder,
     pub(crate) told: Arc<Told>,
     pub(crate) allowed: Allowed,
+    /// What servers besides the recorder took.
+    pub(crate) aside: Arc<Book>,
     domain: String,
     pub(crate) folder: TempDir,
     _watching: JoinSet<()>,
@@ -71,7 +74,8 @@ impl World {
         let told = Arc::new(Told::default());
         let mut watching = JoinSet::new();
         watching.spawn(witness::follow(daemon.endpoint(), Arc::clone(&told)));
-        let mut world = Self { daemon, recorder, told, allowed, domain, folder, _watching: watching };
+        let mut world =
+            Self { daemon, recorder, told, allowed, aside: Arc::default(), domain, folder, _watching: watching };
         let client = world.daemon.start().await?;
         for account in FREE_ACCOUNTS {
             let settings = world.settings(account, house.in_doubt, &[]);
@@ -83,13 +87,30 @@ impl World {
     }
 
     fn settings(&self, account: &str, in_doubt: InDoubtPolicy, quotas: &[(u32, Duration)]) -> AccountSettings {
-        let (host, port) = self.recorder.address();
+        self.settings_at(account, in_doubt, quotas, self.recorder.address())
+    }
+
+    /// Settings of an account that sends through another server.
+    pub(crate) fn settings_at(
+        &self,
+        account: &str,
+        in_doubt: InDoubtPolicy,
+        quotas: &[(u32, Duration)],
+        (host, port): (String, u16),
+    ) -> AccountSettings {
         let quota = |&(limit, window): &(u32, Duration)| Quota {
             limit,
             unit: QuotaUnit::Recipients.into(),
             window: window.try_into().ok().map(Window::Sliding),
         };
-        let second = prost_types::Duration { seconds: 1, nanos: 0 };
+        let seconds = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
+        let timeouts = Timeouts {
+            connect: seconds(2),
+            greeting: seconds(2),
+            command: seconds(2),
+            data: seconds(2),
+            end_of_data: seconds(4),
+        };
         AccountSettings {
             from: Some(Mailbox { address: format!("{account}{}", self.domain), ..Mailbox::default() }),
             server: Some(Server {
@@ -97,6 +118,7 @@ impl World {
                 port: port.into(),
                 encryption: Encryption::None.into(),
                 ehlo_name: "crash.test".to_owned(),
+                timeouts: Some(timeouts),
                 ..Server::default()
             }),
             limits: Some(Limits {
@@ -104,12 +126,7 @@ impl World {
                 connections_max: 3,
                 ..Limits::default()
             }),
-            retry: Some(Retry {
-                first_delay: Some(second),
-                multiplier: 1.0,
-                delay_max: Some(second),
-                ..Retry::default()
-            }),
+            retry: Some(Retry { first_delay: seconds(1), multiplier: 1.0, delay_max: seconds(1), ..Retry::default() }),
             in_doubt: in_doubt.into(),
             ..AccountSettings::default()
         }
@@ -173,7 +190,7 @@ impl World {
         for job in jobs.iter_mut().filter(|job| job.attempts_made > 1) {
             *job = client.get_job(&job.job_id).await.context("cannot get a job")?;
         }
-        let deliveries = self.recorder.deliveries(&self.domain)?;
+        let deliveries = self.deliveries()?;
         let (told, endings) = (self.told.entries(), self.told.endings());
         let books = Books { told: &told, endings: &endings, deliveries: &deliveries, jobs: &jobs };
         let allowed = Allowed { stops: self.daemon.stops().to_vec(), ..self.allowed.clone() };
@@ -198,9 +215,11 @@ impl World {
         client.list_jobs(filter).try_collect().await.context("cannot list")
     }
 
-    /// What the recorder took in this world.
+    /// What was taken in this world.
     pub(crate) fn deliveries(&self) -> anyhow::Result<Vec<crate::recorder::Delivery>> {
-        self.recorder.deliveries(&self.domain)
+        let mut deliveries = self.recorder.deliveries(&self.domain)?;
+        deliveries.extend(self.aside.deliveries());
+        Ok(deliveries)
     }
 }
 
