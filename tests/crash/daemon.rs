@@ -3,7 +3,7 @@
 use std::{
     fs::{self, OpenOptions},
     path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
+    process::{ExitStatus, Output, Stdio},
     time::Duration,
 };
 
@@ -149,6 +149,13 @@ impl Daemon {
         anyhow::ensure!(asked.context("cannot run kill")?.success(), "kill -TERM failed");
         let ended = timeout(Duration::from_secs(END_SECONDS_MAX), process.wait()).await;
         ended.context("hikyakud does not end after SIGTERM")?.context("cannot await hikyakud")
+    }
+
+    /// Runs one of its commands to the end, with its configuration.
+    pub(crate) async fn command(&self, words: &[&str], paths: &[&Path]) -> anyhow::Result<Output> {
+        let mut command = Command::new(&self.binary);
+        command.args(words).arg("--config").arg(self.file("hikyakud.toml")).args(paths);
+        command.stdin(Stdio::null()).output().await.with_context(|| format!("cannot run hikyakud {words:?}"))
     }
 
     /// All it has logged.

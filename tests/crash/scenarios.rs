@@ -5,6 +5,7 @@ mod disk;
 mod kill;
 mod power;
 mod quota;
+mod restore;
 mod smtp;
 
 use std::fmt;
@@ -18,8 +19,17 @@ use crate::{
 };
 
 /// The scenarios in the order in which they run.
-pub(crate) const ALL: [&str; 8] =
-    ["kill-resend", "kill-hold", "kill-open", "quota-restarts", "smtp-faults", "damage", "disk-full", "power-cut"];
+pub(crate) const ALL: [&str; 9] = [
+    "kill-resend",
+    "kill-hold",
+    "kill-open",
+    "quota-restarts",
+    "smtp-faults",
+    "damage",
+    "restore",
+    "disk-full",
+    "power-cut",
+];
 
 /// How a scenario ended.
 #[derive(Debug)]
@@ -83,6 +93,7 @@ pub(crate) async fn run(name: &str, options: &Options) -> anyhow::Result<Outcome
         "quota-restarts" => quota::restarts(options).await,
         "smtp-faults" => smtp::faults(options).await,
         "damage" => damage::damage(options).await,
+        "restore" => restore::restore(options).await,
         "disk-full" => disk::full(options).await,
         "power-cut" => power::cut(options).await,
         _ => bail!("no scenario has this name"),

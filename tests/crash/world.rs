@@ -23,7 +23,7 @@ use crate::{
     faulty::Book,
     options::Options,
     recorder::Recorder,
-    told::{Plan, Told},
+    told::{Entry, Plan, Told},
     witness,
 };
 
@@ -152,18 +152,35 @@ impl World {
             }
             self.told.acknowledge(key, &stored.job_id);
         }
-        for entry in self.told.entries() {
-            let Some(id) = entry.job_id else { continue };
-            match entry.submission.plan {
-                Plan::Cancel if !entry.cancelled => {
-                    steer(client, JobControl::Cancel, id).await?;
-                    self.told.cancelled(&entry.submission.key);
-                }
-                Plan::Release => steer(client, JobControl::Release, id).await?,
-                _ => {}
-            }
+        for entry in self.told.entries().iter().filter(|entry| !entry.cancelled) {
+            self.conclude(client, entry).await?;
         }
         Ok(repeated)
+    }
+
+    /// Cancels and releases what was planned, as far as the store knows of it.
+    pub(crate) async fn tie_up_known(&self, client: &Client) -> anyhow::Result<()> {
+        let jobs: Vec<Job> = client.list_jobs(JobFilter::default()).try_collect().await.context("cannot list")?;
+        let known: BTreeSet<&str> = jobs.iter().map(|job| job.job_id.as_str()).collect();
+        for entry in self.told.entries() {
+            if entry.job_id.as_deref().is_some_and(|id| known.contains(id)) {
+                self.conclude(client, &entry).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn conclude(&self, client: &Client, entry: &Entry) -> anyhow::Result<()> {
+        let Some(id) = entry.job_id.clone() else { return Ok(()) };
+        match entry.submission.plan {
+            Plan::Cancel => {
+                steer(client, JobControl::Cancel, id).await?;
+                self.told.cancelled(&entry.submission.key);
+            }
+            Plan::Release => steer(client, JobControl::Release, id).await?,
+            Plan::Send => {}
+        }
+        Ok(())
     }
 
     /// Waits until no job waits for anything but a person.
@@ -184,12 +201,18 @@ impl World {
         Ok(())
     }
 
-    /// Compares the three books.
-    pub(crate) async fn check(&self, client: &Client) -> anyhow::Result<Findings> {
+    /// All jobs of the store; those with more than one attempt with their attempts.
+    pub(crate) async fn jobs(client: &Client) -> anyhow::Result<Vec<Job>> {
         let mut jobs: Vec<Job> = client.list_jobs(JobFilter::default()).try_collect().await.context("cannot list")?;
         for job in jobs.iter_mut().filter(|job| job.attempts_made > 1) {
             *job = client.get_job(&job.job_id).await.context("cannot get a job")?;
         }
+        Ok(jobs)
+    }
+
+    /// Compares the three books.
+    pub(crate) async fn check(&self, client: &Client) -> anyhow::Result<Findings> {
+        let jobs = Self::jobs(client).await?;
         let deliveries = self.deliveries()?;
         let (told, endings) = (self.told.entries(), self.told.endings());
         let books = Books { told: &told, endings: &endings, deliveries: &deliveries, jobs: &jobs };

@@ -150,6 +150,7 @@ impl Refusal {
                 Telling::new(Code::ResourceExhausted, "DISK_NEARLY_FULL").retry(LATER)
             }
             Self::Storage(StorageError::Damaged(_)) => Telling::new(Code::DataLoss, "RECORD_DAMAGED"),
+            Self::Storage(StorageError::Unfinished(_)) => Telling::new(Code::FailedPrecondition, "COPY_UNFINISHED"),
             Self::Storage(StorageError::Failed(_)) => Telling::new(Code::Unavailable, "STORE_FAILED").retry(SOON),
             Self::Internal(_) => Telling::new(Code::Internal, "INTERNAL"),
         }
@@ -303,6 +304,7 @@ mod tests {
         check(StorageError::Overloaded("x").into(), Code::ResourceExhausted, "STORE_OVERLOADED", true);
         check(StorageError::Failed("x".into()).into(), Code::Unavailable, "STORE_FAILED", true);
         check(StorageError::Damaged("x".into()).into(), Code::DataLoss, "RECORD_DAMAGED", false);
+        check(StorageError::Unfinished("x".into()).into(), Code::FailedPrecondition, "COPY_UNFINISHED", false);
     }
 
     #[test]

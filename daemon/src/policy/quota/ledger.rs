@@ -7,6 +7,8 @@
 //! The ledger holds what is settled; a store holds that and the marks of what was in flight. After a crash,
 //! [`Ledger::recover`] counts each mark as made now. What was permitted and not yet marked never reached a final dot.
 
+use std::time::Duration;
+
 use super::{
     history::History,
     permit::{Exhausted, NEVER, Need, Permit, QuotaStatus},
@@ -148,6 +150,15 @@ impl Ledger {
         self.with_unsaved(charges)
     }
 
+    /// Takes note that the wall clock was set forward to `now` by `by`: no time has passed by that, and nothing leaves its
+    /// window sooner. To be called before anything else is told of a time after the leap. The charges move the store along.
+    pub fn leapt(&mut self, by: Duration, now: Timestamp) -> Vec<Charge> {
+        for history in &mut self.histories {
+            history.leap(by, now);
+        }
+        self.with_unsaved(Vec::new())
+    }
+
     /// What each quota in force has left.
     pub fn usage(&mut self, now: Timestamp) -> Vec<QuotaStatus> {
         self.observe(now);
@@ -216,7 +227,7 @@ fn signed(amount: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::{num::NonZeroU32, time::Duration};
+    use std::num::NonZeroU32;
 
     use super::*;
     use crate::domain::limits::{CalendarSpan, QuotaUnit, QuotaWindow};
@@ -377,6 +388,34 @@ mod tests {
         let _ = send(&mut ledger, 1, midnight.after(Duration::from_secs(60)));
         let back = midnight.before(Duration::from_secs(3_600));
         let until = ledger.next_free(Need::message_to(1), back);
+        assert_eq!(until, midnight.after(Duration::from_secs(24 * 3_600)));
+    }
+
+    #[test]
+    fn a_leap_ahead_frees_nothing_while_the_process_runs() {
+        let mut ledger = Ledger::new(&[per_seconds(1, 60)], Vec::new(), at(0));
+        let sent = send(&mut ledger, 1, at(0));
+        let moved = ledger.leapt(Duration::from_secs(45), at(55_000));
+        assert_eq!(moved.iter().map(|charge| charge.amount).collect::<Vec<_>>(), [-1, 1]);
+        assert_eq!(moved[0].bucket, sent[0].bucket);
+        // Ten seconds have passed, and fifty are left.
+        let until = ledger.next_free(Need::message_to(1), at(55_000));
+        assert!(until >= at(105_000) && until <= at(106_000), "{until}");
+        let _ = ledger.leapt(Duration::from_secs(3_600), at(3_655_000));
+        let until = ledger.next_free(Need::message_to(1), at(3_655_000));
+        assert!(until >= at(3_705_000) && until <= at(3_707_000), "{until}");
+    }
+
+    #[test]
+    fn a_leap_over_midnight_does_not_empty_the_new_day() {
+        let midnight = Timestamp::from_millis(1_700_060_400_000); // 2023-11-16 00:00 in Tokyo
+        let before = midnight.before(Duration::from_secs(60));
+        let mut ledger = Ledger::new(&[per_day(1)], Vec::new(), before);
+        let _ = send(&mut ledger, 1, before);
+        let after = midnight.after(Duration::from_secs(60));
+        let moved = ledger.leapt(Duration::from_secs(120), after);
+        assert_eq!(moved.last().map(|charge| charge.bucket), Some(midnight.as_millis()));
+        let until = ledger.next_free(Need::message_to(1), after);
         assert_eq!(until, midnight.after(Duration::from_secs(24 * 3_600)));
     }
 

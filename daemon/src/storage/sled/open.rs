@@ -71,7 +71,7 @@ pub enum OpenError {
     /// It opens, but sled has dropped the end of its damaged log.
     #[error(
         "the store {path} is damaged and has lost its newest records: {lost} commits that were acknowledged are missing. \
-         Restore the last backup with `hikyakud restore`; or, to go on without them, delete the \
+         Restore the last backup with `hikyakud store restore`; or, to go on without them, delete the \
          file `tip` in it: mail of that time is then lost or sent again"
     )]
     Behind {
