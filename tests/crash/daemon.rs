@@ -50,13 +50,20 @@ pub(crate) struct Daemon {
     process: Option<Child>,
     /// When it was stopped, in milliseconds since 1970.
     stops: Vec<u64>,
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl Daemon {
     /// A daemon that does not run yet. Its socket and log are in `folder`, its store at `store`.
     pub(crate) fn new(folder: &Path, store: &Path, space: Space) -> anyhow::Result<Self> {
-        let daemon =
-            Self { binary: binary()?, folder: folder.into(), store: store.into(), process: None, stops: Vec::new() };
+        let daemon = Self {
+            binary: binary()?,
+            folder: folder.into(),
+            store: store.into(),
+            process: None,
+            stops: Vec::new(),
+            environment: Vec::new(),
+        };
         fs::create_dir_all(folder).context("cannot make a folder")?;
         fs::write(daemon.file("hikyakud.toml"), daemon.configuration(space)).context("cannot write a configuration")?;
         Ok(daemon)
@@ -65,6 +72,11 @@ impl Daemon {
     /// Where its clients reach it.
     pub(crate) fn endpoint(&self) -> Endpoint {
         Endpoint::Unix(self.file("s"))
+    }
+
+    /// Sets what its next process finds in its environment.
+    pub(crate) fn set_environment(&mut self, environment: impl Into<Vec<(&'static str, PathBuf)>>) {
+        self.environment = environment.into();
     }
 
     /// Where its store is.
@@ -89,6 +101,7 @@ impl Daemon {
                 command.env_remove(&name);
             }
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.process = Some(command.spawn().with_context(|| format!("cannot start {}", self.binary.display()))?);
         Ok(())
     }

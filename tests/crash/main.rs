@@ -11,6 +11,7 @@ mod recorder;
 mod scenarios;
 mod table;
 mod told;
+mod wallclock;
 mod witness;
 mod world;
 

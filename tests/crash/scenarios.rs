@@ -1,5 +1,6 @@
 //! Which scenarios are there, and how does each end?
 
+mod clock;
 mod damage;
 mod disk;
 mod kill;
@@ -19,11 +20,12 @@ use crate::{
 };
 
 /// The scenarios in the order in which they run.
-pub(crate) const ALL: [&str; 9] = [
+pub(crate) const ALL: [&str; 10] = [
     "kill-resend",
     "kill-hold",
     "kill-open",
     "quota-restarts",
+    "clock",
     "smtp-faults",
     "damage",
     "restore",
@@ -91,6 +93,7 @@ pub(crate) async fn run(name: &str, options: &Options) -> anyhow::Result<Outcome
         "kill-hold" => kill::hold(options).await,
         "kill-open" => kill::open(options).await,
         "quota-restarts" => quota::restarts(options).await,
+        "clock" => clock::jumps(options).await,
         "smtp-faults" => smtp::faults(options).await,
         "damage" => damage::damage(options).await,
         "restore" => restore::restore(options).await,

@@ -174,13 +174,14 @@ async fn compare(
     let jobs = World::jobs(client).await?;
     let all = world.deliveries()?;
     let is_new = |one: &Delivery| one.at_millis >= restored_at;
-    let sent_again: BTreeSet<&str> = all.iter().filter(|one| is_new(one)).map(|one| one.message_id.as_str()).collect();
+    let sent_again: BTreeSet<(&str, &str)> =
+        all.iter().filter(|one| is_new(one)).map(|one| (one.message_id.as_str(), one.recipient.as_str())).collect();
     let job_of = |one: &Delivery| jobs.iter().find(|job| bare(&job.message_id) == one.message_id);
     let counts = |one: &Delivery| match job_of(one) {
         None => is_new(one),
         Some(job) if before.endings.contains_key(&job.job_id) => true,
         // What the backup knows as open was sent again, and what was sent before is not in its books.
-        Some(_) => is_new(one) || !sent_again.contains(one.message_id.as_str()),
+        Some(_) => is_new(one) || !sent_again.contains(&(one.message_id.as_str(), one.recipient.as_str())),
     };
     let deliveries: Vec<Delivery> = all.iter().filter(|one| counts(one)).cloned().collect();
     let known = |id: &String| jobs.iter().any(|job| job.job_id == *id);
