@@ -36,8 +36,14 @@ pub(crate) struct Options {
     #[arg(long, value_name = "HOST:PORT", requires = "records", value_parser = host_and_port)]
     smtp: Option<(String, u16)>,
     /// Where that server appends a line of JSON for each message.
-    #[arg(long, value_name = "FILE.jsonl", requires = "smtp")]
+    #[arg(long, value_name = "FILE.jsonl")]
     records: Option<PathBuf>,
+    /// The first port of a laboratory of faulty servers, for the scenario `lab`; needs its records.
+    #[arg(long, value_name = "HOST:PORT", requires = "records", value_parser = host_and_port, conflicts_with = "smtp")]
+    pub(crate) lab: Option<(String, u16)>,
+    /// The certificate authority of that laboratory.
+    #[arg(long, value_name = "FILE.pem", requires = "lab")]
+    pub(crate) lab_ca: Option<PathBuf>,
     /// Keeps the folder of each scenario.
     #[arg(long)]
     pub(crate) keep: bool,
@@ -46,7 +52,7 @@ pub(crate) struct Options {
 impl Options {
     /// The recorder that was asked for.
     pub(crate) async fn recorder(&self) -> anyhow::Result<Recorder> {
-        match (&self.smtp, &self.records) {
+        match (self.smtp.as_ref().or(self.lab.as_ref()), &self.records) {
             (Some((host, port)), Some(file)) => {
                 Ok(Recorder::Outside { host: host.clone(), port: *port, file: file.clone() })
             }

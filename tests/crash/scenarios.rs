@@ -4,6 +4,7 @@ mod clock;
 mod damage;
 mod disk;
 mod kill;
+mod lab;
 mod power;
 mod quota;
 mod restore;
@@ -20,13 +21,14 @@ use crate::{
 };
 
 /// The scenarios in the order in which they run.
-pub(crate) const ALL: [&str; 10] = [
+pub(crate) const ALL: [&str; 11] = [
     "kill-resend",
     "kill-hold",
     "kill-open",
     "quota-restarts",
     "clock",
     "smtp-faults",
+    "lab",
     "damage",
     "restore",
     "disk-full",
@@ -95,6 +97,7 @@ pub(crate) async fn run(name: &str, options: &Options) -> anyhow::Result<Outcome
         "quota-restarts" => quota::restarts(options).await,
         "clock" => clock::jumps(options).await,
         "smtp-faults" => smtp::faults(options).await,
+        "lab" => lab::faults(options).await,
         "damage" => damage::damage(options).await,
         "restore" => restore::restore(options).await,
         "disk-full" => disk::full(options).await,

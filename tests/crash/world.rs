@@ -33,6 +33,8 @@ const DRAIN_SECONDS_MAX: u64 = 600;
 const RECORD_WAIT_MILLIS: u64 = 300;
 /// How long what a start sends wrongly may take to arrive.
 const SETTLE_MILLIS: u64 = 500;
+/// How many calls are under way at a time at the end.
+const CALLS_AT_ONCE: usize = 16;
 /// How many acknowledged submissions are repeated at the end.
 const REPEATED_MAX: usize = 200;
 /// Accounts without quotas.
@@ -70,7 +72,8 @@ impl World {
             window: window.saturating_sub(recorder.lateness()),
         };
         let quotas = house.quotas.iter().map(quota);
-        let allowed = Allowed { quotas: quotas.collect(), ..Allowed::default() };
+        let lateness_millis = u64::try_from(recorder.lateness().as_millis()).unwrap_or(u64::MAX);
+        let allowed = Allowed { quotas: quotas.collect(), lateness_millis, ..Allowed::default() };
         let told = Arc::new(Told::default());
         let mut watching = JoinSet::new();
         watching.spawn(witness::follow(daemon.endpoint(), Arc::clone(&told)));
@@ -134,27 +137,37 @@ impl World {
 
     /// Repeats what was not acknowledged and some of what was, cancels and releases what was planned.
     pub(crate) async fn tie_up(&self, client: &Client) -> anyhow::Result<Repeated> {
-        let mut repeated = Repeated::default();
         let entries = self.told.entries();
         let every = entries.len() / REPEATED_MAX + 1;
-        for (index, entry) in entries.iter().enumerate() {
-            if entry.job_id.is_some() && index % every != 0 {
-                continue;
-            }
-            let key = &entry.submission.key;
-            let stored = client.submit(entry.submission.request()).await;
-            let stored = stored.with_context(|| format!("the repeated submission {key} is refused"))?;
-            match &entry.job_id {
-                Some(_) if !stored.existing => self.told.complain(format!("{key} was forgotten: stored anew")),
-                Some(_) => repeated.again += 1,
-                None if stored.existing => repeated.unheard += 1,
-                None => repeated.anew += 1,
-            }
-            self.told.acknowledge(key, &stored.job_id);
+        let chosen = entries.into_iter().enumerate();
+        let chosen = chosen.filter(|(index, entry)| entry.job_id.is_none() || index % every == 0);
+        let repeating = futures_util::stream::iter(chosen.map(|(_, entry)| self.repeat(client, entry)));
+        let outcomes: Vec<Repeated> = repeating.buffer_unordered(CALLS_AT_ONCE).try_collect().await?;
+        let repeated = outcomes.iter().fold(Repeated::default(), |sum, one| Repeated {
+            anew: sum.anew + one.anew,
+            unheard: sum.unheard + one.unheard,
+            again: sum.again + one.again,
+        });
+        let entries = self.told.entries();
+        let open = entries.iter().filter(|entry| !entry.cancelled);
+        let concluding = futures_util::stream::iter(open.map(|entry| self.conclude(client, entry)));
+        concluding.buffer_unordered(CALLS_AT_ONCE).try_collect::<()>().await?;
+        Ok(repeated)
+    }
+
+    /// Repeats one submission.
+    async fn repeat(&self, client: &Client, entry: Entry) -> anyhow::Result<Repeated> {
+        let mut repeated = Repeated::default();
+        let key = &entry.submission.key;
+        let stored = client.submit(entry.submission.request()).await;
+        let stored = stored.with_context(|| format!("the repeated submission {key} is refused"))?;
+        match &entry.job_id {
+            Some(_) if !stored.existing => self.told.complain(format!("{key} was forgotten: stored anew")),
+            Some(_) => repeated.again += 1,
+            None if stored.existing => repeated.unheard += 1,
+            None => repeated.anew += 1,
         }
-        for entry in self.told.entries().iter().filter(|entry| !entry.cancelled) {
-            self.conclude(client, entry).await?;
-        }
+        self.told.acknowledge(key, &stored.job_id);
         Ok(repeated)
     }
 
@@ -204,7 +217,9 @@ impl World {
     /// All jobs of the store; those with more than one attempt with their attempts.
     pub(crate) async fn jobs(client: &Client) -> anyhow::Result<Vec<Job>> {
         let mut jobs: Vec<Job> = client.list_jobs(JobFilter::default()).try_collect().await.context("cannot list")?;
-        for job in jobs.iter_mut().filter(|job| job.attempts_made > 1) {
+        let is_of_interest =
+            |job: &Job| job.attempts_made > 1 || matches!(job.state(), JobState::Cancelled | JobState::Failed);
+        for job in jobs.iter_mut().filter(|job| is_of_interest(job)) {
             *job = client.get_job(&job.job_id).await.context("cannot get a job")?;
         }
         Ok(jobs)
