@@ -62,6 +62,12 @@ pub(super) enum Refusal {
     /// The account has as many open jobs as the store allows.
     #[error("the account has as many open jobs as are allowed: repeat the call when some have ended")]
     QueueFull,
+    /// Events after the cursor were removed with the jobs they speak of.
+    #[error(
+        "events after this cursor are no longer kept: list the jobs to see their states, and watch on from an empty cursor, \
+         or from \"0\" for all events that are kept"
+    )]
+    EventsPruned,
     /// Too many calls of this kind are under way.
     #[error("too many {0} are under way: repeat the call later")]
     TooMany(&'static str),
@@ -141,6 +147,7 @@ impl Refusal {
                 },
             ),
             Self::QueueFull => Telling::new(Code::ResourceExhausted, "QUEUE_FULL").retry(LATER),
+            Self::EventsPruned => Telling::new(Code::OutOfRange, "EVENTS_PRUNED"),
             Self::TooMany(_) => Telling::new(Code::ResourceExhausted, "TOO_MANY_CALLS").retry(SOON),
             Self::ShuttingDown => Telling::new(Code::Unavailable, "SHUTTING_DOWN").retry(SOON),
             Self::Storage(StorageError::Overloaded(_)) => {

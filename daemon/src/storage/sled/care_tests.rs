@@ -326,3 +326,19 @@ async fn a_store_that_cannot_be_read_says_what_to_do() {
     assert!(error.to_string().contains("hikyakud store restore"), "{error}");
     assert!(!dir.path().join("db.rescue").exists());
 }
+
+#[tokio::test]
+async fn a_store_does_not_open_with_another_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = all(&*filled(dir.path()).await).await;
+    let other = SledStore::open(
+        dir.path(),
+        super::SledSettings::default(),
+        crate::platform::sealing::Sealer::from_key([9; 32]),
+        Arc::new(crate::platform::clock::SystemClock),
+    );
+    let error = other.expect_err("another key");
+    assert!(matches!(error, OpenError::OtherKey(_)), "{error}");
+    assert!(error.to_string().contains("seal.key_file"), "{error}");
+    assert_eq!(all(&open_plain(dir.path())).await, before);
+}

@@ -41,6 +41,7 @@ mod open;
 mod pruning;
 mod queue;
 mod ready;
+mod seal;
 mod settings;
 mod space;
 mod tip;

@@ -17,6 +17,7 @@ use super::{
     codec::{self, Frame},
     disk::{self, Disk, Failure, View},
     keys::{Family, Key},
+    seal,
     settings::SledSettings,
     space::Space,
     tip::{TIP_FILE, Tip},
@@ -88,6 +89,12 @@ pub enum OpenError {
         /// Its format.
         found: u32,
     },
+    /// Its secrets were sealed with another key.
+    #[error(
+        "the store {0} was made with another sealing key: put its own key file back (`seal.key_file`), or no password in \
+         it can be read"
+    )]
+    OtherKey(PathBuf),
     /// It opened, but cannot be read.
     #[error("the store opened, but cannot be used")]
     Storage(#[from] StorageError),
@@ -115,6 +122,7 @@ pub(super) fn open(
     }
     let disk = Disk { tree: (*db).clone(), failure: Failure::new() };
     check_format(path, &disk)?;
+    seal::check(path, &disk, &sealer)?;
     let (accounts, next_account) = load_accounts(&disk)?;
     let (head, next_seq) = load_head(&disk)?;
     let tip = open_tip(path, next_seq)?;
