@@ -198,7 +198,7 @@ impl FaultyServer {
         if at != self.fault.at || !self.sick.load(Ordering::Relaxed) {
             return None;
         }
-        (self.turns.fetch_add(1, Ordering::Relaxed) % 2 == 0).then_some(self.fault.how)
+        self.turns.fetch_add(1, Ordering::Relaxed).is_multiple_of(2).then_some(self.fault.how)
     }
 }
 

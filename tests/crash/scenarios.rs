@@ -109,7 +109,7 @@ pub(crate) async fn run(name: &str, options: &Options) -> anyhow::Result<Outcome
 /// Tells how far a scenario has come, now and then.
 fn progress(name: &str, round: u64, rounds: u64, world: &World) {
     const EVERY: u64 = 10;
-    if round > 0 && round % EVERY == 0 {
+    if round > 0 && round.is_multiple_of(EVERY) {
         let told = world.told.entries();
         let acknowledged = told.iter().filter(|entry| entry.job_id.is_some()).count();
         let ended = world.told.endings().len();

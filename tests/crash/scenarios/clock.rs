@@ -26,6 +26,8 @@ const LEAPS_MILLIS: [u64; 6] = [400, 2_500, 9_000, 60_000, 3_600_000, 15 * 86_40
 const MAILS: [(&str, u64); 2] = [(TIGHT_ACCOUNT, 5), (FREE_ACCOUNTS[0], 3)];
 /// How long after a leap a mail without quotas may take: a worker that sleeps looks at the clock every minute.
 const FREE_WAIT: Duration = Duration::from_secs(75);
+/// How long a reply's settlement may take to be stored.
+const STORED: Duration = Duration::from_millis(500);
 /// How long it serves between two leaps.
 const SERVING: Duration = Duration::from_millis(1_500);
 /// Two windows of the longest quota, and time to send in.
@@ -81,7 +83,10 @@ pub(super) async fn jumps(options: &Options) -> anyhow::Result<Outcome> {
         }
         sleep(jumps.chance.shorter_than(SERVING)).await;
         if round % 4 == 3 {
-            // Back, or right again, while it is down.
+            // Back, or right again, while it is down. What a leap has moved in the ledger is stored with the account's next
+            // settlement: until then a crash forgets it.
+            sent(&world, &client, TIGHT_ACCOUNT, &format!("stored-{round}")).await?;
+            sleep(STORED).await;
             world.daemon.kill().await?;
             jumps.ahead = jumps.ahead.min(0) - i64::try_from(jumps.chance.below(20_000))?;
             wall.set_ahead(jumps.ahead).context("cannot set the clock")?;
@@ -92,7 +97,8 @@ pub(super) async fn jumps(options: &Options) -> anyhow::Result<Outcome> {
         } else {
             running.1 += 1;
         }
-        slowest = slowest.max(free_mail(&world, &format!("after-{round}")).await?);
+        let client = world.daemon.serving().await?;
+        slowest = slowest.max(sent(&world, &client, FREE_ACCOUNTS[1], &format!("after-{round}")).await?);
     }
     wall.set_ahead(0).context("cannot set the clock")?;
     let client = world.daemon.serving().await?;
@@ -123,11 +129,10 @@ async fn submit(world: &World, client: &Client, account: &str, key: &str) -> any
     Ok(())
 }
 
-/// How long a mail of an account without quotas takes; an error when it does not come.
-async fn free_mail(world: &World, key: &str) -> anyhow::Result<Duration> {
-    let client = Client::connect(&world.daemon.endpoint(), hikyaku_client::Access::default()).await?;
+/// How long a mail takes; an error when it does not come.
+async fn sent(world: &World, client: &Client, account: &str, key: &str) -> anyhow::Result<Duration> {
     let begin = Instant::now();
-    submit(world, &client, FREE_ACCOUNTS[1], key).await?;
+    submit(world, client, account, key).await?;
     let recipient = format!("{key}@rcpt.test");
     while !world.deliveries()?.iter().any(|one| one.recipient == recipient) {
         anyhow::ensure!(begin.elapsed() < FREE_WAIT, "after a leap of the clock {key} is not sent");
