@@ -12,6 +12,7 @@ use super::{
 use crate::{
     accounts::live::LoadError,
     domain::ids::AccountId,
+    platform::leaps::Leaps,
     storage::{StorageError, TenureError},
 };
 
@@ -32,8 +33,9 @@ pub enum DeliveryError {
 /// # Errors
 /// When the store fails or a worker breaks down; nothing is lost by that.
 pub async fn run(context: Context, grace: Duration) -> Result<(), DeliveryError> {
+    let leaps = Leaps::of(Arc::clone(&context.clock));
     let mut supervisor =
-        Supervisor { context, workers: JoinSet::new(), accounts: HashMap::new(), tasks: HashMap::new() };
+        Supervisor { context, leaps, workers: JoinSet::new(), accounts: HashMap::new(), tasks: HashMap::new() };
     let result = supervisor.supervise().await;
     let drained = supervisor.drain(grace).await;
     result.and(drained)
@@ -41,6 +43,8 @@ pub async fn run(context: Context, grace: Duration) -> Result<(), DeliveryError>
 
 struct Supervisor {
     context: Context,
+    /// The clocks of the workers.
+    leaps: Arc<Leaps>,
     workers: JoinSet<Result<(), WorkerError>>,
     accounts: HashMap<AccountId, Arc<Wake>>,
     tasks: HashMap<Id, AccountId>,
@@ -72,8 +76,8 @@ impl Supervisor {
         let wake = Arc::new(Wake::default());
         self.accounts.insert(account.clone(), Arc::clone(&wake));
         let context = self.context.clone();
-        let id = account.clone();
-        let handle = self.workers.spawn(async move { Worker::begin(context, &id, wake).await?.run().await });
+        let (id, clock) = (account.clone(), self.leaps.clock_of(&account));
+        let handle = self.workers.spawn(async move { Worker::begin(context, &id, wake, clock).await?.run().await });
         self.tasks.insert(handle.id(), account);
     }
 
