@@ -137,7 +137,7 @@ fn job() -> Job {
         caller: "local".parse().expect("it is a caller's name"),
         accepted_at: NOW,
         sender: "sender@example.jp".parse().expect("it is an address"),
-        audience: Audience::Listed(vec![Recipient {
+        audience: Audience::Together(vec![Recipient {
             address: "recipient@example.net".parse().expect("it is an address"),
             field: RecipientField::To,
             state: RecipientState::Pending { deferral: None },

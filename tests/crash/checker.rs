@@ -9,9 +9,11 @@ use hikyaku_client::proto::{Job, JobState, Recipient, RecipientState, Verdict};
 
 use crate::{
     recorder::{Delivery, bare, most_in_window, times},
-    told::{Entry, Plan},
+    told::{Ending, Entry, Plan},
 };
 
+/// How long after the daemon was killed a busy recorder may note what it had sent before.
+const STOP_LATE_MILLIS: u64 = 500;
 /// How many breaks of one kind are told in full.
 const SHOWN_MAX: usize = 5;
 
@@ -19,6 +21,8 @@ const SHOWN_MAX: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Books<'b> {
     pub(crate) told: &'b [Entry],
+    /// Jobs that watchers were told to have ended.
+    pub(crate) endings: &'b BTreeMap<String, Ending>,
     pub(crate) deliveries: &'b [Delivery],
     /// All jobs of the store; those with more than one attempt with their attempts.
     pub(crate) jobs: &'b [Job],
@@ -40,6 +44,29 @@ pub(crate) struct Allowed {
     /// Whether recipients may rest in doubt.
     pub(crate) in_doubt: bool,
     pub(crate) quotas: Vec<Quota>,
+    /// When the daemon was stopped, in milliseconds since 1970: what was in flight then is in doubt.
+    pub(crate) stops: Vec<u64>,
+    /// Senders whose server's conduct may make a refusal of anything; what it took must still not be called refused.
+    pub(crate) may_refuse: BTreeSet<String>,
+    /// How much later than it took a message the recorder may note it, in milliseconds.
+    pub(crate) lateness_millis: u64,
+    /// Whether an operator cancelled what servers never took; in doubt, they may have.
+    pub(crate) given_up: bool,
+}
+
+/// How often each promise was broken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Breaks {
+    /// Acknowledged and gone.
+    pub(crate) lost: usize,
+    /// Ended for all to see, or never accepted, and sent after that.
+    pub(crate) resurrected: usize,
+    /// Received again although nothing was in doubt.
+    pub(crate) repeated: usize,
+    /// Windows with more than their quota.
+    pub(crate) over_sent: usize,
+    /// All else.
+    pub(crate) others: usize,
 }
 
 /// What the checker found.
@@ -70,7 +97,8 @@ pub(crate) fn check(books: &Books<'_>, allowed: &Allowed) -> Findings {
         }
     }
     one_job_a_key(books, &mut findings);
-    no_strangers(books, &mut findings);
+    no_strangers(books, allowed, &mut findings);
+    no_revenants(books, allowed, &mut findings);
     doubles(books, &times, allowed, &mut findings);
     for Quota { sender, limit, window } in &allowed.quotas {
         let most = most_in_window(books.deliveries, sender, *window);
@@ -93,9 +121,18 @@ fn ends(entry: &Entry, job: &Job, times: &BTreeMap<(&str, &str), usize>, allowed
         let state = recipient.state();
         let right = match (state, entry.submission.plan) {
             (RecipientState::Cancelled, Plan::Cancel) => received == 0,
+            (RecipientState::Cancelled, Plan::Send) => {
+                allowed.given_up && (received == 0 || doubts(job, &recipient.address) > 0)
+            }
             (_, Plan::Cancel) => !entry.cancelled && received == 0,
             (RecipientState::Submitted, _) => received > 0,
-            (RecipientState::Failed, _) => is_refused(recipient) && received == 0,
+            (RecipientState::Failed, _) => {
+                // A server that says 250 and then 550 has said neither.
+                let is_both = recipient.address.starts_with("mixed-dot");
+                let unsure = allowed.given_up && (is_both || doubts(job, &recipient.address) > 0);
+                (received == 0 || unsure)
+                    && (is_refused(recipient) || allowed.may_refuse.contains(&entry.submission.account))
+            }
             (RecipientState::InDoubt, _) => allowed.in_doubt && received < 2,
             _ => false,
         };
@@ -136,7 +173,7 @@ fn one_job_a_key(books: &Books<'_>, findings: &mut Findings) {
 }
 
 /// Whatever was received is of a job that exists, for one of its recipients, and not of a cancelled one.
-fn no_strangers(books: &Books<'_>, findings: &mut Findings) {
+fn no_strangers(books: &Books<'_>, allowed: &Allowed, findings: &mut Findings) {
     let jobs: BTreeMap<String, &Job> = books.jobs.iter().map(|job| (bare(&job.message_id), job)).collect();
     for one in books.deliveries {
         let Some(job) = jobs.get(&one.message_id) else {
@@ -146,11 +183,30 @@ fn no_strangers(books: &Books<'_>, findings: &mut Findings) {
         if !job.recipients.iter().any(|recipient| recipient.address == one.recipient) {
             findings.broken.push(format!("astray: {} was sent to {}", job.subject, one.recipient));
         }
-        if job.state() == JobState::Cancelled {
+        if job.state() == JobState::Cancelled && !(allowed.given_up && doubts(job, &one.recipient) > 0) {
             findings.broken.push(format!("resurrected: {} was cancelled and received", job.subject));
         }
         if !one.content.is_empty() && !holds(&one.content, &job.subject) {
             findings.broken.push(format!("wrong bytes: {} arrived with another content", job.subject));
+        }
+    }
+}
+
+/// A job that ended for all to see stays as it ended, and is not sent after that.
+fn no_revenants(books: &Books<'_>, allowed: &Allowed, findings: &mut Findings) {
+    let jobs: BTreeMap<String, &Job> = books.jobs.iter().map(|job| (bare(&job.message_id), job)).collect();
+    let ending = |job: &Job| books.endings.get(&job.job_id).copied();
+    for (job, ending) in books.jobs.iter().filter_map(|job| Some((job, ending(job)?))) {
+        if job.state() != ending.state {
+            let (subject, was, is) = (&job.subject, ending.state, job.state());
+            findings.broken.push(format!("resurrected: {subject} had ended as {was:?} and is {is:?}"));
+        }
+    }
+    for one in books.deliveries {
+        let Some((job, ending)) = jobs.get(&one.message_id).and_then(|job| Some((job, ending(job)?))) else { continue };
+        if one.at_millis > ending.at_millis + allowed.lateness_millis {
+            let (subject, late) = (&job.subject, one.at_millis - ending.at_millis);
+            findings.broken.push(format!("resurrected: {subject} was received {late} ms after it had ended"));
         }
     }
 }
@@ -172,10 +228,28 @@ fn doubles(books: &Books<'_>, times: &BTreeMap<(&str, &str), usize>, allowed: &A
             let key = &job.subject;
             findings.broken.push(format!("repeated: {key} for {address} {received} times, in doubt {doubts} times"));
         }
+        if let Some(gap) = unexplained(books.deliveries, message_id, address, allowed) {
+            let key = &job.subject;
+            findings.broken.push(format!("repeated: {key} for {address} after {gap} ms, while nothing was stopped"));
+        }
         if allowed.doubles.as_ref().is_some_and(|allowed| !allowed.contains(message_id)) {
             findings.broken.push(format!("repeated although on hold: {} for {address}", job.subject));
         }
     }
+}
+
+/// The time between two receptions of which the first was answered, while the daemon ran all the time: the recorder's
+/// own view of what can be in doubt.
+fn unexplained(deliveries: &[Delivery], message_id: &str, address: &str, allowed: &Allowed) -> Option<u64> {
+    let same = deliveries.iter().filter(|one| one.message_id == message_id && one.recipient == address);
+    let mut same: Vec<&Delivery> = same.collect();
+    same.sort_by_key(|one| one.at_millis);
+    let is_explained = |first: &Delivery, second: &Delivery| {
+        !first.answered
+            || allowed.stops.iter().any(|stop| first.at_millis <= stop + STOP_LATE_MILLIS && *stop <= second.at_millis)
+    };
+    let pair = same.windows(2).find(|pair| !is_explained(pair[0], pair[1]))?;
+    Some(pair[1].at_millis - pair[0].at_millis)
 }
 
 /// How many attempts left this recipient in doubt.
@@ -191,6 +265,23 @@ fn doubts(job: &Job, address: &str) -> usize {
 }
 
 impl Findings {
+    /// The breaks, counted by promise.
+    pub(crate) fn breaks(&self) -> Breaks {
+        let mut breaks = Breaks::default();
+        for line in &self.broken {
+            let line = line.strip_prefix("while held, ").unwrap_or(line);
+            let count = match line.split([':', ' ']).next().unwrap_or_default() {
+                "lost" => &mut breaks.lost,
+                "resurrected" => &mut breaks.resurrected,
+                "repeated" => &mut breaks.repeated,
+                "over-sent" => &mut breaks.over_sent,
+                _ => &mut breaks.others,
+            };
+            *count += 1;
+        }
+        breaks
+    }
+
     /// The breaks, of each kind a few.
     pub(crate) fn shown(&self) -> Vec<String> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

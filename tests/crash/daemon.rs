@@ -3,12 +3,13 @@
 use std::{
     fs::{self, OpenOptions},
     path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
+    process::{ExitStatus, Output, Stdio},
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
 use hikyaku_client::{Access, Client, Endpoint};
+use hikyaku_daemon::{domain::time::Clock as _, platform::clock::SystemClock};
 use tokio::{
     process::{Child, Command},
     time::{sleep, timeout},
@@ -47,12 +48,22 @@ pub(crate) struct Daemon {
     folder: PathBuf,
     store: PathBuf,
     process: Option<Child>,
+    /// When it was stopped, in milliseconds since 1970.
+    stops: Vec<u64>,
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl Daemon {
     /// A daemon that does not run yet. Its socket and log are in `folder`, its store at `store`.
     pub(crate) fn new(folder: &Path, store: &Path, space: Space) -> anyhow::Result<Self> {
-        let daemon = Self { binary: binary()?, folder: folder.into(), store: store.into(), process: None };
+        let daemon = Self {
+            binary: binary()?,
+            folder: folder.into(),
+            store: store.into(),
+            process: None,
+            stops: Vec::new(),
+            environment: Vec::new(),
+        };
         fs::create_dir_all(folder).context("cannot make a folder")?;
         fs::write(daemon.file("hikyakud.toml"), daemon.configuration(space)).context("cannot write a configuration")?;
         Ok(daemon)
@@ -63,9 +74,19 @@ impl Daemon {
         Endpoint::Unix(self.file("s"))
     }
 
+    /// Sets what its next process finds in its environment.
+    pub(crate) fn set_environment(&mut self, environment: impl Into<Vec<(&'static str, PathBuf)>>) {
+        self.environment = environment.into();
+    }
+
     /// Where its store is.
     pub(crate) fn store(&self) -> &Path {
         &self.store
+    }
+
+    /// When it was stopped, in milliseconds since 1970.
+    pub(crate) fn stops(&self) -> &[u64] {
+        &self.stops
     }
 
     /// Starts its process without waiting for it.
@@ -80,6 +101,7 @@ impl Daemon {
                 command.env_remove(&name);
             }
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.process = Some(command.spawn().with_context(|| format!("cannot start {}", self.binary.display()))?);
         Ok(())
     }
@@ -125,6 +147,7 @@ impl Daemon {
             bail!("hikyakud ended by itself, {status}; its log ends with:\n{}", self.last_words());
         }
         if let Some(mut process) = self.process.take() {
+            self.stops.push(SystemClock.now().as_millis());
             process.kill().await.context("cannot kill hikyakud")?;
         }
         Ok(())
@@ -134,10 +157,18 @@ impl Daemon {
     pub(crate) async fn stop(&mut self) -> anyhow::Result<ExitStatus> {
         let mut process = self.process.take().context("hikyakud does not run")?;
         let id = process.id().context("hikyakud has ended by itself")?;
+        self.stops.push(SystemClock.now().as_millis());
         let asked = Command::new("kill").arg("-TERM").arg(id.to_string()).status().await;
         anyhow::ensure!(asked.context("cannot run kill")?.success(), "kill -TERM failed");
         let ended = timeout(Duration::from_secs(END_SECONDS_MAX), process.wait()).await;
         ended.context("hikyakud does not end after SIGTERM")?.context("cannot await hikyakud")
+    }
+
+    /// Runs one of its commands to the end, with its configuration.
+    pub(crate) async fn command(&self, words: &[&str], paths: &[&Path]) -> anyhow::Result<Output> {
+        let mut command = Command::new(&self.binary);
+        command.args(words).arg("--config").arg(self.file("hikyakud.toml")).args(paths);
+        command.stdin(Stdio::null()).output().await.with_context(|| format!("cannot run hikyakud {words:?}"))
     }
 
     /// All it has logged.

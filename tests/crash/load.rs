@@ -32,7 +32,7 @@ const CALL_SECONDS_MAX: u64 = 20;
 /// How long a client waits before it connects again.
 const CONNECT_AGAIN_MILLIS: u64 = 10;
 /// Of 100 submissions, how many are of the account with quotas.
-const TIGHT_PERCENT: u64 = 8;
+const TIGHT_PERCENT: u64 = 4;
 
 /// Clients that submit as long as they have leave to.
 #[derive(Debug)]

@@ -3,12 +3,16 @@
 mod chance;
 mod checker;
 mod daemon;
+mod faulty;
 mod load;
 mod mount;
 mod options;
 mod recorder;
 mod scenarios;
+mod table;
 mod told;
+mod wallclock;
+mod witness;
 mod world;
 
 use std::{
@@ -21,7 +25,8 @@ use clap::Parser as _;
 
 use crate::{
     options::Options,
-    scenarios::{ALL, Outcome},
+    scenarios::{ALL, Outcome, Report},
+    table::{Row, table},
 };
 
 fn main() -> ExitCode {
@@ -38,15 +43,16 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    say(&format!("seed {}, {} kills a scenario (CRASH_SEED, CRASH_KILLS)", options.seed, options.kills));
+    say(&format!("seed {}, {} kills a scenario and {} power cuts", options.seed, options.kills, options.cuts()));
     let asked = |name: &&&str| options.scenarios.is_empty() || options.scenarios.iter().any(|one| one == **name);
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    let mut rows = Vec::new();
     for name in ALL.iter().filter(asked) {
         let begin = Instant::now();
         let outcome = runtime.block_on(scenarios::run(name, &options));
         let took = begin.elapsed().as_secs();
-        match outcome {
-            Ok(Outcome::Passed(line)) => {
+        match &outcome {
+            Ok(Outcome::Passed(Report { line, .. })) => {
                 passed += 1;
                 say(&format!("{name}: ok: {line} ({took} s)"));
             }
@@ -54,7 +60,7 @@ fn main() -> ExitCode {
                 skipped += 1;
                 say(&format!("{name}: SKIPPED, NOT CHECKED: {why}"));
             }
-            Ok(Outcome::Failed(line, broken)) => {
+            Ok(Outcome::Failed(Report { line, .. }, broken)) => {
                 failed += 1;
                 say(&format!("{name}: FAILED: {line} ({took} s)\n  {}", broken.join("\n  ")));
             }
@@ -63,13 +69,15 @@ fn main() -> ExitCode {
                 say(&format!("{name}: FAILED: {error:#} ({took} s)"));
             }
         }
+        rows.push(Row { name, outcome, seconds: took });
     }
+    say(&format!("\n{}", table(&rows)));
     say(&format!("{passed} passed, {failed} failed, {skipped} skipped"));
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Prints a line; when nobody reads it, the exit status still tells.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let mut out = stdout().lock();
     drop(writeln!(out, "{line}").and_then(|()| out.flush()));
 }

@@ -25,6 +25,8 @@ pub(crate) struct Delivery {
     pub(crate) recipient: String,
     /// Milliseconds since 1970 on the server's clock.
     pub(crate) at_millis: u64,
+    /// Whether the server meant to answer that it took it.
+    pub(crate) answered: bool,
     /// The message; empty when the recorder does not keep it.
     pub(crate) content: Arc<[u8]>,
 }
@@ -87,11 +89,11 @@ impl Recorder {
     pub(crate) fn deliveries(&self, domain: &str) -> anyhow::Result<Vec<Delivery>> {
         let all = match self {
             Self::Inside { records, .. } => taken_inside(records),
-            Self::Outside { file, port, .. } => {
+            Self::Outside { file, .. } => {
                 let mut text = String::new();
                 let opened = File::open(file).with_context(|| format!("cannot open {}", file.display()))?;
                 std::io::BufReader::new(opened).read_to_string(&mut text).context("cannot read the records")?;
-                taken_outside(&text, *port)
+                taken_outside(&text)
             }
         };
         Ok(all.into_iter().filter(|one| one.sender.ends_with(domain)).collect())
@@ -138,11 +140,13 @@ fn taken_inside(records: &Records) -> Vec<Delivery> {
     let mut all = Vec::new();
     for message in records.accepted() {
         let content: Arc<[u8]> = message.content.into();
+        let answered = !message.recipients.iter().any(|recipient| vanishes(recipient));
         all.extend(message.recipients.into_iter().map(|recipient| Delivery {
             message_id: bare(&message.message_id),
             sender: message.sender.clone(),
             recipient,
             at_millis: message.at.as_millis(),
+            answered,
             content: Arc::clone(&content),
         }));
     }
@@ -154,20 +158,23 @@ fn taken_inside(records: &Records) -> Vec<Delivery> {
 struct Line {
     t: f64,
     kind: String,
-    port: Option<u16>,
     accepted: Option<bool>,
+    size: Option<u64>,
     message_id: Option<String>,
     sender: Option<String>,
     #[serde(default)]
     rcpts: Vec<String>,
 }
 
-/// `port`'s last three digits name the server among those that share one file.
-fn taken_outside(text: &str, port: u16) -> Vec<Delivery> {
+/// Of all servers that share one file: senders tell whose messages they are.
+fn taken_outside(text: &str) -> Vec<Delivery> {
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
-    let ours = lines.filter(|line| {
-        line.kind == "message" && line.accepted == Some(true) && line.port.is_none_or(|at| at % 1_000 == port % 1_000)
-    });
+    // An outside server that sends its reply in two parts takes the second one for a refusal. A message of no bytes is the
+    // lone dot with which a client answers 354 when all its recipients were refused.
+    let is_taken = |line: &Line| {
+        line.accepted == Some(true) || line.rcpts.iter().any(|recipient| recipient.starts_with("split-dot"))
+    };
+    let ours = lines.filter(|line| line.kind == "message" && is_taken(line) && line.size != Some(0));
     let mut all = Vec::new();
     for line in ours {
         let message_id = bare(line.message_id.as_deref().unwrap_or_default());
@@ -179,10 +186,17 @@ fn taken_outside(text: &str, port: u16) -> Vec<Delivery> {
             sender: line.sender.clone().unwrap_or_default(),
             recipient: recipient.clone(),
             at_millis,
+            answered: !line.rcpts.iter().any(|recipient| vanishes(recipient)),
             content: Arc::default(),
         }));
     }
     all
+}
+
+/// Whether a recipient's address makes the server take the message without a word, or with one that is none.
+fn vanishes(recipient: &str) -> bool {
+    const ODD: [&str; 7] = ["hang-dot", "garbage-dot", "long-dot", "bin-dot", "ctl-dot", "lf-dot", "mixed-dot"];
+    recipient.starts_with("drop-") || ODD.iter().any(|odd| recipient.starts_with(odd))
 }
 
 /// A Message-ID without its angle brackets.
@@ -210,13 +224,13 @@ mod tests {
             "\n",
             r#"{"t": 18.25, "kind": "message", "port": 628, "accepted": true, "message_id": "<a@b>", "sender": "s@c", "rcpts": ["x@y", "z@y"]}"#,
             "\n",
-            r#"{"t": 19, "kind": "message", "port": 600, "accepted": true, "message_id": "<b@b>", "rcpts": ["x@y"]}"#,
+            r#"{"t": 19, "kind": "message", "port": 600, "accepted": false, "message_id": "<b@b>", "rcpts": ["x@y"]}"#,
             "\n",
             r#"{"t": 20, "kind": "message", "port": 628, "accepted": false, "message_id": null, "rcpts": ["x@y"]}"#,
             "\n",
             r#"{"t": 21, "kind": "mess"#,
         );
-        let all = taken_outside(text, 12_628);
+        let all = taken_outside(text);
         assert_eq!(all.len(), 2);
         assert_eq!((all[1].message_id.as_str(), all[1].recipient.as_str(), all[1].at_millis), ("a@b", "z@y", 18_250));
     }
@@ -228,6 +242,7 @@ mod tests {
             sender: "s@c".to_owned(),
             recipient: String::new(),
             at_millis,
+            answered: true,
             content: Arc::default(),
         };
         let all = [at(0), at(500), at(1_000), at(1_400)];

@@ -5,7 +5,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use hikyaku_client::{Draft, proto::SubmitJobRequest};
+use hikyaku_client::{
+    Draft,
+    proto::{JobState, SubmitJobRequest},
+};
 
 use crate::{chance::Chance, recorder::Dialect};
 
@@ -40,10 +43,20 @@ pub(crate) struct Entry {
     pub(crate) cancelled: bool,
 }
 
+/// How a job ended for all who watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ending {
+    pub(crate) state: JobState,
+    /// When a watcher had heard of it, in milliseconds since 1970.
+    pub(crate) at_millis: u64,
+}
+
 /// Everything that clients submitted, by key.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     entries: Mutex<BTreeMap<String, Entry>>,
+    /// What watchers were told to have ended, by job id.
+    endings: Mutex<BTreeMap<String, Ending>>,
     /// What clients were told that they should not have been.
     complaints: Mutex<Vec<String>>,
 }
@@ -100,6 +113,21 @@ impl Told {
         if let Some(entry) = self.book().get_mut(key) {
             entry.cancelled = true;
         }
+    }
+
+    /// Notes that a watcher was told of a job's end. Another end than before is wrong.
+    pub(crate) fn ended(&self, job_id: &str, ending: Ending) {
+        let mut endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = *endings.entry(job_id.to_owned()).or_insert(ending);
+        drop(endings);
+        if first.state != ending.state {
+            self.complain(format!("resurrected: {job_id} ended as {:?} and then as {:?}", first.state, ending.state));
+        }
+    }
+
+    /// All jobs that ended for all to see, by id.
+    pub(crate) fn endings(&self) -> BTreeMap<String, Ending> {
+        self.endings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes what a client should not have been told.

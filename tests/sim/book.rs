@@ -116,7 +116,7 @@ impl Book {
             return;
         };
         if let Some(last) = &entry.last {
-            for (index, (before, after)) in last.recipients.iter().zip(&job.recipients).enumerate() {
+            for (index, (before, after)) in last.recipients().iter().zip(job.recipients()).enumerate() {
                 use hikyaku_daemon::domain::recipient::RecipientState::{Cancelled, Submitted};
                 let is_settled = matches!(before.state, Submitted { .. } | Cancelled { .. });
                 if is_settled && before.state != after.state {

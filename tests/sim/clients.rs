@@ -7,7 +7,7 @@ use hikyaku_daemon::{
     domain::{
         address::Address,
         ids::{JobId, Label},
-        job::{Control, Job, MessageFacts, Priority, Schedule},
+        job::{Audience, Control, Job, MessageFacts, Priority, Schedule},
         mail::Message,
         parking::{Parking, ParkingCause, Standing},
         recipient::{Recipient, RecipientField, RecipientState},
@@ -111,7 +111,7 @@ impl Clients {
             let job = book.entries[number].last.as_ref();
             let control = match job {
                 Some(job) if matches!(job.schedule, Schedule::Held { .. }) => Control::Release,
-                Some(job) if job.recipients.iter().any(in_doubt) => Control::Retry,
+                Some(job) if job.recipients().iter().any(in_doubt) => Control::Retry,
                 _ => continue,
             };
             // What an attempt is under way for is asked again in the next round.
@@ -173,7 +173,7 @@ impl Clients {
         let told = Told {
             id: job.id,
             account,
-            recipients: job.recipients.len(),
+            recipients: job.recipients().len(),
             priority: job.priority,
             lane: lane_of(&job.labels),
             accepted_at: now,
@@ -217,7 +217,7 @@ impl Clients {
             caller: plan::caller(),
             accepted_at: now,
             sender: address(&format!("{name}+j{number}@sim.example")),
-            recipients: (0..count).map(|index| recipient(number, index)).collect(),
+            audience: Audience::Together((0..count).map(|index| recipient(number, index)).collect()),
             subject: number.to_string(),
             message: MessageFacts {
                 message_id: format!("<j{number}@sim.example>"),

@@ -9,13 +9,12 @@ use std::{
 };
 
 use hikyaku_daemon::{
-    delivery::{Context, supervisor},
+    delivery::{Context, connections::ConnectionSlots, supervisor},
     domain::time::Clock,
     platform::{clock::VirtualClock, entropy::SeededEntropy},
     policy::classify::rules::Rules,
     storage::SharedStorage,
 };
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{network::SimulatedDial, plan};
@@ -58,7 +57,7 @@ impl Estate {
             clock: Arc::new(clock) as Arc<dyn Clock>,
             entropy: Arc::new(SeededEntropy::new(self.seed.wrapping_add(start << 32))),
             host_name: "hikyakud.sim.example".parse()?,
-            connections: Arc::new(Semaphore::new(self.connections_max)),
+            connections: ConnectionSlots::new(self.connections_max),
             stopping,
         };
         supervisor::run(context, GRACE).await?;

@@ -216,7 +216,7 @@ impl Remains {
 fn ends(book: &Book) -> String {
     use hikyaku_daemon::domain::recipient::RecipientState as State;
     let mut ends: BTreeMap<&str, u64> = BTreeMap::new();
-    for recipient in book.entries.iter().filter_map(|entry| entry.last.as_ref()).flat_map(|job| &job.recipients) {
+    for recipient in book.entries.iter().filter_map(|entry| entry.last.as_ref()).flat_map(|job| job.recipients()) {
         let end = match recipient.state {
             State::Pending { .. } => "pending",
             State::Submitted { .. } => "submitted",

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     accounts::live::LoadError,
     domain::ids::AccountId,
+    platform::leaps::{LeapingClock, Leaps},
     storage::{StorageError, TenureError},
 };
 
@@ -39,8 +40,10 @@ pub enum DeliveryError {
 /// # Errors
 /// When the store fails or a worker breaks down; nothing is lost by that.
 pub async fn run(context: Context, grace: Duration) -> Result<(), DeliveryError> {
+    let leaps = Leaps::of(Arc::clone(&context.clock));
     let mut supervisor = Supervisor {
         context,
+        leaps,
         workers: JoinSet::new(),
         accounts: HashMap::new(),
         tasks: HashMap::new(),
@@ -53,6 +56,8 @@ pub async fn run(context: Context, grace: Duration) -> Result<(), DeliveryError>
 
 struct Supervisor {
     context: Context,
+    /// The clocks of the workers.
+    leaps: Arc<Leaps>,
     workers: JoinSet<Result<(), WorkerError>>,
     accounts: HashMap<AccountId, Arc<Wake>>,
     tasks: HashMap<Id, AccountId>,
@@ -85,8 +90,9 @@ impl Supervisor {
         }
         let wake = Arc::new(Wake::default());
         self.accounts.insert(account.clone(), Arc::clone(&wake));
-        let handle =
-            self.workers.spawn(work(self.context.clone(), Arc::clone(&self.beginnings), account.clone(), wake));
+        let clock = self.leaps.clock_of(&account);
+        let beginnings = Arc::clone(&self.beginnings);
+        let handle = self.workers.spawn(work(self.context.clone(), beginnings, account.clone(), wake, clock));
         self.tasks.insert(handle.id(), account);
     }
 
@@ -145,6 +151,7 @@ async fn work(
     beginnings: Arc<Semaphore>,
     account: AccountId,
     wake: Arc<Wake>,
+    clock: LeapingClock,
 ) -> Result<(), WorkerError> {
     let turn = tokio::select! {
         biased;
@@ -152,7 +159,7 @@ async fn work(
         turn = beginnings.acquire_owned() => turn,
     };
     // What is needed to begin is not kept for as long as the worker lives.
-    let worker = Box::pin(Worker::begin(context, &account, wake)).await?;
+    let worker = Box::pin(Worker::begin(context, &account, wake, clock)).await?;
     drop(turn);
     worker.run().await
 }

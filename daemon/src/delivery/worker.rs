@@ -30,6 +30,7 @@ use crate::{
         ledger::{Charge, QuotaKey},
         time::Timestamp,
     },
+    platform::leaps::LeapingClock,
     policy::{
         dispatch::{self, Connections, Next, Stage, View, WaitReason},
         fair_share::FairShare,
@@ -40,6 +41,7 @@ use crate::{
 };
 
 mod account;
+mod leap;
 mod outcome;
 mod recovery;
 mod sending;
@@ -70,6 +72,8 @@ impl From<StorageError> for WorkerError {
 #[derive(Debug)]
 pub(super) struct Worker {
     context: Context,
+    /// The same clock as the context's, which it asks for leaps.
+    clock: LeapingClock,
     wake: Arc<Wake>,
     account: LiveAccount,
     tenure: Arc<Tenure>,
@@ -94,6 +98,10 @@ pub(super) struct Worker {
     unsettled: Vec<Settlement>,
     /// Changes of the ledger that belong to no settlement; they go with the next one.
     owed: Vec<Charge>,
+    /// When the wall clock was last set forward, on the clock after it.
+    leapt_at: Timestamp,
+    /// Whether what is owed comes of a leap, and would be forgotten with the worker.
+    owes_leap: bool,
 }
 
 /// What came of recording outcomes: the messages, each with what it makes of it.
@@ -101,7 +109,13 @@ type Booked = Result<Vec<(MessageKey, Then)>, TenureError>;
 
 impl Worker {
     /// Takes the account over, and first of all settles what a worker before it left in doubt.
-    pub(super) async fn begin(context: Context, id: &AccountId, wake: Arc<Wake>) -> Result<Self, WorkerError> {
+    pub(super) async fn begin(
+        mut context: Context,
+        id: &AccountId,
+        wake: Arc<Wake>,
+        clock: LeapingClock,
+    ) -> Result<Self, WorkerError> {
+        context.clock = Arc::new(clock.clone());
         let tenure = Arc::new(context.storage.take_tenure(id).await?);
         let (account, standing) = LiveAccount::load(&*context.storage, id, &context.host_name).await?;
         let now = context.clock.now();
@@ -123,12 +137,16 @@ impl Worker {
             bookings: JoinSet::new(),
             unsettled: Vec::new(),
             owed: Vec::new(),
+            leapt_at: Timestamp::EPOCH,
+            owes_leap: false,
+            clock,
             standing: LiveStanding::new(standing),
             context,
             wake,
             account,
             tenure,
         };
+        worker.follow_clock();
         worker.settle_doubts().await?;
         Ok(worker)
     }
@@ -136,6 +154,7 @@ impl Worker {
     /// Sends until nothing is left to do, or the daemon stops.
     pub(super) async fn run(mut self) -> Result<(), WorkerError> {
         loop {
+            self.follow_clock();
             self.follow_account().await?;
             self.book();
             match self.next().await? {
@@ -147,7 +166,7 @@ impl Worker {
                 Next::WaitUntil { at, .. } => self.wait(self.earlier_of(at)).await?,
                 Next::WaitForReply | Next::WaitForConnection => self.wait(None).await?,
                 Next::WaitForWork if self.is_done() => return self.end().await,
-                Next::WaitForResume if self.window.is_quiet() => return self.end().await,
+                Next::WaitForResume if self.window.is_quiet() && !self.owes_leap => return self.end().await,
                 Next::WaitForWork => self.wait(self.work_or_rest()).await?,
                 Next::WaitForResume => self.wait(None).await?,
                 Next::Stop => return self.end().await,
@@ -207,7 +226,11 @@ impl Worker {
     /// Whether nothing would be forgotten if the worker ended now.
     fn is_done(&self) -> bool {
         let is_rested = self.pacing.forgotten_at() <= self.context.clock.now();
-        self.window.is_quiet() && self.window.next_due().is_none() && self.roster.is_empty() && is_rested
+        !self.owes_leap
+            && self.window.is_quiet()
+            && self.window.next_due().is_none()
+            && self.roster.is_empty()
+            && is_rested
     }
 
     /// What a worker without work waits for: the next job, or the end of what it must remember.

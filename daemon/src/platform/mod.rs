@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod entropy;
+pub mod leaps;
 pub mod logging;
 pub mod sealing;
 pub mod shutdown;

@@ -62,6 +62,12 @@ pub(super) enum Refusal {
     /// The account has as many open jobs as the store allows.
     #[error("the account has as many open jobs as are allowed: repeat the call when some have ended")]
     QueueFull,
+    /// Events after the cursor were removed with the jobs they speak of.
+    #[error(
+        "events after this cursor are no longer kept: list the jobs to see their states, and watch on from an empty cursor, \
+         or from \"0\" for all events that are kept"
+    )]
+    EventsPruned,
     /// Too many calls of this kind are under way.
     #[error("too many {0} are under way: repeat the call later")]
     TooMany(&'static str),
@@ -145,6 +151,7 @@ impl Refusal {
                 },
             ),
             Self::QueueFull => Telling::new(Code::ResourceExhausted, "QUEUE_FULL").retry(LATER),
+            Self::EventsPruned => Telling::new(Code::OutOfRange, "EVENTS_PRUNED"),
             Self::TooMany(_) => Telling::new(Code::ResourceExhausted, "TOO_MANY_CALLS").retry(SOON),
             Self::TooSlow(_) => Telling::new(Code::DeadlineExceeded, "STREAM_TOO_SLOW"),
             Self::ShuttingDown => Telling::new(Code::Unavailable, "SHUTTING_DOWN").retry(SOON),
@@ -155,6 +162,7 @@ impl Refusal {
                 Telling::new(Code::ResourceExhausted, "DISK_NEARLY_FULL").retry(LATER)
             }
             Self::Storage(StorageError::Damaged(_)) => Telling::new(Code::DataLoss, "RECORD_DAMAGED"),
+            Self::Storage(StorageError::Unfinished(_)) => Telling::new(Code::FailedPrecondition, "COPY_UNFINISHED"),
             Self::Storage(StorageError::Failed(_)) => Telling::new(Code::Unavailable, "STORE_FAILED").retry(SOON),
             Self::Internal(_) => Telling::new(Code::Internal, "INTERNAL"),
         }
@@ -308,6 +316,7 @@ mod tests {
         check(StorageError::Overloaded("x").into(), Code::ResourceExhausted, "STORE_OVERLOADED", true);
         check(StorageError::Failed("x".into()).into(), Code::Unavailable, "STORE_FAILED", true);
         check(StorageError::Damaged("x".into()).into(), Code::DataLoss, "RECORD_DAMAGED", false);
+        check(StorageError::Unfinished("x".into()).into(), Code::FailedPrecondition, "COPY_UNFINISHED", false);
     }
 
     #[test]

@@ -74,6 +74,9 @@ pub enum StorageError {
     /// A stored record cannot be read. It is quarantined when the store is next verified.
     #[error("a stored record is damaged: {0}")]
     Damaged(String),
+    /// A backup, an export or an import did not come to its end. The store itself is well.
+    #[error("{0}")]
+    Unfinished(String),
     /// The engine has stopped. Whether this change is durable is not known.
     #[error("the store has stopped: {0}")]
     Failed(String),

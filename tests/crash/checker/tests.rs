@@ -34,6 +34,7 @@ fn delivery(key: &str, at_millis: u64) -> Delivery {
         sender: "ada@ada.test".to_owned(),
         recipient: format!("{key}@rcpt.test"),
         at_millis,
+        answered: true,
         content: Arc::default(),
     }
 }
@@ -41,7 +42,8 @@ fn delivery(key: &str, at_millis: u64) -> Delivery {
 /// The kinds of what is broken, in order.
 #[track_caller]
 fn verify(told: &[Entry], deliveries: &[Delivery], jobs: &[Job], allowed: &Allowed, expected: &[&str]) {
-    let findings = check(&Books { told, deliveries, jobs }, allowed);
+    let endings = BTreeMap::new();
+    let findings = check(&Books { told, endings: &endings, deliveries, jobs }, allowed);
     let kinds: Vec<&str> = findings.broken.iter().map(|line| line.split(':').next().unwrap_or_default()).collect();
     assert_eq!(kinds, expected, "{:?}", findings.broken);
 }
@@ -79,10 +81,41 @@ fn what_was_received_is_of_a_stored_job() {
 fn each_repetition_needs_a_doubt_in_the_journal() {
     let told = [entry("a", Plan::Send)];
     let twice = [delivery("a", 1), delivery("a", 9)];
-    verify(&told, &twice, &[job("a", RecipientState::Submitted, 0)], &Allowed::default(), &["repeated"]);
-    verify(&told, &twice, &[job("a", RecipientState::Submitted, 1)], &Allowed::default(), &[]);
-    let on_hold = Allowed { doubles: Some(BTreeSet::new()), ..Allowed::default() };
+    let stopped = Allowed { stops: vec![5], ..Allowed::default() };
+    verify(&told, &twice, &[job("a", RecipientState::Submitted, 0)], &stopped, &["repeated"]);
+    verify(&told, &twice, &[job("a", RecipientState::Submitted, 1)], &stopped, &[]);
+    let on_hold = Allowed { doubles: Some(BTreeSet::new()), ..stopped };
     verify(&told, &twice, &[job("a", RecipientState::Submitted, 1)], &on_hold, &["repeated although on hold"]);
+}
+
+#[test]
+fn each_repetition_of_what_was_answered_needs_a_stop() {
+    let told = [entry("a", Plan::Send)];
+    let jobs = [job("a", RecipientState::Submitted, 1)];
+    let twice = [delivery("a", 1_000), delivery("a", 9_000)];
+    let stopped_at = |stop| Allowed { stops: vec![stop], ..Allowed::default() };
+    verify(&told, &twice, &jobs, &stopped_at(9_001), &["repeated"]);
+    verify(&told, &twice, &jobs, &stopped_at(1_000 - STOP_LATE_MILLIS - 1), &["repeated"]);
+    verify(&told, &twice, &jobs, &stopped_at(5_000), &[]);
+    let silent = [Delivery { answered: false, ..delivery("a", 1_000) }, delivery("a", 9_000)];
+    verify(&told, &silent, &jobs, &Allowed::default(), &[]);
+}
+
+#[test]
+fn what_has_ended_stays_so_and_is_not_received_again() {
+    let told = [entry("a", Plan::Send)];
+    let check_ending = |state, at_millis, expected: &[&str]| {
+        let endings = BTreeMap::from([("id-a".to_owned(), Ending { state, at_millis })]);
+        let (deliveries, jobs) = ([delivery("a", 100)], [job("a", RecipientState::Submitted, 0)]);
+        let books = Books { told: &told, endings: &endings, deliveries: &deliveries, jobs: &jobs };
+        let findings = check(&books, &Allowed::default());
+        let kinds: Vec<&str> = findings.broken.iter().map(|line| line.split(':').next().unwrap_or_default()).collect();
+        assert_eq!(kinds, expected);
+        assert_eq!(findings.breaks().resurrected, expected.len());
+    };
+    check_ending(JobState::Submitted, 100, &[]);
+    check_ending(JobState::Submitted, 99, &["resurrected"]);
+    check_ending(JobState::Failed, 100, &["resurrected"]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use hikyaku_client::{
 };
 use tokio::{process::Command, time::sleep};
 
-use super::{Outcome, outcome};
+use super::{Faults, Outcome, outcome};
 use crate::{
     chance::Chance,
     daemon::{Daemon, Space},
@@ -84,7 +84,8 @@ pub(super) async fn damage(options: &Options) -> anyhow::Result<Outcome> {
         tally.told,
         tally.reasons.first().map(|why| format!(" (stopped because: {why})")).unwrap_or_default()
     );
-    Ok(outcome(&done, &findings, world, options))
+    let faults = Faults { others: "damaged files", ..Faults::default() };
+    Ok(outcome(&done, faults, &findings, world, options))
 }
 
 async fn jobs(client: &Client) -> anyhow::Result<Vec<Job>> {

@@ -14,7 +14,7 @@ use hikyaku_client::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Outcome, outcome};
+use super::{Faults, Outcome, outcome};
 use crate::{
     daemon::Space,
     mount::{Mount, cannot_mount},
@@ -77,7 +77,8 @@ pub(super) async fn full(options: &Options) -> anyhow::Result<Outcome> {
         if stopped { "stopped" } else { "went on" },
         again.as_millis()
     );
-    let outcome = outcome(&done, &findings, world, options);
+    let faults = Faults { others: "full disk", ..Faults::default() };
+    let outcome = outcome(&done, faults, &findings, world, options);
     drop(disk);
     Ok(outcome)
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use hikyaku_client::proto::{InDoubtPolicy, JobControl};
 use tokio::time::{Instant, sleep};
 
-use super::{Outcome, outcome};
+use super::{Faults, Outcome, outcome, progress};
 use crate::{
     chance::Chance,
     daemon::Space,
@@ -16,8 +16,11 @@ use crate::{
 
 /// How long the daemon serves at most before it is killed.
 const SERVING_MILLIS_MAX: u64 = 700;
+/// One in so many rounds serves so much longer.
+const LONG_ONE_IN: u64 = 8;
+const LONG_SERVING: Duration = Duration::from_millis(1_500);
 /// Leave for submissions between two kills.
-const JOBS_A_KILL: u64 = 150;
+const JOBS_A_KILL: u64 = 100;
 /// One in so many starts comes to serve while starts are killed.
 const SERVING_ONE_IN: u64 = 5;
 /// How long clients may take to use up their leave.
@@ -28,17 +31,19 @@ const QUOTAS: [(u32, Duration); 2] = [(10, Duration::from_secs(1)), (30, Duratio
 /// Kills under load; what is in doubt is sent again.
 pub(super) async fn resend(options: &Options) -> anyhow::Result<Outcome> {
     let mut world = world("kill-resend", options, InDoubtPolicy::Resend).await?;
-    kill_under_load(&mut world, options, "kill-resend").await?;
-    let (repeated, client) = rest(&mut world).await?;
+    let kills = kill_under_load(&mut world, options, "kill-resend").await?;
+    let (repeated, _) = rest(&mut world).await?;
+    let client = world.restart_at_rest().await?;
     let findings = world.check(&client).await?;
-    Ok(outcome(&done(options, repeated), &findings, world, options))
+    Ok(outcome(&done(kills, repeated), Faults::kills(kills), &findings, world, options))
 }
 
 /// Kills under load; what is in doubt is held, and at the end sent again by an operator.
 pub(super) async fn hold(options: &Options) -> anyhow::Result<Outcome> {
     let mut world = world("kill-hold", options, InDoubtPolicy::Hold).await?;
-    kill_under_load(&mut world, options, "kill-hold").await?;
-    let (repeated, client) = rest(&mut world).await?;
+    let kills = kill_under_load(&mut world, options, "kill-hold").await?;
+    let (repeated, _) = rest(&mut world).await?;
+    let client = world.restart_at_rest().await?;
     world.allowed.in_doubt = true;
     world.allowed.doubles = Some(BTreeSet::new());
     let held = world.check(&client).await?;
@@ -57,11 +62,11 @@ pub(super) async fn hold(options: &Options) -> anyhow::Result<Outcome> {
     retried.broken.extend(held.broken.into_iter().map(|line| format!("while held, {line}")));
     let done = format!(
         "{}; held {} in doubt with {} duplicates, then retried them",
-        done(options, repeated),
+        done(kills, repeated),
         in_doubt.len(),
         held.duplicates
     );
-    Ok(outcome(&done, &retried, world, options))
+    Ok(outcome(&done, Faults::kills(kills), &retried, world, options))
 }
 
 /// Kills while the daemon starts.
@@ -76,7 +81,9 @@ pub(super) async fn open(options: &Options) -> anyhow::Result<Outcome> {
     world.daemon.start().await?;
     let start = begin.elapsed();
     world.daemon.kill().await?;
-    for _ in 0..options.kills {
+    let kills = options.kills_of("kill-open");
+    for round in 0..kills {
+        progress("kill-open", round, kills, &world);
         if chance.below(SERVING_ONE_IN) == 0 {
             world.daemon.start().await?;
             load.allow(100);
@@ -89,10 +96,11 @@ pub(super) async fn open(options: &Options) -> anyhow::Result<Outcome> {
     }
     world.daemon.start().await?;
     load.end(LOAD_END_MAX).await;
-    let (repeated, client) = rest(&mut world).await?;
+    let (repeated, _) = rest(&mut world).await?;
+    let client = world.restart_at_rest().await?;
     let findings = world.check(&client).await?;
-    let done = format!("{} (a start takes {} ms)", done(options, repeated), start.as_millis());
-    Ok(outcome(&done, &findings, world, options))
+    let done = format!("{} (a start takes {} ms)", done(kills, repeated), start.as_millis());
+    Ok(outcome(&done, Faults::kills(kills), &findings, world, options))
 }
 
 async fn world(name: &str, options: &Options, in_doubt: InDoubtPolicy) -> anyhow::Result<World> {
@@ -100,17 +108,22 @@ async fn world(name: &str, options: &Options, in_doubt: InDoubtPolicy) -> anyhow
 }
 
 /// Kills and starts again so many times, and leaves the daemon running without load.
-async fn kill_under_load(world: &mut World, options: &Options, name: &str) -> anyhow::Result<()> {
+async fn kill_under_load(world: &mut World, options: &Options, name: &str) -> anyhow::Result<u64> {
     let mut chance = Chance::new(options.seed, name);
     let load = Load::begin(world, options.seed);
-    for _ in 0..options.kills {
+    let kills = options.kills_of(name);
+    for round in 0..kills {
+        progress(name, round, kills, world);
         load.allow(usize::try_from(chance.below(JOBS_A_KILL)).unwrap_or_default() + 1);
-        sleep(chance.shorter_than(Duration::from_millis(SERVING_MILLIS_MAX))).await;
+        // An account with quotas rests for a second after a start that left something in doubt: it needs longer rounds.
+        let is_long = chance.below(LONG_ONE_IN) == 0;
+        let serving = chance.shorter_than(Duration::from_millis(SERVING_MILLIS_MAX));
+        sleep(if is_long { serving + LONG_SERVING } else { serving }).await;
         world.daemon.kill().await?;
         world.daemon.start().await?;
     }
     load.end(LOAD_END_MAX).await;
-    Ok(())
+    Ok(kills)
 }
 
 /// Lets everything come to its end.
@@ -121,7 +134,7 @@ async fn rest(world: &mut World) -> anyhow::Result<(Repeated, hikyaku_client::Cl
     Ok((repeated, client))
 }
 
-fn done(options: &Options, repeated: Repeated) -> String {
+fn done(kills: u64, repeated: Repeated) -> String {
     let Repeated { anew, unheard, again } = repeated;
-    format!("{} kills; repeated: {anew} stored anew, {unheard} stored but unheard, {again} known", options.kills)
+    format!("{kills} kills; repeated: {anew} stored anew, {unheard} stored but unheard, {again} known")
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use hikyaku_client::proto::InDoubtPolicy;
 use tokio::time::sleep;
 
-use super::{Outcome, outcome};
+use super::{Faults, Outcome, outcome, progress};
 use crate::{
     chance::Chance,
     daemon::Space,
@@ -39,7 +39,8 @@ pub(super) async fn cut(options: &Options) -> anyhow::Result<Outcome> {
     let mut world = World::new("power-cut", options, &house).await?;
     let load = Load::begin(&world, options.seed);
     let mut chance = Chance::new(options.seed, "power-cut");
-    for round in 0..options.kills {
+    for round in 0..options.cuts() {
+        progress("power-cut", round, options.cuts(), &world);
         load.allow(usize::try_from(chance.below(JOBS_A_CUT)).unwrap_or_default() + 1);
         sleep(chance.shorter_than(Duration::from_millis(SERVING_MILLIS_MAX))).await;
         world.daemon.kill().await?;
@@ -50,8 +51,10 @@ pub(super) async fn cut(options: &Options) -> anyhow::Result<Outcome> {
     let client = world.daemon.serving().await?;
     world.tie_up(&client).await?;
     world.drain(&client).await?;
+    let client = world.restart_at_rest().await?;
     let findings = world.check(&client).await?;
-    let outcome = outcome(&format!("{} power cuts", options.kills), &findings, world, options);
+    let faults = Faults { cuts: options.cuts(), ..Faults::default() };
+    let outcome = outcome(&format!("{} power cuts", options.cuts()), faults, &findings, world, options);
     drop(disk);
     Ok(outcome)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hikyaku_client::proto::InDoubtPolicy;
 use tokio::time::sleep;
 
-use super::{Outcome, outcome};
+use super::{Faults, Outcome, outcome};
 use crate::{
     chance::Chance,
     daemon::Space,
@@ -57,7 +57,8 @@ pub(super) async fn restarts(options: &Options) -> anyhow::Result<Outcome> {
     world.drain(&client).await?;
     let findings = world.check(&client).await?;
     let done = told(&world, &size, least)?;
-    Ok(outcome(&done, &findings, world, options))
+    let faults = Faults { kills: size.restarts.div_ceil(2), others: "SIGTERMs", ..Faults::default() };
+    Ok(outcome(&done, faults, &findings, world, options))
 }
 
 fn told(world: &World, size: &Size, least: Duration) -> anyhow::Result<String> {

@@ -14,8 +14,12 @@ pub(super) fn every_job_has_ended(evidence: &Evidence<'_>) -> Vec<String> {
             found.push(format!("job {number} was acknowledged and never seen to end"));
             continue;
         };
-        if job.recipients.len() != entry.told.recipients {
-            found.push(format!("job {number} has {} recipients, not {}", job.recipients.len(), entry.told.recipients));
+        if job.recipients().len() != entry.told.recipients {
+            found.push(format!(
+                "job {number} has {} recipients, not {}",
+                job.recipients().len(),
+                entry.told.recipients
+            ));
         }
         if job.is_open() {
             let calm = evidence.ended_at.since(evidence.calm_from).as_secs();
@@ -32,7 +36,7 @@ pub(super) fn what_is_submitted_was_taken(evidence: &Evidence<'_>) -> Vec<String
     let mut found = Vec::new();
     for (number, entry) in evidence.book.entries.iter().enumerate() {
         let Some(job) = &entry.last else { continue };
-        for (index, recipient) in job.recipients.iter().enumerate() {
+        for (index, recipient) in job.recipients().iter().enumerate() {
             let is_submitted = matches!(recipient.state, RecipientState::Submitted { .. });
             if is_submitted && !taken.contains_key(&(number, index)) {
                 found.push(format!("job {number}, recipient {index}: submitted, but no provider took it"));
@@ -58,10 +62,10 @@ pub(super) fn what_was_taken_is_submitted_once(evidence: &Evidence<'_>) -> Vec<S
         };
         let doubts = doubts(job, index);
         let is_submitted =
-            job.recipients.get(index).is_some_and(|r| matches!(r.state, RecipientState::Submitted { .. }));
+            job.recipients().get(index).is_some_and(|r| matches!(r.state, RecipientState::Submitted { .. }));
         let explained = doubts + usize::from(is_submitted);
         if times > explained {
-            let state = job.recipients.get(index).map(|recipient| &recipient.state);
+            let state = job.recipients().get(index).map(|recipient| &recipient.state);
             found.push(format!(
                 "job {number} of {}, recipient {index}: taken {times} times, {doubts} attempts in doubt, now {state:?}",
                 job.account

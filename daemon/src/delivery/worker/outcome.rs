@@ -129,7 +129,9 @@ impl Worker {
     }
 
     fn charge_in_full(&mut self, underway: Underway, ended: Timestamp, marked: bool) -> Vec<Charge> {
-        let charges = self.ledger.settle(underway.permit, ended);
+        // A reply of before a leap of the clock is as old as the leap.
+        let replied_at = ended.max(self.leapt_at.min(self.context.clock.now()));
+        let charges = self.ledger.settle(underway.permit, replied_at);
         with_unstored_mark(charges, underway.charges, marked)
     }
 
@@ -157,7 +159,7 @@ impl Worker {
         with_unstored_mark(charges, underway.charges, marked)
     }
 
-    fn owe(&mut self, charges: Vec<Charge>) {
+    pub(super) fn owe(&mut self, charges: Vec<Charge>) {
         self.owed.extend(charges);
         self.owed = ledger::sum(std::mem::take(&mut self.owed));
     }

@@ -97,6 +97,7 @@ impl Worker {
             return;
         };
         first.charges.append(&mut self.owed);
+        self.owes_leap = false;
         let (storage, tenure) = (Arc::clone(&self.context.storage), Arc::clone(&self.tenure));
         self.bookings.spawn(async move {
             let messages = settlements.iter().map(|settlement| (settlement.message, then_of(settlement))).collect();

@@ -8,10 +8,12 @@
 //! counts as used now. It keeps its place all the same, as the clock may be set forward again; but no place is further ahead
 //! than one window, so a clock that was wrong by years blocks an account for two windows and not for years.
 //!
-//! A clock that was set forward cannot be told from waiting: what is sent while it is ahead follows the clock, and the
-//! provider may then see up to twice the limit in one of its windows. But a bucket that has left the window is kept for one
-//! window more, here and in the store. So a clock that went ahead by no more than one window and came back, also over a
-//! restart, finds again all that it had left behind. After a longer leap that is lost.
+//! A clock that was set forward cannot be told from waiting, but by the host's steady clock: `Ledger::leapt` is told of
+//! it while the process runs, and what counts then counts on as long as it would have. Over a restart the wall clock is
+//! all there is: what is sent while it is ahead follows it, and the provider may then see up to twice the limit in one of
+//! its windows. But a bucket that has left the window is kept for one window more, here and in the store. So a clock that
+//! went ahead by no more than one window and came back over a restart finds again all that it had left behind. After a
+//! longer leap that is lost.
 
 use std::{collections::BTreeMap, iter, num::NonZeroU32, time::Duration};
 
@@ -119,6 +121,32 @@ impl History {
             self.note(latest, amount, 1);
             self.add(latest, amount);
         }
+    }
+
+    /// The clock was set forward to `now`, by so much, and no time has passed: what counted counts on as long as it would
+    /// have. What stood in the calendar's span of before the leap stands in that of after it.
+    pub(super) fn leap(&mut self, by: Duration, now: Timestamp) {
+        let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        let moves: Vec<(u64, u64)> = match &self.cut {
+            Cut::Sliding { width_ms, .. } => {
+                // Rounded up: nothing may leave sooner.
+                let moved = |bucket: u64| bucket.saturating_add(by_ms).div_ceil(*width_ms).saturating_mul(*width_ms);
+                self.buckets.keys().map(|bucket| (*bucket, moved(*bucket))).collect()
+            }
+            Cut::Calendar { current, .. } if current.contains(now) => Vec::new(),
+            Cut::Calendar { calendar, current, .. } => {
+                let target = calendar.around(now).start.as_millis();
+                self.buckets.range(current.start.as_millis()..).map(|(bucket, _)| (*bucket, target)).collect()
+            }
+        };
+        // The latest first, so that none is met twice.
+        for (bucket, target) in moves.into_iter().rev().filter(|(bucket, target)| bucket < target) {
+            let amount = self.take(bucket, u64::MAX);
+            self.note(bucket, amount, -1);
+            self.note(target, amount, 1);
+            self.add(target, amount);
+        }
+        self.observe(now);
     }
 
     pub(super) fn add(&mut self, bucket: u64, amount: u64) {

@@ -7,6 +7,8 @@
 //! The ledger holds what is settled; a store holds that and the marks of what was in flight. After a crash,
 //! [`Ledger::recover`] counts each mark as made now. What was permitted and not yet marked never reached a final dot.
 
+use std::time::Duration;
+
 use super::{
     history::History,
     permit::{Exhausted, NEVER, Need, Permit, QuotaStatus},
@@ -158,6 +160,15 @@ impl Ledger {
             charges.push(charge);
         }
         self.with_unsaved(charges)
+    }
+
+    /// Takes note that the wall clock was set forward to `now` by `by`: no time has passed by that, and nothing leaves its
+    /// window sooner. To be called before anything else is told of a time after the leap. The charges move the store along.
+    pub fn leapt(&mut self, by: Duration, now: Timestamp) -> Vec<Charge> {
+        for history in &mut self.histories {
+            history.leap(by, now);
+        }
+        self.with_unsaved(Vec::new())
     }
 
     /// What each quota in force has left.

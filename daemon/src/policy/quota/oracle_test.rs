@@ -45,6 +45,10 @@ enum Step {
     ClockBack {
         millis: u64,
     },
+    /// The clock is set forward for good, and the ledger is told.
+    ClockAhead {
+        millis: u64,
+    },
     /// The clock goes ahead by a share of the shortest window for a moment in which nothing is permitted, and comes back.
     ClockLeap {
         share: f64,
@@ -111,6 +115,13 @@ impl World {
         match *step {
             Step::Wait { millis } => self.true_ms += millis,
             Step::ClockBack { millis } => self.clock_behind_ms += millis,
+            Step::ClockAhead { millis } => {
+                // No further than to the true time, so that it stays a subtraction.
+                let by = millis.min(self.clock_behind_ms);
+                self.clock_behind_ms -= by;
+                let charges = self.ledger.leapt(Duration::from_millis(by), self.now());
+                self.store(&charges);
+            }
             Step::Send { recipients, class } => {
                 if let Ok(permit) = self.ledger.permit(Need::message_to(recipients), class, now) {
                     self.flights.push(Flight { permit, recipients, class, since: self.true_ms, mark: None });
@@ -254,6 +265,7 @@ fn step(clock_back_weight: u32) -> impl Strategy<Value = Step> {
         1 => (0.0..=1.0_f64, any::<bool>(), any::<bool>()).prop_map(|(share, crash, settle)| {
             Step::ClockLeap { share, crash, settle }
         }),
+        clock_back_weight => prop_oneof![1..10_u64, 1..100_000_u64].prop_map(|millis| Step::ClockAhead { millis }),
         clock_back_weight => prop_oneof![1..10_u64, 1..100_000_u64].prop_map(|millis| Step::ClockBack { millis }),
     ]
 }
@@ -280,7 +292,7 @@ proptest! {
     }
 
     #[test]
-    fn nor_does_a_sliding_window_when_the_clock_is_set_back(
+    fn nor_does_a_sliding_window_when_the_clock_is_set_back_and_forward(
         quotas in sliding_quotas(),
         reserves in reserves(),
         steps in prop::collection::vec(step(3), 1..300),

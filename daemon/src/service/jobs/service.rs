@@ -174,6 +174,9 @@ impl JobService for Jobs {
         let place = place(&self.watches, "watches")?;
         let head = *self.storage.head().borrow();
         let wanted = Wanted::read(request.into_inner(), head).map_err(Refusal::from)?;
+        if wanted.misses(self.storage.pruned().await.map_err(Refusal::from)?) {
+            return Err(Refusal::EventsPruned.into());
+        }
         let events = events(Arc::clone(&self.storage), wanted, self.shutdown.clone(), place);
         Ok(Response::new(events.boxed()))
     }

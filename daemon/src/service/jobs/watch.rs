@@ -61,6 +61,12 @@ impl Wanted {
         violations.finish(from.zip(account).map(|(from, account)| Self { from, account, jobs }))
     }
 
+    /// Whether events that it wants are gone: it goes on from a place before the newest one that was `pruned`. Whoever
+    /// begins at 0 wants what is kept.
+    pub(super) fn misses(&self, pruned: Cursor) -> bool {
+        self.from.is_some_and(|from| from > Cursor(0) && from < pruned)
+    }
+
     fn includes(&self, event: &Event) -> bool {
         let EventKind::Job { id, .. } = &event.kind else {
             return false;

@@ -121,9 +121,11 @@ pub(super) async fn old_events_are_pruned(store: SharedStorage) {
     }
     let head = *store.head().borrow();
     let all = store.events(Cursor(0), PAGE_MAX).await.expect("an answer");
+    assert_eq!(store.pruned().await.expect("an answer"), Cursor(0));
     prune_all(&store, at(3), at(30)).await;
     let kept = store.events(Cursor(0), PAGE_MAX).await.expect("an answer");
     assert_eq!(kept, all[3..], "cursors stay what they were");
+    assert_eq!(store.pruned().await.expect("an answer"), all[2].0);
     assert_eq!(*store.head().borrow(), head);
 }
 

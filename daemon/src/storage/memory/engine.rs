@@ -268,6 +268,10 @@ impl EventLog for MemoryStore {
         Ok(self.model().events_after(after, limit))
     }
 
+    async fn pruned(&self) -> Result<Cursor, StorageError> {
+        Ok(self.model().pruned)
+    }
+
     fn head(&self) -> watch::Receiver<Cursor> {
         self.head.subscribe()
     }

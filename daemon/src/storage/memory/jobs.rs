@@ -128,7 +128,13 @@ impl Model {
         let forgotten = JobId::first_at(now.before(Duration::from_secs(STAGED_HOURS * 3_600)));
         self.staged.retain(|id, _| *id >= forgotten);
         self.jobs.retain(|_, stored| !may_go(is_old(&stored.job)));
-        self.events.retain(|_, event| !may_go(event.at < finished_before));
+        let mut pruned = self.pruned;
+        self.events.retain(|cursor, event| {
+            let goes = may_go(event.at < finished_before);
+            pruned = if goes { pruned.max(*cursor) } else { pruned };
+            !goes
+        });
+        self.pruned = pruned;
         self.keys.retain(|_, used| !may_go(now.since(used.at) > remembered));
         gone as u64
     }

@@ -33,6 +33,8 @@ pub(super) struct Model {
     /// Each event under the cursor that comes after it.
     pub(super) events: BTreeMap<Cursor, Event>,
     pub(super) head: Cursor,
+    /// The cursor after the newest event that was pruned.
+    pub(super) pruned: Cursor,
     /// Accounts whose change has not been told yet.
     pub(super) touched: BTreeSet<AccountId>,
     /// Most open jobs of one account; no bound when not set.

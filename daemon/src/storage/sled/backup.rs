@@ -37,6 +37,8 @@ const ENTRIES_PER_PART: usize = 1_000;
 const LAST_KEYS_MAX: usize = 2_000;
 /// After so many rounds the committer copies the rest whatever it is.
 const ROUNDS_MAX: usize = 10;
+/// The file of a backup that says what it comes to.
+const SUMMARY_FILE: &str = "backup";
 const LIGHT: Weight = Weight { changes: 1, bytes: 1_024 };
 
 /// Why a backup was not put back.
@@ -90,6 +92,7 @@ pub fn restore(backup: &Path, into: &Path) -> Result<u64, RestoreError> {
     let counted = copy_dir(backup, &copy).map_err(|error| error.to_string()).and_then(|()| check_copy(&copy));
     match counted {
         Ok(entries) => {
+            fs::remove_file(copy.join(SUMMARY_FILE)).map_err(broken)?;
             fs::rename(&copy, into).map_err(broken)?;
             sync_dir(parent).map_err(broken)?;
             Ok(entries)
@@ -101,18 +104,53 @@ pub fn restore(backup: &Path, into: &Path) -> Result<u64, RestoreError> {
     }
 }
 
+/// What a whole backup comes to. sled takes a damaged log for a shorter one: only this tells that something is missing.
+#[derive(Debug, PartialEq, Eq)]
+struct Summary {
+    entries: u64,
+    hash: blake3::Hash,
+}
+
+impl Summary {
+    /// Of all entries of a tree, each of which `look` sees.
+    fn of(db: &::sled::Db, mut look: impl FnMut(&IVec, IVec) -> Result<(), String>) -> Result<Self, String> {
+        let (mut entries, mut hasher) = (0, blake3::Hasher::new());
+        for entry in db.iter() {
+            let (key, value) = entry.map_err(|error| error.to_string())?;
+            entries += 1;
+            for part in [&key, &value] {
+                hasher.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+                hasher.update(part);
+            }
+            look(&key, value)?;
+        }
+        Ok(Self { entries, hash: hasher.finalize() })
+    }
+
+    fn read(path: &Path) -> Result<Self, String> {
+        let text = fs::read_to_string(path)
+            .map_err(|error| format!("it is not complete: its file `{SUMMARY_FILE}` cannot be read ({error})"))?;
+        let parts = text.trim().split_once(' ');
+        let summary = parts.and_then(|(entries, hash)| Some((entries.parse().ok()?, hash.parse().ok()?)));
+        let (entries, hash) = summary.ok_or_else(|| format!("its file `{SUMMARY_FILE}` is damaged"))?;
+        Ok(Self { entries, hash })
+    }
+
+    fn write(&self, path: &Path) -> io::Result<()> {
+        fs::write(path, format!("{} {}\n", self.entries, self.hash))
+    }
+}
+
 /// Opens a copy and looks at every frame and every file that it should have.
 fn check_copy(copy: &Path) -> Result<u64, String> {
+    let expected = Summary::read(&copy.join(SUMMARY_FILE))?;
     let db = open::open_guarded(&copy.join("db"), &SledSettings::default())?;
     let files = Files::open(&copy.join("files")).map_err(|error| error.to_string())?;
     let (spool, _) = Spool::open(&copy.join("spool")).map_err(|error| error.to_string())?;
     let disk = Disk { tree: (*db).clone(), failure: Failure::new() };
     let shelves = Shelves { spool, files: files.clone() };
-    let mut entries = 0;
-    for entry in &*db {
-        let (key, value) = entry.map_err(|error| error.to_string())?;
-        entries += 1;
-        match Key::parse(&key) {
+    let found = Summary::of(&db, |key, value| {
+        match Key::parse(key) {
             Some(Key::FileEdge { file, job }) => {
                 files.read(&file).map_err(|error| format!("the message of job {job}: {error}"))?;
             }
@@ -120,14 +158,18 @@ fn check_copy(copy: &Path) -> Result<u64, String> {
             _ => {}
         }
         let has_frame = !matches!(
-            Family::of(&key),
+            Family::of(key),
             Some(Family::Ready | Family::Retry | Family::Expiry | Family::IdempotencyDay | Family::Quarantine)
         );
         if has_frame {
-            super::codec::Frame::parse(&key, value).map_err(|error| format!("{:?}: {error}", Key::parse(&key)))?;
+            super::codec::Frame::parse(key, value).map_err(|error| format!("{:?}: {error}", Key::parse(key)))?;
         }
+        Ok(())
+    })?;
+    if found != expected {
+        return Err(format!("it is damaged: {} entries can be read, and it had {}", found.entries, expected.entries));
     }
-    Ok(entries)
+    Ok(found.entries)
 }
 
 fn check_message(disk: &Disk, shelves: &Shelves, job: JobId) -> Result<(), String> {
@@ -158,7 +200,7 @@ impl SledStore {
                 fs::create_dir(&target)
                     .and_then(|()| fs::create_dir(target.join("db")))
                     .map_err(|error| target_error(&error))?;
-                open::open_guarded(&target.join("db"), &SledSettings::default()).map_err(StorageError::Damaged)
+                open::open_guarded(&target.join("db"), &SledSettings::default()).map_err(|why| target_error(&why))
             })
             .await?;
         let total = u64::try_from(self.in_background(|store| Ok(store.disk.tree.len())).await?).unwrap_or(u64::MAX);
@@ -203,7 +245,7 @@ impl SledStore {
 
     fn finish_backup(&self, target: &Path, copy: ::sled::Db) -> Result<u64, StorageError> {
         copy.flush().map_err(|error| target_error(&error))?;
-        let entries = u64::try_from(copy.len()).unwrap_or(u64::MAX);
+        let summary = Summary::of(&copy, |_, _| Ok(())).map_err(|why| target_error(&why))?;
         let finish = || -> io::Result<()> {
             let files = Files::open(&target.join("files"))?;
             for key in copy.scan_prefix(Family::FileEdge.prefix()).keys() {
@@ -222,10 +264,13 @@ impl SledStore {
             }
             drop(copy);
             sync_tree(target)?;
+            // What has this file is complete and on disk.
+            summary.write(&target.join(SUMMARY_FILE))?;
+            sync_tree(target)?;
             sync_dir(target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
         };
         finish().map_err(|error| target_error(&error))?;
-        Ok(entries)
+        Ok(summary.entries)
     }
 
     /// A segment may still grow, so it is copied; what came after the tree is not referred to by it.
@@ -254,7 +299,7 @@ fn copy_keys(from: &::sled::Tree, keys: impl IntoIterator<Item = IVec>, to: &::s
 
 /// The backup failed; the store itself is well.
 fn target_error(error: &dyn std::fmt::Display) -> StorageError {
-    StorageError::Damaged(format!("the backup cannot be written: {error}"))
+    StorageError::Unfinished(format!("the backup cannot be written: {error}"))
 }
 
 fn copy_file(from: &Path, to: &Path) -> io::Result<()> {

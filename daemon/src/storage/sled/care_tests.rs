@@ -93,6 +93,41 @@ async fn a_backup_is_restored_as_it_was() {
     assert!(matches!(restore(dir.path(), &dir.path().join("new")), Err(RestoreError::Unusable { .. })));
 }
 
+#[tokio::test]
+async fn a_damaged_or_unfinished_backup_is_not_restored() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = filled(&dir.path().join("store")).await;
+    let (backup, into) = (dir.path().join("backup"), dir.path().join("restored"));
+    store.backup(&backup, &Silent).await.unwrap();
+    let log = backup.join("db/db");
+    let whole = fs::read(&log).unwrap();
+    let used = whole.iter().rposition(|byte| *byte != 0).unwrap();
+    for (start, end) in [(used / 3, used / 2), (used / 2, used)] {
+        let mut torn = whole.clone();
+        torn[start..end].fill(0x5a);
+        fs::write(&log, torn).unwrap();
+        let error = restore(&backup, &into).expect_err("damaged");
+        assert!(matches!(error, RestoreError::Unusable { .. }), "{error}");
+        assert!(!into.exists());
+    }
+    fs::write(&log, whole).unwrap();
+    fs::remove_file(backup.join("backup")).unwrap();
+    let error = restore(&backup, &into).expect_err("not complete").to_string();
+    assert!(error.contains("not complete"), "{error}");
+}
+
+#[tokio::test]
+async fn copies_that_fail_speak_of_themselves_and_not_of_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = filled(&dir.path().join("store")).await;
+    let nowhere = dir.path().join("missing/backup");
+    let backup = store.backup(&nowhere, &Silent).await.expect_err("no folder").to_string();
+    let other = open_plain(&dir.path().join("other"));
+    let import = other.import(&mut &b"{}\n"[..], &Silent).await.expect_err("no records").to_string();
+    assert!(backup.starts_with("the backup cannot be written"), "{backup}");
+    assert!(import.starts_with("import, line"), "{import}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_of_a_busy_store_is_consistent() {
     let dir = tempfile::tempdir().unwrap();
@@ -340,4 +375,20 @@ async fn a_segment_goes_when_nothing_refers_to_it() {
     assert!(store.message(job_id(6)).await.unwrap().is_some());
     let findings = store.verify(&Silent).await.unwrap();
     assert_eq!((findings.quarantined_count, findings.mended), (0, 0), "{findings:?}");
+}
+
+#[tokio::test]
+async fn a_store_does_not_open_with_another_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = all(&*filled(dir.path()).await).await;
+    let other = SledStore::open(
+        dir.path(),
+        super::SledSettings::default(),
+        crate::platform::sealing::Sealer::from_key([9; 32]),
+        Arc::new(crate::platform::clock::SystemClock),
+    );
+    let error = other.expect_err("another key");
+    assert!(matches!(error, OpenError::OtherKey(_)), "{error}");
+    assert!(error.to_string().contains("seal.key_file"), "{error}");
+    assert_eq!(all(&open_plain(dir.path())).await, before);
 }

@@ -4,9 +4,11 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::{
-    SledStore, disk,
+    SledStore,
+    codec::Frame,
+    disk::{self, View as _},
     keys::{Family, Key},
-    txn::cursor,
+    txn::{META_PRUNED, cursor},
 };
 use crate::{
     domain::event::{Cursor, Event},
@@ -22,6 +24,16 @@ impl EventLog for SledStore {
             return Ok(Vec::new());
         }
         self.in_background(move |store| store.read_events(after, head, limit.min(PAGE_MAX))).await
+    }
+
+    async fn pruned(&self) -> Result<Cursor, StorageError> {
+        self.in_background(|store| {
+            let bytes = META_PRUNED.to_bytes();
+            let frame = store.disk.get(&bytes)?.and_then(|value| Frame::parse(&bytes, value).ok());
+            let pruned = frame.and_then(|frame| frame.payload().try_into().ok());
+            Ok(Cursor(pruned.map_or(0, u64::from_be_bytes)))
+        })
+        .await
     }
 
     fn head(&self) -> watch::Receiver<Cursor> {

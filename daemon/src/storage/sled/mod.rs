@@ -43,6 +43,7 @@ mod open;
 mod pruning;
 mod queue;
 mod ready;
+mod seal;
 mod segments;
 mod settings;
 mod space;

@@ -22,7 +22,7 @@ use super::{
         read::{PAGES_BYTES_MAX, TEMPLATES_BYTES_MAX},
         recent::Recent,
     },
-    segments,
+    seal, segments,
     settings::SledSettings,
     space::Space,
     tip::{TIP_FILE, Tip},
@@ -78,7 +78,7 @@ pub enum OpenError {
     /// It opens, but sled has dropped the end of its damaged log.
     #[error(
         "the store {path} is damaged and has lost its newest records: {lost} commits that were acknowledged are missing. \
-         Restore the last backup with `hikyakud restore`; or, to go on without them, delete the \
+         Restore the last backup with `hikyakud store restore`; or, to go on without them, delete the \
          file `tip` in it: mail of that time is then lost or sent again"
     )]
     Behind {
@@ -95,6 +95,12 @@ pub enum OpenError {
         /// Its format.
         found: u32,
     },
+    /// Its secrets were sealed with another key.
+    #[error(
+        "the store {0} was made with another sealing key: put its own key file back (`seal.key_file`), or no password in \
+         it can be read"
+    )]
+    OtherKey(PathBuf),
     /// It opened, but cannot be read.
     #[error("the store opened, but cannot be used")]
     Storage(#[from] StorageError),
@@ -125,6 +131,7 @@ pub(super) fn open(
     }
     let disk = Disk { tree: (*db).clone(), failure: Failure::new() };
     check_format(path, &disk)?;
+    seal::check(path, &disk, &sealer)?;
     let (accounts, next_account) = load_accounts(&disk)?;
     let (head, next_seq) = load_head(&disk)?;
     let tip = open_tip(path, next_seq)?;

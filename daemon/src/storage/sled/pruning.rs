@@ -8,7 +8,7 @@ use super::{
     codec, disk, jobs,
     keys::{Family, Key},
     merge::forget::{delete_some, doom},
-    txn::{META_HEAD, Txn},
+    txn::{META_HEAD, META_PRUNED, Txn, cursor},
     writer::{CHANGES_PER_COMMIT_MAX, Patience, Weight},
 };
 use crate::{
@@ -147,6 +147,9 @@ fn forget(txn: &mut Txn, old: Old, before: Timestamp) -> Result<u64, StorageErro
                 Err(error) => return Err(error),
             };
             txn.remove_frames(|chunk| Key::Events { seq, chunk }, 0..frames);
+            // Commits go in their order. Whoever had read a part of one has missed the rest.
+            let (key, value) = codec::single(&META_PRUNED, &cursor(seq, count).0.to_be_bytes());
+            txn.put(key, value);
             Ok(count as u64)
         }
         Old::Key { day, hash } => {

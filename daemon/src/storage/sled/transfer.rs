@@ -376,9 +376,9 @@ fn write_line(out: &mut (dyn Write + Send), line: &Line) -> Result<(), StorageEr
 }
 
 fn unwritable(error: &dyn std::fmt::Display) -> StorageError {
-    StorageError::Damaged(format!("the export cannot be written: {error}"))
+    StorageError::Unfinished(format!("the export cannot be written: {error}"))
 }
 
 fn bad_line(number: u64, why: impl std::fmt::Display) -> StorageError {
-    StorageError::Damaged(format!("import, line {number}: {why}"))
+    StorageError::Unfinished(format!("import, line {number}: {why}"))
 }

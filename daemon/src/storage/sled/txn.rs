@@ -55,6 +55,11 @@ pub(super) const META_NEXT_ACCOUNT: Key = Key::Meta { fact: 1 };
 /// The head of the event log when all events were pruned: it must not fall back.
 pub(super) const META_HEAD: Key = Key::Meta { fact: 2 };
 
+/// What proves that a sealing key is the store's own.
+pub(super) const META_SEAL: Key = Key::Meta { fact: 3 };
+/// The cursor after the newest event that was pruned.
+pub(super) const META_PRUNED: Key = Key::Meta { fact: 4 };
+
 /// The committer's memory, and the commit in the making.
 #[derive(Debug)]
 pub(super) struct Txn {

@@ -187,3 +187,31 @@ fn what_is_left_is_what_the_most_urgent_mail_may_use() {
     ledger.reconfigure(&limits(&[per_day(10)]), at(0));
     assert_eq!(ledger.next_free(Need::message_to(7), NORMAL, at(0)), at(0));
 }
+
+#[test]
+fn a_leap_ahead_frees_nothing_while_the_process_runs() {
+    let mut ledger = Ledger::new(&limits(&[per_seconds(1, 60)]), Vec::new(), at(0));
+    let sent = send(&mut ledger, 1, at(0));
+    let moved = ledger.leapt(Duration::from_secs(45), at(55_000));
+    assert_eq!(moved.iter().map(|charge| charge.amount).collect::<Vec<_>>(), [-1, 1]);
+    assert_eq!(moved[0].bucket, sent[0].bucket);
+    // Ten seconds have passed, and fifty are left.
+    let until = ledger.next_free(Need::message_to(1), NORMAL, at(55_000));
+    assert!(until >= at(105_000) && until <= at(106_000), "{until}");
+    let _ = ledger.leapt(Duration::from_secs(3_600), at(3_655_000));
+    let until = ledger.next_free(Need::message_to(1), NORMAL, at(3_655_000));
+    assert!(until >= at(3_705_000) && until <= at(3_707_000), "{until}");
+}
+
+#[test]
+fn a_leap_over_midnight_does_not_empty_the_new_day() {
+    let midnight = Timestamp::from_millis(1_700_060_400_000); // 2023-11-16 00:00 in Tokyo
+    let before = midnight.before(Duration::from_secs(60));
+    let mut ledger = Ledger::new(&limits(&[per_day(1)]), Vec::new(), before);
+    let _ = send(&mut ledger, 1, before);
+    let after = midnight.after(Duration::from_secs(60));
+    let moved = ledger.leapt(Duration::from_secs(120), after);
+    assert_eq!(moved.last().map(|charge| charge.bucket), Some(midnight.as_millis()));
+    let until = ledger.next_free(Need::message_to(1), NORMAL, after);
+    assert_eq!(until, midnight.after(Duration::from_secs(24 * 3_600)));
+}
