@@ -13,7 +13,7 @@ use std::{
 use crate::{
     domain::{attempt::Fate, merge::MergeRecipient, reply::Reply, time::Timestamp},
     storage::{
-        Acceptance, MergeStore, Queue, SharedStorage,
+        Acceptance, SharedStorage,
         contract::samples::{self, attempt_of, mark_of, merge_submission, sample_merge, settlement_of},
         sled::tests::open_plain,
     },

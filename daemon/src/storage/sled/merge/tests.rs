@@ -78,7 +78,7 @@ async fn what_was_staged_ends_with_the_process() {
     let store = filled(dir.path()).await;
     let before = (all(&store).await, files(&store));
     let id = job_id(3);
-    store.stage(id, 0, (0..150).map(long).collect()).await.unwrap();
+    store.stage(id, 0, (1_000..1_150).map(long).collect()).await.unwrap();
     assert!(files(&store) > before.1, "a part is in a file already");
     let forgotten = store.files.hold();
     drop(store);
@@ -87,7 +87,7 @@ async fn what_was_staged_ends_with_the_process() {
     assert_eq!((all(&store).await, files(&store)), before);
     assert!(store.stage(id, 150, vec![long(150)]).await.is_err());
     assert_eq!(store.job(id).await.unwrap(), None);
-    store.stage(id, 0, (0..150).map(long).collect()).await.unwrap();
+    store.stage(id, 0, (1_000..1_150).map(long).collect()).await.unwrap();
     store.discard(id).await.unwrap();
     assert_eq!(files(&store), before.1, "discarded files go at once");
 }
