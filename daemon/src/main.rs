@@ -8,6 +8,9 @@ use std::{
 use clap::Parser;
 use hikyaku_daemon::app::commands::{self, Cli};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let outcome = commands::run(Cli::parse(), &mut io::stdout());
     match outcome {

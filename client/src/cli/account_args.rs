@@ -3,12 +3,12 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
-use hikyaku_client::proto::Quota;
+use hikyaku_client::proto::{Quota, Reserve};
 
 use super::{
     duration_text::parse_duration,
     pair_text::{Phase, parse_timeout},
-    quota_text::{parse_batch, parse_pace, parse_quota},
+    quota_text::{parse_batch, parse_pace, parse_quota, parse_reserve},
     time_text::When,
 };
 
@@ -176,6 +176,12 @@ pub(crate) struct LimitArgs {
     /// Messages after which a connection is closed
     #[arg(long, value_name = "N")]
     pub(crate) messages_per_connection: Option<u32>,
+    /// Percent of every quota to leave to people who send by hand; 0 for none
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) reserve_for_humans: Option<u32>,
+    /// Percent of every quota to keep for a priority and those more urgent, such as high=20; repeatable
+    #[arg(long, value_name = "PRIORITY=PERCENT", value_parser = parse_reserve)]
+    pub(crate) reserve: Vec<Reserve>,
     /// Largest message in bytes
     #[arg(long, value_name = "BYTES")]
     pub(crate) message_bytes_max: Option<u64>,
@@ -244,6 +250,7 @@ pub(crate) enum Clear {
     CustomCa,
     Timeouts,
     Quotas,
+    Reserves,
     Interval,
     Pace,
     Batch,

@@ -140,6 +140,10 @@ impl LimitArgs {
         if !self.quota.is_empty() {
             limits.quotas = self.quota;
         }
+        if !self.reserve.is_empty() {
+            limits.reserves = self.reserve;
+        }
+        set(&mut limits.reserve_for_humans, self.reserve_for_humans);
         set_some(&mut limits.interval, self.interval.map(proto_duration));
         if let Some(messages_per_minute) = self.pace {
             limits.pace = Some(Pace { messages_per_minute, burst: self.pace_burst.unwrap_or_default() });
@@ -176,6 +180,10 @@ impl Clear {
             Self::CustomCa => server.custom_ca_pem.clear(),
             Self::Timeouts => server.timeouts = None,
             Self::Quotas => limits.quotas.clear(),
+            Self::Reserves => {
+                limits.reserve_for_humans = 0;
+                limits.reserves.clear();
+            }
             Self::Interval => limits.interval = None,
             Self::Pace => limits.pace = None,
             Self::Batch => limits.batch = None,

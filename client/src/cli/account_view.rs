@@ -13,7 +13,7 @@ use super::{
     escape::escape,
     job_view::bare,
     output::Show,
-    quota_text::show_quota,
+    quota_text::{show_quota, show_reserve},
     table::{fields, table},
     time_text::show_time,
 };
@@ -64,6 +64,8 @@ struct SignInView {
 #[derive(Debug, Default, Serialize)]
 struct LimitsView {
     quotas: Vec<String>,
+    reserve_for_humans: Option<u32>,
+    reserves: Vec<String>,
     interval: Option<String>,
     pace_per_minute: Option<u32>,
     pace_burst: Option<u32>,
@@ -152,6 +154,8 @@ impl From<Limits> for LimitsView {
     fn from(limits: Limits) -> Self {
         Self {
             quotas: limits.quotas.iter().map(show_quota).collect(),
+            reserve_for_humans: given(limits.reserve_for_humans),
+            reserves: limits.reserves.iter().map(show_reserve).collect(),
             interval: limits.interval.map(show_length),
             pace_per_minute: limits.pace.map(|pace| pace.messages_per_minute),
             pace_burst: limits.pace.and_then(|pace| given(pace.burst)),
@@ -217,6 +221,8 @@ impl Show for AccountView {
                 sign_in.map(|sign_in| format!("{} ({})", sign_in.user, sign_in.mechanism)).unwrap_or_default(),
             ),
             ("quotas", limits.quotas.join(", ")),
+            ("for humans", limits.reserve_for_humans.map(|percent| format!("{percent}%")).unwrap_or_default()),
+            ("reserves", limits.reserves.join(", ")),
             ("interval", text(&limits.interval)),
             ("pace", limits.pace_per_minute.map(|pace| format!("{pace}/min")).unwrap_or_default()),
             ("batch", text(&limits.batch)),

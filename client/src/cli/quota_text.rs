@@ -1,8 +1,8 @@
-//! How a quota and a pace are written: `7/10s`, `20/minute`, `recipients:500/day@Asia/Tokyo`, `30/min`.
+//! How quotas, reserves and a pace are written: `7/10s`, `recipients:500/day@Asia/Tokyo`, `high=20`, `30/min`.
 
 use std::time::Duration;
 
-use hikyaku_client::proto::{CalendarSpan, CalendarWindow, Quota, QuotaUnit, quota::Window};
+use hikyaku_client::proto::{CalendarSpan, CalendarWindow, Priority, Quota, QuotaUnit, Reserve, quota::Window};
 
 use super::duration_text::{parse_duration, show_duration};
 
@@ -57,6 +57,37 @@ pub(crate) fn show_quota(quota: &Quota) -> String {
         }
     };
     format!("{unit}{}/{window}", quota.limit)
+}
+
+/// Reads a reserve as `PRIORITY=PERCENT`, such as `high=20`; a percent sign may follow.
+///
+/// # Errors
+/// A sentence that says what is wrong.
+pub(crate) fn parse_reserve(text: &str) -> Result<Reserve, String> {
+    let wrong =
+        || format!("\"{text}\" is not a reserve; write PRIORITY=PERCENT with high, normal or low, such as high=20");
+    let (priority, percent) = text.split_once('=').ok_or_else(wrong)?;
+    let priority = match priority {
+        "high" => Priority::High,
+        "normal" => Priority::Normal,
+        "low" => Priority::Low,
+        _ => return Err(wrong()),
+    };
+    let percent = percent.strip_suffix('%').unwrap_or(percent).parse().ok();
+    let percent = percent.filter(|percent| (1..100).contains(percent)).ok_or_else(wrong)?;
+    Ok(Reserve { priority: priority.into(), percent })
+}
+
+/// The text that [`parse_reserve`] reads back to the same reserve.
+pub(crate) fn show_reserve(reserve: &Reserve) -> String {
+    let priority = match reserve.priority() {
+        Priority::High => "high",
+        Priority::Normal => "normal",
+        Priority::Low => "low",
+        Priority::Bulk => "bulk",
+        Priority::Unspecified => "?",
+    };
+    format!("{priority}={}%", reserve.percent)
 }
 
 /// Reads `N/s`, `N/min` or `N/h` as messages a minute.
@@ -153,6 +184,22 @@ mod tests {
         assert_eq!((quota.limit, quota.unit()), (500, QuotaUnit::Recipients));
         let Some(Window::Calendar(calendar)) = quota.window else { panic!("it slides") };
         assert_eq!((calendar.span(), calendar.zone.as_str()), (CalendarSpan::Day, "Asia/Tokyo"));
+    }
+
+    #[test]
+    fn a_reserve_names_a_priority_and_a_percent() {
+        for (text, expected) in [
+            ("high=20", Some("high=20%")),
+            ("normal=5%", Some("normal=5%")),
+            ("low=99", Some("low=99%")),
+            ("bulk=5", None),
+            ("high=0", None),
+            ("high=100", None),
+            ("high", None),
+            ("=5", None),
+        ] {
+            assert_eq!(parse_reserve(text).ok().as_ref().map(show_reserve).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

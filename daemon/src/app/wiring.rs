@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use sd_notify::NotifyState;
-use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     listeners::Listeners,
 };
 use crate::{
-    delivery::{self, supervisor, supervisor::DeliveryError},
+    delivery::{self, connections::ConnectionSlots, supervisor, supervisor::DeliveryError},
     domain::time::Clock,
     platform::{
         clock::SystemClock,
@@ -171,7 +171,7 @@ impl Daemon {
             clock: Arc::clone(&clock),
             entropy,
             host_name: config.delivery.host_name.clone().unwrap_or_else(host::name),
-            connections: Arc::new(Semaphore::new(config.delivery.connections_max)),
+            connections: ConnectionSlots::new(config.delivery.connections_max),
             stopping: stop_delivery.clone(),
         };
         let grace = config.delivery.shutdown_grace.saturating_sub(CALLS_END_MAX);

@@ -1,254 +1,231 @@
-//! One message, one provider: from a queued job to what its recipients met.
+//! One connection and its messages: from a prepared errand to what its recipients met.
 //!
-//! The rule of the house is kept here: the final dot is not sent before the in-doubt mark is durable.
+//! The rule of the house is kept in [`each`] and [`run`]: no message goes out whole before its in-doubt mark is durable.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
 
 use super::{
     Context,
-    exchange::{Judge, Sorted},
-    sessions::OpenSession,
+    connections::{NotNow, OPENING_PATIENCE},
+    errand::{Errand, ErrandResult, MarkStage, Return, Trial},
+    exchange::Judge,
+    roster::{CourierId, Post},
+    session::{OpenSession, Wear, idle_from_now},
 };
 use crate::{
     accounts::live::LiveAccount,
     domain::{
         account::InDoubtPolicy,
-        ids::MessageKey,
-        job::Tries,
-        ledger::Charge,
-        mail::{Envelope, Message},
         time::Timestamp,
         verdict::{Phase, Verdict},
     },
     policy::assess::{Connection, Met},
-    storage::{
-        Consignment, Content, StorageError, Tenure, TenureError,
-        settlement::{Mark, MarkOutcome},
-    },
-    wire::smtp::{Abandoned, EnvelopeFailure, EnvelopeReplies, Obstacle, Session},
+    storage::{Tenure, TenureError, settlement::MarkOutcome},
+    wire::smtp::{Fault, Obstacle, Session},
 };
 
-/// A message to be handed to the provider.
+mod each;
+mod run;
+
+/// Most messages that wait for a connection beside the one that it carries. They are marked beforehand, so that the
+/// connection never waits for the disk.
+const AHEAD_MESSAGES_MAX: usize = 4;
+/// The same where several are sent before the first is answered.
+const AHEAD_IN_RUNS_MAX: usize = 8;
+
+/// A courier at its post.
 #[derive(Debug)]
-pub(super) struct Errand {
+pub(super) struct Courier {
     pub(super) context: Context,
     pub(super) account: LiveAccount,
     pub(super) tenure: Arc<Tenure>,
-    pub(super) message: MessageKey,
-    /// How many recipients its permit is for.
-    pub(super) recipients: u32,
-    /// What the mark charges to the quotas.
-    pub(super) charges: Vec<Charge>,
-    /// An idle connection, if there is one.
-    pub(super) session: Option<OpenSession>,
+    pub(super) post: Post,
+    pub(super) returns: mpsc::Sender<Return>,
+    /// Set once the provider has failed in BDAT, which it offers: DATA is used from then on.
+    pub(super) fails_in_runs: Arc<AtomicBool>,
 }
 
-/// What comes back from an errand.
-#[derive(Debug)]
-pub(super) struct Return {
-    pub(super) message: MessageKey,
-    /// The connection, when it can be used again.
-    pub(super) session: Option<OpenSession>,
-    /// Whether the in-doubt mark, and with it the charges, was stored.
-    pub(super) marked: bool,
-    pub(super) result: ErrandResult,
-}
-
-/// What became of an errand.
-#[derive(Debug)]
-pub(super) enum ErrandResult {
-    /// The job no longer exists, no longer waits, or waits with other recipients.
-    Changed,
-    /// The job's time has run out.
-    Expired,
-    /// The daemon stops; nothing was sent.
-    Stopped,
-    /// A caller withdrew the job before its final dot; nothing was sent.
-    Withdrawn,
-    /// No connection came about.
-    Obstructed { obstacle: Obstacle, started: Timestamp },
-    /// The provider was asked.
-    Tried(Box<Trial>),
-    /// The job or its message cannot be read; nothing was sent.
-    Unreadable(StorageError),
-    /// The store failed, or another worker has taken the account over; nothing was sent.
-    StoreFailed(TenureError),
-}
-
-/// What the provider was asked and said.
-#[derive(Debug)]
-pub(super) struct Trial {
-    pub(super) message: MessageKey,
-    pub(super) tries: Tries,
-    pub(super) connection: Connection,
-    pub(super) started: Timestamp,
-    pub(super) ended: Timestamp,
-    pub(super) met: Vec<Met>,
-}
-
-/// A result before its bookkeeping is added.
-type Ended = Result<Trial, ErrandResult>;
-
-impl Errand {
-    /// Runs the errand to its end.
-    pub(super) async fn run(mut self) -> Return {
-        let mut marked = false;
-        let mut session = self.session.take();
-        let result = match self.deliver(&mut session, &mut marked).await {
-            Ok(trial) => ErrandResult::Tried(Box::new(trial)),
-            Err(result) => result,
-        };
-        let session = session.filter(|open| open.session.is_ready());
-        Return { message: self.message, session, marked, result }
+impl Courier {
+    /// Carries messages until the worker has no more, dismisses it, or the connection has been idle for too long.
+    pub(super) async fn run(mut self) -> CourierId {
+        let mut open = None;
+        let mut farewells = JoinSet::new();
+        while let Some(errand) = self.next(open.as_ref()).await {
+            if let Some((errand, open)) = self.begin(errand, &mut open, &mut farewells).await {
+                if self.sends_runs(open) {
+                    self.carry_run(errand, open).await;
+                } else {
+                    self.carry_each(errand, open).await;
+                }
+            }
+            open = open.filter(|open: &OpenSession| open.session.is_ready());
+            if open.is_none() {
+                // The worker is to choose another for what comes next.
+                self.post.errands.close();
+            }
+        }
+        if let Some(open) = open {
+            farewells.spawn(open.session.quit());
+        }
+        while farewells.join_next().await.is_some() {}
+        self.post.id
     }
 
-    async fn deliver(&self, session: &mut Option<OpenSession>, marked: &mut bool) -> Ended {
-        let consignment = self.consignment().await?;
-        let started = self.context.clock.now();
-        let tries = consignment.tries;
-        if tries.expires_at.is_some_and(|expiry| expiry <= started) {
-            return Err(ErrandResult::Expired);
-        }
-        let open = match session {
-            Some(open) => open,
-            None => session.insert(self.open(started).await?),
+    /// The next errand; nothing when the courier has to end.
+    async fn next(&mut self, open: Option<&OpenSession>) -> Option<Errand> {
+        let idle_until = open.map_or_else(idle_from_now, OpenSession::closes_at);
+        let wanted = async {
+            match open {
+                Some(open) => open.wanted().await,
+                None => std::future::pending().await,
+            }
         };
-        let connection = open.connection();
-        let met = self.transact(open, &consignment, started, marked).await?;
-        open.carried();
-        if met.iter().any(|met| met.ruling.verdict == Verdict::RetryOnNewConnection) {
-            open.retire();
+        tokio::select! {
+            biased;
+            () = self.post.dismissed.cancelled() => {
+                self.recall_rest().await;
+                return None;
+            }
+            errand = self.post.errands.recv() => return errand,
+            () = sleep_until(idle_until) => {}
+            () = wanted => {}
         }
-        Ok(Trial { message: self.message, tries, connection, started, ended: self.context.clock.now(), met })
+        self.post.errands.close();
+        // One that came at the last moment is still carried.
+        self.post.errands.recv().await
     }
 
-    async fn consignment(&self) -> Result<Consignment, ErrandResult> {
-        let found = self.context.storage.consign(&[self.message]).await.map_err(|error| match error {
-            error if error.is_fatal() => ErrandResult::StoreFailed(error.into()),
-            error => ErrandResult::Unreadable(error),
-        })?;
-        let is_as_seen = |consignment: &Consignment| consignment.recipients.len() == self.recipients as usize;
-        found.into_iter().next().filter(is_as_seen).ok_or(ErrandResult::Changed)
+    /// Gives back what waits.
+    async fn recall_rest(&mut self) {
+        self.post.errands.close();
+        while let Some(errand) = self.post.errands.recv().await {
+            self.bring_back(errand, ErrandResult::Recalled).await;
+        }
+    }
+
+    /// Opens a connection when there is none that can be used; gives the errand back when nothing can be sent.
+    async fn begin<'o>(
+        &mut self,
+        errand: Errand,
+        open: &'o mut Option<OpenSession>,
+        farewells: &mut JoinSet<()>,
+    ) -> Option<(Errand, &'o mut OpenSession)> {
+        if errand.has_expired(self.context.clock.now()) {
+            self.bring_back(errand, ErrandResult::Expired).await;
+            return None;
+        }
+        if let Some(worn) = open.take_if(|open| open.wear.left(&self.account.settings().limits) == 0) {
+            farewells.spawn(worn.session.quit());
+        }
+        if open.is_none() {
+            match self.open(errand.started).await {
+                Ok(opened) => {
+                    self.post.ahead.store(self.ahead(&opened), Ordering::Relaxed);
+                    *open = Some(opened);
+                }
+                Err(result) => {
+                    self.bring_back(errand, result).await;
+                    self.recall_rest().await;
+                    return None;
+                }
+            }
+        }
+        open.as_mut().map(|open| (errand, open))
     }
 
     async fn open(&self, started: Timestamp) -> Result<OpenSession, ErrandResult> {
         let connect = async {
-            let slot = Arc::clone(&self.context.connections).acquire_owned().await;
-            let slot = slot.map_err(|_| ErrandResult::Stopped)?;
-            let session = Session::open(&self.account.provider, &*self.context.dial).await;
+            let slot = self.context.connections.open(&self.tenure.account).await;
+            // Its message goes over one of the connections that the account has.
+            let slot = slot.map_err(|NotNow| ErrandResult::Recalled)?;
+            let session = tokio::select! {
+                biased;
+                session = Session::open(&self.account.provider, &*self.context.dial) => session,
+                () = slot.called_off() => Err(too_slow()),
+            };
             let session = session.map_err(|obstacle| ErrandResult::Obstructed { obstacle, started })?;
-            Ok(OpenSession::new(session, self.account.etag(), slot))
+            Ok(OpenSession::new(session, slot.established()))
         };
         tokio::select! {
             biased;
-            () = self.context.stopping.cancelled() => Err(ErrandResult::Stopped),
+            () = self.post.dismissed.cancelled() => Err(ErrandResult::Recalled),
             opened = connect => opened,
         }
     }
 
-    /// One transaction: envelope, mark, message.
-    async fn transact(
-        &self,
-        open: &mut OpenSession,
-        consignment: &Consignment,
-        started: Timestamp,
-        marked: &mut bool,
-    ) -> Result<Vec<Met>, ErrandResult> {
-        let Consignment { recipients, envelope, content, .. } = consignment;
-        let Content::Composed(message) = content else { return Err(ErrandResult::Changed) };
-        let judge = Judge { rules: &self.context.rules, provider: self.account.settings().server.provider };
-        let mark = self.mark(consignment, started);
-        let asked = match self.account.settings().in_doubt {
-            // To send again what was never sent harms nobody: the mark is written while the envelope travels.
-            InDoubtPolicy::Resend => {
-                let (asked, set) = tokio::join!(self.ask(open, envelope, message), self.set_mark(mark));
-                *marked = set?;
-                asked?
-            }
-            // Here each mark may cost an operator's time: it is set only when nothing but the message is left to send.
-            InDoubtPolicy::Hold => {
-                let asked = self.ask(open, envelope, message).await?;
-                if !asked.as_ref().is_ok_and(EnvelopeReplies::may_send_message) {
-                    return Ok(self.without_message(open, &judge, recipients, asked).await);
-                }
-                *marked = self.set_mark(mark).await?;
-                asked
-            }
-        };
-        if !*marked {
-            self.close(open).await;
-            return Err(ErrandResult::Withdrawn);
-        }
-        if self.context.stopping.is_cancelled() {
-            self.close(open).await;
-            return Err(ErrandResult::Stopped);
-        }
-        match asked {
-            Ok(replies) if replies.may_send_message() => {
-                let Sorted { accepted, mut met } = judge.sort(recipients, &replies);
-                met.push(match open.session.message(message).await {
-                    Ok(reply) => judge.replied(accepted, Phase::EndOfData, &reply),
-                    Err(broken) => judge.broke(accepted, &broken),
-                });
-                Ok(met)
-            }
-            other => Ok(self.without_message(open, &judge, recipients, other).await),
+    /// How many messages the courier can use beside the one that it is sending. With a quota each costs a unit of it that
+    /// a crash would lose, so there is only one.
+    fn ahead(&self, open: &OpenSession) -> usize {
+        let settings = self.account.settings();
+        let most = if self.sends_runs(open) { AHEAD_IN_RUNS_MAX } else { AHEAD_MESSAGES_MAX };
+        match settings.in_doubt {
+            _ if !open.session.offers().pipelining => 0,
+            InDoubtPolicy::Resend if settings.limits.quotas.is_empty() => most,
+            InDoubtPolicy::Resend | InDoubtPolicy::Hold => 1,
         }
     }
 
-    /// Sends the envelope, unless the daemon stops meanwhile. A session that is left in the midst is of no more use.
-    async fn ask(
-        &self,
-        open: &mut OpenSession,
-        envelope: &Envelope,
-        message: &Message,
-    ) -> Result<Result<EnvelopeReplies, EnvelopeFailure>, ErrandResult> {
-        tokio::select! {
-            biased;
-            () = self.context.stopping.cancelled() => Err(ErrandResult::Stopped),
-            asked = open.session.envelope(envelope, message) => Ok(asked),
+    /// Whether messages go by BDAT. Not with HOLD, where nothing is marked before its envelope was accepted.
+    fn sends_runs(&self, open: &OpenSession) -> bool {
+        self.account.settings().in_doubt == InDoubtPolicy::Resend
+            && open.session.offers().takes_runs()
+            && !self.fails_in_runs.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the mark; sets it first where each may cost an operator's time, so that nothing is held that was never
+    /// sent.
+    async fn mark(&self, errand: &mut Errand) -> Result<bool, TenureError> {
+        if let MarkStage::Due(charges) = &mut errand.mark {
+            let since = self.context.clock.now();
+            let mark = Errand::mark_of(&errand.consignment, errand.started, since, std::mem::take(charges));
+            let outcomes = self.context.storage.mark_in_doubt(&self.tenure, vec![mark]).await?;
+            errand.mark = MarkStage::Known(outcomes.first() == Some(&MarkOutcome::Marked));
+        }
+        Ok(errand.is_marked().await)
+    }
+
+    /// Why an errand's message must not be sent although it could be, if there is a reason.
+    async fn hindrance(&self, errand: &mut Errand) -> Option<ErrandResult> {
+        match self.mark(errand).await {
+            Err(error) => Some(ErrandResult::StoreFailed(error)),
+            Ok(false) => Some(ErrandResult::Withdrawn),
+            Ok(true) if self.post.dismissed.is_cancelled() => Some(ErrandResult::Recalled),
+            Ok(true) => None,
         }
     }
 
-    /// What was met when the envelope was not accepted; the session is made ready for the next one.
-    async fn without_message(
-        &self,
-        open: &mut OpenSession,
-        judge: &Judge<'_>,
-        recipients: &[u32],
-        asked: Result<EnvelopeReplies, EnvelopeFailure>,
-    ) -> Vec<Met> {
-        match asked {
-            Ok(replies) => {
-                if let Ok(Abandoned::EmptyMessageTaken(reply)) = open.session.abandon().await {
-                    tracing::warn!(message = %self.message, %reply, "the server took an empty message to nobody");
-                }
-                judge.sort(recipients, &replies).met
-            }
-            Err(EnvelopeFailure::NotOffered(needed)) => vec![judge.not_offered(recipients.to_vec(), needed)],
-            Err(EnvelopeFailure::Broken(broken)) => judge.sort_broken(recipients, &broken),
+    /// Brings back what the provider said.
+    async fn tried(&self, errand: Errand, trial: Trial, wear: &mut Wear) {
+        wear.carried();
+        if trial.met.iter().any(|met| met.ruling.verdict == Verdict::RetryOnNewConnection) {
+            wear.retire();
         }
+        self.bring_back(errand, ErrandResult::Tried(Box::new(trial))).await;
     }
 
-    fn mark(&self, consignment: &Consignment, started: Timestamp) -> Mark {
-        Mark {
-            message: self.message,
-            attempt: consignment.tries.made.saturating_add(1),
-            recipients: consignment.recipients.clone(),
-            started,
-            since: self.context.clock.now(),
-            charges: self.charges.clone(),
-        }
+    /// What was met, now.
+    fn trial(&self, errand: &Errand, connection: Connection, met: Vec<Met>) -> Trial {
+        let (tries, started) = (errand.consignment.tries, errand.started);
+        Trial { tries, connection, started, ended: self.context.clock.now(), met }
     }
 
-    async fn set_mark(&self, mark: Mark) -> Result<bool, ErrandResult> {
-        let outcomes = self.context.storage.mark_in_doubt(&self.tenure, vec![mark]).await;
-        let outcomes = outcomes.map_err(ErrandResult::StoreFailed)?;
-        Ok(outcomes.first() == Some(&MarkOutcome::Marked))
+    async fn bring_back(&self, errand: Errand, result: ErrandResult) {
+        // A worker that has gone has lost its tenure or its store; its successor settles what was marked.
+        drop(self.returns.send(errand.returned(result).await).await);
     }
 
-    async fn close(&self, open: &mut OpenSession) {
-        // Whatever abandoning says, nothing was sent to anybody.
-        drop(open.session.abandon().await);
+    fn judge(&self) -> Judge<'_> {
+        Judge { rules: &self.context.rules, provider: self.account.settings().server.provider }
     }
+}
+
+/// What is said of a server that held a slot while others waited.
+fn too_slow() -> Obstacle {
+    let cause = Fault::TimedOut(OPENING_PATIENCE).into();
+    Obstacle { phase: Phase::Connect, cause, transcript: String::new() }
 }

@@ -9,7 +9,7 @@ use crate::{
             rules::Rules,
         },
     },
-    wire::smtp::{Broken, EnvelopeReplies, Fault, Needed, Obstacle, ObstacleCause},
+    wire::smtp::{Broken, EnvelopeFailure, EnvelopeReplies, Fault, Needed, Obstacle, ObstacleCause},
 };
 
 /// Judges replies for one provider.
@@ -44,6 +44,14 @@ impl Judge<'_> {
             sorted.met.push(self.replied(refused, Phase::Data, data));
         }
         sorted
+    }
+
+    /// What recipients met whose envelope failed.
+    pub(super) fn failed(&self, recipients: &[u32], failure: EnvelopeFailure) -> Vec<Met> {
+        match failure {
+            EnvelopeFailure::NotOffered(needed) => vec![self.not_offered(recipients.to_vec(), needed)],
+            EnvelopeFailure::Broken(broken) => self.sort_broken(recipients, &broken),
+        }
     }
 
     /// Sorts recipients when the session broke before the message was sent: those whose RCPT was refused met that, the

@@ -1,12 +1,11 @@
 //! Draining each account's queue through its provider: the loops that join policy, storage and wire.
 //!
 //! The [`supervisor`] keeps one worker for each account with work. A worker asks `policy::dispatch` what to do, hands
-//! messages to couriers (one task a message under way), and records what they met. Everything about an account that
+//! messages to couriers (one task a connection), and records what they met. Everything about an account that
 //! changes while it sends (its ledger, pace, sessions, standing) is owned by its worker, by value.
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -14,13 +13,19 @@ use crate::{
     wire::dial::Dial,
 };
 
+pub mod connections;
 mod courier;
+mod errand;
 mod exchange;
-mod sessions;
+mod preparation;
+mod roster;
+mod session;
 pub mod supervisor;
 mod wake;
 mod window;
 mod worker;
+
+use connections::ConnectionSlots;
 
 /// What all workers share.
 #[derive(Clone, Debug)]
@@ -37,8 +42,8 @@ pub struct Context {
     pub entropy: Arc<dyn Entropy>,
     /// This host's name, for accounts that set no EHLO name.
     pub host_name: crate::domain::account::EhloName,
-    /// One permit for each connection that may be open at once, over all accounts.
-    pub connections: Arc<Semaphore>,
+    /// The connections that may be open at once, over all accounts.
+    pub connections: Arc<ConnectionSlots>,
     /// Cancelled when the daemon stops: nothing new is sent then, and what is past its mark is finished.
     pub stopping: CancellationToken,
 }

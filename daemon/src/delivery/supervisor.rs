@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::{
+    sync::Semaphore,
+    task::{Id, JoinError, JoinSet},
+};
 
 use super::{
     Context,
@@ -14,6 +17,10 @@ use crate::{
     domain::ids::AccountId,
     storage::{StorageError, TenureError},
 };
+
+/// Most workers that begin at once: each reads its account, its ledger and its marks, and takes its tenure. When the daemon
+/// starts, the others wait for their turn, so that thousands of accounts with work are no stampede.
+const BEGINNING_WORKERS_MAX: usize = 64;
 
 /// Why delivery stopped although nobody asked it to. Only a restart helps.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +39,13 @@ pub enum DeliveryError {
 /// # Errors
 /// When the store fails or a worker breaks down; nothing is lost by that.
 pub async fn run(context: Context, grace: Duration) -> Result<(), DeliveryError> {
-    let mut supervisor =
-        Supervisor { context, workers: JoinSet::new(), accounts: HashMap::new(), tasks: HashMap::new() };
+    let mut supervisor = Supervisor {
+        context,
+        workers: JoinSet::new(),
+        accounts: HashMap::new(),
+        tasks: HashMap::new(),
+        beginnings: Arc::new(Semaphore::new(BEGINNING_WORKERS_MAX)),
+    };
     let result = supervisor.supervise().await;
     let drained = supervisor.drain(grace).await;
     result.and(drained)
@@ -44,6 +56,8 @@ struct Supervisor {
     workers: JoinSet<Result<(), WorkerError>>,
     accounts: HashMap<AccountId, Arc<Wake>>,
     tasks: HashMap<Id, AccountId>,
+    /// One permit for each worker that may begin at once.
+    beginnings: Arc<Semaphore>,
 }
 
 impl Supervisor {
@@ -71,9 +85,8 @@ impl Supervisor {
         }
         let wake = Arc::new(Wake::default());
         self.accounts.insert(account.clone(), Arc::clone(&wake));
-        let context = self.context.clone();
-        let id = account.clone();
-        let handle = self.workers.spawn(async move { Worker::begin(context, &id, wake).await?.run().await });
+        let handle =
+            self.workers.spawn(work(self.context.clone(), Arc::clone(&self.beginnings), account.clone(), wake));
         self.tasks.insert(handle.id(), account);
     }
 
@@ -124,4 +137,22 @@ impl Supervisor {
         }
         result
     }
+}
+
+/// An account's worker from its beginning to its end.
+async fn work(
+    context: Context,
+    beginnings: Arc<Semaphore>,
+    account: AccountId,
+    wake: Arc<Wake>,
+) -> Result<(), WorkerError> {
+    let turn = tokio::select! {
+        biased;
+        () = context.stopping.cancelled() => return Ok(()),
+        turn = beginnings.acquire_owned() => turn,
+    };
+    // What is needed to begin is not kept for as long as the worker lives.
+    let worker = Box::pin(Worker::begin(context, &account, wake)).await?;
+    drop(turn);
+    worker.run().await
 }

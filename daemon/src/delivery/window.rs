@@ -7,6 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::roster::CourierId;
 use crate::{
     domain::{ids::MessageKey, job::Priority, ledger::Charge, time::Timestamp},
     policy::{dispatch::Candidate, fair_share::Lane, quota::permit::Permit},
@@ -29,6 +30,8 @@ pub(super) struct Underway {
     pub(super) permit: Permit,
     /// What its mark charges.
     pub(super) charges: Vec<Charge>,
+    /// Who has it.
+    pub(super) courier: CourierId,
 }
 
 /// Whether a worker sends as fast as it can, or waits for something else than its own replies.
@@ -97,6 +100,11 @@ impl Window {
     /// Whether nothing is under way or being recorded.
     pub(super) fn is_quiet(&self) -> bool {
         self.underway.is_empty() && self.closed.is_empty()
+    }
+
+    /// How many messages couriers are out with.
+    pub(super) fn underway(&self) -> usize {
+        self.underway.len()
     }
 
     /// Notes that the queue may hold something new.

@@ -1,18 +1,23 @@
 //! The only loop that sends: ask dispatch, send, settle.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use tokio::{
+    sync::mpsc,
     task::{JoinError, JoinSet},
     time::Instant,
 };
 
 use super::{
     Context,
-    courier::{Errand, Return},
-    sessions::{OpenSession, Sessions},
+    errand::Return,
+    preparation::Assignment,
+    roster::Roster,
     wake::Wake,
-    window::{Busy, Then, Underway, Window},
+    window::{Busy, Then, Window},
 };
 use crate::{
     accounts::{
@@ -20,40 +25,28 @@ use crate::{
         standing::LiveStanding,
     },
     domain::{
-        attempt::Fate,
         ids::{AccountId, MessageKey},
         ledger::{Charge, QuotaKey},
-        parking::Standing,
         time::Timestamp,
     },
     policy::{
         dispatch::{self, Connections, Next, Stage, View, WaitReason},
         fair_share::FairShare,
         pacing::Pacing,
-        quota::{ledger::Ledger, permit::Need},
+        quota::ledger::Ledger,
     },
-    storage::{
-        StorageError, Tenure, TenureError,
-        settlement::{Expiry, Settlement},
-    },
+    storage::{StorageError, Tenure, TenureError, settlement::Settlement},
 };
 
+mod account;
 mod outcome;
 mod recovery;
+mod sending;
 
 /// The longest sleep, in seconds: after it the wall clock is read again, in case somebody has set it.
 const SLEEP_SECONDS_MAX: u64 = 60;
-
-/// What a settlement makes of its job.
-fn then_of(settlement: &Settlement) -> Then {
-    match &settlement.attempt {
-        Some(attempt) if attempt.outcomes.iter().any(|outcome| outcome.fate == Fate::Deferred) => {
-            Then::DueAt(settlement.retry_at)
-        }
-        Some(_) => Then::Done,
-        None => Then::AskTheQueue,
-    }
-}
+/// Most results of couriers that wait for the worker; beyond it the couriers wait.
+const RETURNS_WAITING_MAX: usize = 1_024;
 
 /// Why a worker ended before its work did.
 #[derive(Debug, thiserror::Error)]
@@ -83,11 +76,17 @@ pub(super) struct Worker {
     ledger: Ledger,
     pacing: Pacing,
     shares: FairShare,
-    sessions: Sessions,
     window: Window,
-    couriers: JoinSet<Return>,
+    roster: Roster,
+    /// Set once the provider has failed in BDAT, which it offers.
+    fails_in_runs: Arc<AtomicBool>,
+    /// Where couriers take what comes back; the other end.
+    returning: mpsc::Sender<Return>,
+    returns: mpsc::Receiver<Return>,
+    /// Messages that have a courier and go to it together.
+    departing: Vec<Assignment>,
+    preparations: JoinSet<Result<Vec<Return>, TenureError>>,
     bookings: JoinSet<Booked>,
-    farewells: JoinSet<()>,
     /// Outcomes that wait to be recorded together.
     unsettled: Vec<Settlement>,
     /// Changes of the ledger that belong to no settlement; they go with the next one.
@@ -105,15 +104,19 @@ impl Worker {
         let now = context.clock.now();
         let limits = &account.settings().limits;
         let usage = context.storage.usage(id).await?;
+        let (returning, returns) = mpsc::channel(RETURNS_WAITING_MAX);
         let mut worker = Self {
-            ledger: Ledger::new(&limits.quotas, usage, now),
+            ledger: Ledger::new(limits, usage, now),
             pacing: Pacing::new(limits, now),
             shares: FairShare::default(),
-            sessions: Sessions::default(),
             window: Window::new(),
-            couriers: JoinSet::new(),
+            roster: Roster::new(&context.stopping),
+            fails_in_runs: Arc::default(),
+            returning,
+            returns,
+            departing: Vec::new(),
+            preparations: JoinSet::new(),
             bookings: JoinSet::new(),
-            farewells: JoinSet::new(),
             unsettled: Vec::new(),
             owed: Vec::new(),
             standing: LiveStanding::new(standing),
@@ -166,9 +169,9 @@ impl Worker {
     }
 
     fn ask(&mut self) -> Next {
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let stage = self.stage();
-        let (idle, under_way) = (count(self.sessions.idle()), count(self.couriers.len()));
+        let connections = self.roster.connections(self.connections_max());
+        let is_paced = self.pacing.is_serial() || self.account.settings().limits.pace.is_some();
         dispatch::next(View {
             now: self.context.clock.now(),
             stage,
@@ -177,14 +180,18 @@ impl Worker {
             shares: &self.shares,
             ledger: &mut self.ledger,
             pacing: &mut self.pacing,
-            connections: Connections {
-                idle,
-                open: idle.saturating_add(under_way),
-                max: self.account.settings().limits.connections_max.get(),
-            },
-            in_flight: under_way,
+            // A message that waits behind another would not go at the time for which the pace allowed it.
+            connections: if is_paced { Connections { ahead: 0, ..connections } } else { connections },
+            in_flight: u32::try_from(self.window.underway()).unwrap_or(u32::MAX),
             chance: self.context.entropy.chance(),
         })
+    }
+
+    /// How many connections the account may have at present.
+    fn connections_max(&self) -> u32 {
+        let allowance = self.context.connections.allowance(&self.tenure.account);
+        let allowance = u32::try_from(allowance).unwrap_or(u32::MAX);
+        self.account.settings().limits.connections_max.get().min(allowance)
     }
 
     fn stage(&self) -> Stage {
@@ -194,7 +201,7 @@ impl Worker {
     /// Whether nothing would be forgotten if the worker ended now.
     fn is_done(&self) -> bool {
         let is_rested = self.pacing.forgotten_at() <= self.context.clock.now();
-        self.window.is_quiet() && self.window.next_due().is_none() && self.sessions.idle() == 0 && is_rested
+        self.window.is_quiet() && self.window.next_due().is_none() && self.roster.is_empty() && is_rested
     }
 
     /// What a worker without work waits for: the next job, or the end of what it must remember.
@@ -215,85 +222,35 @@ impl Worker {
         self.window.set_aside(message);
     }
 
-    /// Hands a job to a courier.
-    fn send(&mut self, index: usize) {
-        let candidate = self.window.remove(index);
-        let now = self.context.clock.now();
-        let Ok(mut permit) = self.ledger.permit(Need::message_to(candidate.recipients), now) else {
-            // The clock has moved since dispatch was asked: it is asked again.
-            self.window.distrust();
-            return;
-        };
-        let charges = self.ledger.mark(&mut permit, now);
-        self.pacing.begin(now);
-        self.shares.served(candidate.priority, candidate.lane, candidate.recipients);
-        let errand = Errand {
-            context: self.context.clone(),
-            account: self.account.clone(),
-            tenure: Arc::clone(&self.tenure),
-            message: candidate.message,
-            recipients: candidate.recipients,
-            charges: charges.clone(),
-            session: self.sessions.take(),
-        };
-        self.window.depart(Underway { candidate, permit, charges });
-        self.couriers.spawn(errand.run());
-    }
-
-    /// Ends a job whose client's time has run out.
-    fn expire(&mut self, index: usize) {
-        let message = self.window.remove(index).message;
-        self.window.close(message);
-        self.book_expiry(message);
-    }
-
-    fn book_expiry(&mut self, message: MessageKey) {
-        let job = message.job;
-        let (storage, tenure) = (Arc::clone(&self.context.storage), Arc::clone(&self.tenure));
-        let expiry = Expiry { job, now: self.context.clock.now() };
-        tracing::info!(%job, account = %tenure.account, "expired");
-        self.bookings.spawn(async move {
-            storage.expire(&tenure, vec![expiry]).await?;
-            Ok(vec![(message, Then::AskTheQueue)])
-        });
-    }
-
-    /// Records the outcomes that have come in, together, while sending goes on.
-    fn book(&mut self) {
-        let mut settlements = std::mem::take(&mut self.unsettled);
-        let Some(first) = settlements.first_mut() else {
-            return;
-        };
-        first.charges.append(&mut self.owed);
-        let (storage, tenure) = (Arc::clone(&self.context.storage), Arc::clone(&self.tenure));
-        self.bookings.spawn(async move {
-            let messages = settlements.iter().map(|settlement| (settlement.message, then_of(settlement))).collect();
-            storage.settle(&tenure, settlements).await?;
-            Ok(messages)
-        });
-    }
-
     /// Waits until something happens, or `at` comes.
     async fn wait(&mut self, at: Option<Timestamp>) -> Result<(), WorkerError> {
+        self.hand_out();
         let pause = at.map_or(Duration::MAX, |at| at.since(self.context.clock.now()));
         let wake_at = Instant::now() + pause.min(Duration::from_secs(SLEEP_SECONDS_MAX));
-        let wake_at = self.sessions.next_close().map_or(wake_at, |close| close.min(wake_at));
+        let is_idle = self.window.underway() == 0;
         tokio::select! {
-            Some(returned) = self.couriers.join_next() => self.returned(returned?).await?,
+            Some(returned) = self.returns.recv() => self.returned(returned).await?,
+            Some(prepared) = self.preparations.join_next() => self.prepared(prepared?).await?,
             Some(booked) = self.bookings.join_next() => self.booked(booked?)?,
-            Some(parted) = self.farewells.join_next() => parted?,
+            ended = self.roster.ended() => ended?,
             () = self.wake.woken() => {}
             () = tokio::time::sleep_until(wake_at) => {}
-            () = self.context.stopping.cancelled(), if self.couriers.is_empty() => {}
+            () = self.context.stopping.cancelled(), if is_idle => {}
         }
         // What else has come in meanwhile is taken together with it.
-        while let Some(returned) = self.couriers.try_join_next() {
-            self.returned(returned?).await?;
+        while let Ok(returned) = self.returns.try_recv() {
+            self.returned(returned).await?;
         }
         while let Some(booked) = self.bookings.try_join_next() {
             self.booked(booked?)?;
         }
-        self.close_stale_sessions();
+        Ok(())
+    }
+
+    async fn prepared(&mut self, prepared: Result<Vec<Return>, TenureError>) -> Result<(), WorkerError> {
+        for returned in prepared? {
+            self.returned(returned).await?;
+        }
         Ok(())
     }
 
@@ -304,80 +261,18 @@ impl Worker {
         Ok(())
     }
 
-    /// Follows what people change about the account, and what time changes about its standing.
-    async fn follow_account(&mut self) -> Result<(), WorkerError> {
-        if self.wake.heed() {
-            self.window.distrust();
-            let id = &self.tenure.account;
-            let record = self.context.storage.account(id).await?.ok_or(LoadError::Unknown)?;
-            self.standing.adopt(record.standing);
-            if record.account.created != self.account.account.created {
-                // Another account of the same name: its own worker begins when this one has ended.
-                return Err(TenureError::Lost(id.clone()).into());
-            }
-            if record.account.etag != self.account.etag() {
-                self.reload().await?;
-            }
-        }
-        if let Some(standing) = self.standing.lapse(self.context.clock.now()) {
-            self.report(standing).await?;
-        }
-        Ok(())
-    }
-
-    /// Takes over new settings. What was sent counts on under them.
-    async fn reload(&mut self) -> Result<(), WorkerError> {
-        let id = &self.tenure.account;
-        let (account, _) = LiveAccount::load(&*self.context.storage, id, &self.context.host_name).await?;
-        let now = self.context.clock.now();
-        let (old, new) = (&self.account.settings().limits, &account.settings().limits);
-        self.ledger.reconfigure(&new.quotas, now);
-        if (old.interval, old.pace, old.batch) != (new.interval, new.pace, new.batch) {
-            self.pacing = Pacing::new(new, now);
-        }
-        self.account = account;
-        self.window.reconsider();
-        self.close_stale_sessions();
-        Ok(())
-    }
-
-    /// Stores the standing that the worker finds; an operator's word goes before it.
-    async fn report(&mut self, standing: Standing) -> Result<(), WorkerError> {
-        match &standing {
-            Standing::Active => tracing::info!(account = %self.tenure.account, "the account sends again"),
-            Standing::Parked(parking) => {
-                let reply = parking.reply.as_ref().map(ToString::to_string);
-                let until = parking.until.map(|until| until.to_string());
-                tracing::warn!(account = %self.tenure.account, cause = ?parking.cause, reason = parking.reason, reply, until, "the account is parked");
-            }
-        }
-        let now = self.context.clock.now();
-        let stands = self.context.storage.report_standing(&self.tenure, standing, now).await?;
-        self.standing.adopt(stands);
-        Ok(())
-    }
-
-    fn close_stale_sessions(&mut self) {
-        let stale = self.sessions.take_stale(self.account.etag(), &self.account.settings().limits);
-        self.part_with(stale);
-    }
-
-    fn part_with(&mut self, sessions: impl IntoIterator<Item = OpenSession>) {
-        for open in sessions {
-            self.farewells.spawn(open.session.quit());
-        }
-    }
-
-    /// Records what is left to record, and takes leave of the server.
+    /// Records what is left to record, and lets the couriers take leave of the server.
     async fn end(mut self) -> Result<(), WorkerError> {
+        self.roster.dismiss();
+        while !self.roster.is_empty() {
+            tokio::select! {
+                Some(returned) = self.returns.recv() => self.returned(returned).await?,
+                ended = self.roster.ended() => ended?,
+            }
+        }
         self.book();
-        let sessions = self.sessions.take_all();
-        self.part_with(sessions);
         while let Some(booked) = self.bookings.join_next().await {
             self.booked(booked?)?;
-        }
-        while let Some(parted) = self.farewells.join_next().await {
-            parted?;
         }
         Ok(())
     }

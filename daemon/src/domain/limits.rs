@@ -2,6 +2,8 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
+use super::reserves::Reserves;
+
 /// Most quotas of one account.
 pub const QUOTAS_MAX: usize = 16;
 /// Shortest window of a quota.
@@ -61,6 +63,8 @@ pub enum CalendarSpan {
 pub struct Limits {
     /// Quotas that all hold at once; at most [`QUOTAS_MAX`].
     pub quotas: Vec<Quota>,
+    /// What is kept back of every quota.
+    pub reserves: Reserves,
     /// Shortest time between the ends of two sends; zero for none.
     pub interval: Duration,
     /// A steady pace that the account keeps besides its quotas.
@@ -82,6 +86,7 @@ impl Default for Limits {
         let number = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         Self {
             quotas: Vec::new(),
+            reserves: Reserves::default(),
             interval: Duration::ZERO,
             pace: None,
             batch: None,

@@ -13,6 +13,7 @@ pub mod merge;
 pub mod parking;
 pub mod recipient;
 pub mod reply;
+pub mod reserves;
 pub mod secret;
 pub mod time;
 pub mod verdict;

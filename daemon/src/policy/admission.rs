@@ -5,7 +5,8 @@ use std::{collections::HashSet, time::Duration};
 use crate::domain::{
     account::AccountSettings,
     address::Address,
-    limits::QuotaUnit,
+    job::Priority,
+    limits::{Limits, QuotaUnit},
     mail::{Draft, Mailbox},
     recipient::{Recipient, RecipientField, RecipientState},
     time::Timestamp,
@@ -56,6 +57,8 @@ pub struct Submission<'a> {
     pub expires_at: Option<Timestamp>,
     /// How many labels it has.
     pub labels: usize,
+    /// How urgent it is.
+    pub priority: Priority,
 }
 
 /// What is to be said.
@@ -113,12 +116,16 @@ fn check_recipients(submission: &Submission<'_>, settings: &AccountSettings, vio
         let reason = format!("has {count} recipients, the account allows {per_job} a job");
         violations.push(Violation::new("job.to", reason));
     }
-    // A job is one transaction, so it can never fit into a window that is smaller than it.
-    let quotas = settings.limits.quotas.iter().filter(|quota| quota.unit == QuotaUnit::Recipients);
-    if let Some(smallest) = quotas.map(|quota| quota.limit.get()).min()
-        && count > smallest as usize
+    // A job is one transaction, so it can never fit into a window of which its class may use less.
+    let Limits { quotas, reserves, .. } = &settings.limits;
+    let quotas = quotas.iter().filter(|quota| quota.unit == QuotaUnit::Recipients);
+    let shares = quotas.map(|quota| (reserves.share(quota.limit, submission.priority), quota.limit));
+    if let Some((share, limit)) = shares.min()
+        && count > share as usize
     {
-        let reason = format!("has {count} recipients, which exceeds the account's quota of {smallest} recipients");
+        let kept =
+            if share == limit.get() { String::new() } else { format!(", of which its priority may use {share}") };
+        let reason = format!("has {count} recipients, which exceeds the account's quota of {limit} recipients{kept}");
         violations.push(Violation::new("job.to", reason));
     }
 }
@@ -174,7 +181,8 @@ mod tests {
     use super::*;
     use crate::domain::{
         account::{Encryption, InDoubtPolicy, ProviderKind, Retry, SenderPattern, Server, SignIn, Timeouts},
-        limits::{Limits, Quota, QuotaWindow},
+        limits::{Quota, QuotaWindow},
+        reserves::Reserves,
     };
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -225,7 +233,17 @@ mod tests {
 
     fn submission<'a>(draft: &'a Draft, to: &'a [Mailbox]) -> Submission<'a> {
         let content = Content::Draft(draft);
-        Submission { content, to, cc: &[], bcc: &[], message_bytes: None, send_at: None, expires_at: None, labels: 0 }
+        Submission {
+            content,
+            to,
+            cc: &[],
+            bcc: &[],
+            message_bytes: None,
+            send_at: None,
+            expires_at: None,
+            labels: 0,
+            priority: Priority::Normal,
+        }
     }
 
     #[track_caller]
@@ -251,6 +269,22 @@ mod tests {
         settings.limits.quotas.push(Quota { limit, unit: QuotaUnit::Recipients, window: day });
         check_fields(&submission(&draft, &few), &settings, &["job.to"]);
         check_fields(&Submission { bcc: &few, ..submission(&draft, &[]) }, &settings, &["job.to"]);
+    }
+
+    #[test]
+    fn recipients_must_fit_what_a_reserve_leaves_to_their_priority() {
+        let (draft, to, mut settings) = (draft("shop@example.jp"), mailboxes(81), settings());
+        let window = QuotaWindow::Sliding(Duration::from_secs(86_400));
+        let limit = NonZeroU32::new(100).expect("not zero");
+        settings.limits.quotas.push(Quota { limit, unit: QuotaUnit::Recipients, window });
+        settings.limits.reserves = Reserves::new(0, &[(Priority::High, 20)]).expect("something is left");
+        let of = |priority| Submission { priority, ..submission(&draft, &to) };
+        check_fields(&of(Priority::High), &settings, &[]);
+        check_fields(&of(Priority::Normal), &settings, &["job.to"]);
+        let reason = check(&of(Priority::Bulk), &settings, NOW).remove(0).reason;
+        let said =
+            "has 81 recipients, which exceeds the account's quota of 100 recipients, of which its priority may use 80";
+        assert_eq!(reason, said);
     }
 
     #[test]

@@ -79,6 +79,8 @@ pub struct Connections {
     pub open: u32,
     /// Most that may be open.
     pub max: u32,
+    /// Messages that busy ones can use beside those that they carry, so that the next one is at hand when its turn comes.
+    pub ahead: u32,
 }
 
 /// What the worker does next. Indexes are into [`View::jobs`].
@@ -130,6 +132,7 @@ pub enum WaitReason {
 /// What to do now.
 ///
 /// Quotas are looked at for the job whose turn it is and no other: were smaller ones let past, a large one might never go.
+/// That job is one of the most urgent that are due, so what it waits for is never kept for another that waits.
 #[must_use]
 pub fn next(view: View<'_>) -> Next {
     debug_assert!(view.ledger.permits() <= view.in_flight, "each permit belongs to a send under way");
@@ -152,15 +155,16 @@ pub fn next(view: View<'_>) -> Next {
     if view.pacing.is_serial() && view.in_flight > 0 {
         return Next::WaitForReply;
     }
-    if let Some(exhausted) = view.ledger.obstacle(Need::message_to(jobs[index].recipients), now) {
+    let job = &jobs[index];
+    if let Some(exhausted) = view.ledger.obstacle(Need::message_to(job.recipients), job.priority, now) {
         return no_room(index, exhausted, view.chance, jobs, now);
     }
     let ready_at = view.pacing.ready_at(now);
     if ready_at > now {
         return until(ready_at, WaitReason::Pacing, jobs, now);
     }
-    let Connections { idle, open, max } = view.connections;
-    if idle == 0 && open >= max { Next::WaitForConnection } else { Next::Send(index) }
+    let Connections { idle, open, max, ahead } = view.connections;
+    if idle == 0 && open >= max && ahead == 0 { Next::WaitForConnection } else { Next::Send(index) }
 }
 
 /// What a parked account waits for; nothing when its time has come. It is probed by one send at a time when its server
@@ -203,6 +207,9 @@ fn until(at: Timestamp, reason: WaitReason, jobs: &[Candidate], now: Timestamp) 
 fn first_expiry(jobs: &[Candidate]) -> Option<Timestamp> {
     jobs.iter().filter_map(|job| job.expires_at).min()
 }
+
+#[cfg(test)]
+mod reserve_tests;
 
 #[cfg(test)]
 mod tests {
@@ -271,7 +278,7 @@ mod tests {
             shares: FairShare::default(),
             limits: Limits::default(),
             used: 0,
-            connections: Connections { idle: 1, open: 1, max: 2 },
+            connections: Connections { idle: 1, open: 1, max: 2, ahead: 0 },
             in_flight: 0,
             chance: 0.0,
         }
@@ -279,9 +286,9 @@ mod tests {
 
     #[track_caller]
     fn check(scene: Scene, expected: Next) {
-        let mut ledger = Ledger::new(&scene.limits.quotas, Vec::new(), at(0));
+        let mut ledger = Ledger::new(&scene.limits, Vec::new(), at(0));
         for _ in 0..scene.used {
-            let permit = ledger.permit(Need::message_to(1), at(90)).expect("has room");
+            let permit = ledger.permit(Need::message_to(1), Priority::High, at(90)).expect("has room");
             let _ = ledger.settle(permit, at(90));
         }
         let mut pacing = Pacing::new(&scene.limits, at(0));
@@ -324,8 +331,9 @@ mod tests {
 
     #[test]
     fn connections_are_bounded() {
-        let full = Connections { idle: 0, open: 2, max: 2 };
+        let full = Connections { idle: 0, open: 2, max: 2, ahead: 0 };
         check(Scene { connections: full, in_flight: 2, ..scene() }, Next::WaitForConnection);
+        check(Scene { connections: Connections { ahead: 1, ..full }, in_flight: 2, ..scene() }, Next::Send(0));
         check(Scene { connections: Connections { open: 1, ..full }, in_flight: 1, ..scene() }, Next::Send(0));
         check(Scene { connections: Connections { idle: 1, ..full }, in_flight: 1, ..scene() }, Next::Send(0));
     }

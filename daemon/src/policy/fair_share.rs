@@ -4,15 +4,20 @@
 //! fair queueing). The lane with the smallest one is next, and serving it moves its own time on. A lane that was idle
 //! starts at the time of the others, so it neither is owed what it did not use nor pays for others.
 //!
-//! Bulk never delays what is more urgent, and may starve while more urgent mail fills the quota: shares that are reserved
-//! for a priority belong into the quota's check (a lower priority then needs more room than its own), not into the order.
+//! Of two lanes that both have mail waiting, none is served more than the other by more than the recipients of the largest
+//! message of each, however the mail came. So a lane that gets its first message waits for one message of each other lane,
+//! and not for their queues. Messages of a merge job are many messages of one lane.
+//!
+//! Bulk never delays what is more urgent, and waits while more urgent mail fills all that the account may send. Reserves
+//! belong into the quota's check (a less urgent priority then needs more room than its own), not into the order.
 
 use std::collections::BTreeMap;
 
 use crate::domain::{job::Priority, time::Timestamp};
 
-/// Most lanes of a priority that are remembered; beyond it, those that are ahead least are forgotten.
-pub const LANES_MAX: usize = 1_024;
+/// Most lanes of a priority that are remembered, as many as a store knows; beyond it, those that are ahead least are
+/// forgotten.
+pub const LANES_MAX: usize = 256;
 
 /// A stream of jobs that shares evenly with the others: a campaign, or all jobs without a label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +78,10 @@ impl Class {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Serves lanes that always have work, `rounds` times, and counts the recipients of each.
@@ -123,5 +132,65 @@ mod tests {
             share.served(Priority::Normal, Lane(lane), 1 + lane % 7);
         }
         assert!(share.classes[Priority::Normal as usize].begins.len() <= LANES_MAX);
+    }
+
+    /// Mail of some lanes that comes and goes; each message is the number of its recipients.
+    #[derive(Default)]
+    struct Lanes {
+        share: FairShare,
+        waiting: [VecDeque<u32>; LANES],
+        served: [u32; LANES],
+        largest: [u32; LANES],
+    }
+
+    const LANES: usize = 3;
+
+    impl Lanes {
+        fn serve(&mut self) {
+            let turn = |lane: &usize| self.share.turn(Priority::Low, Lane(*lane as u32), Timestamp::EPOCH);
+            let Some(lane) = (0..LANES).filter(|lane| !self.waiting[*lane].is_empty()).min_by_key(turn) else { return };
+            let recipients = self.waiting[lane].pop_front().expect("it is not empty");
+            self.share.served(Priority::Low, Lane(lane as u32), recipients);
+            self.served[lane] += recipients;
+            self.largest[lane] = self.largest[lane].max(recipients);
+        }
+    }
+
+    /// How far one lane was ahead of another, since both have mail.
+    #[derive(Clone, Copy)]
+    struct Lead {
+        least: i64,
+        most: i64,
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn lanes_with_mail_stay_together_however_it_comes(
+            steps in prop::collection::vec((0..LANES, 1..200_u32, 1..4_usize, 0..6_usize), 1..200),
+        ) {
+            let mut lanes = Lanes::default();
+            let pairs = [(0, 1), (0, 2), (1, 2)];
+            let mut leads: [Option<Lead>; 3] = [None; 3];
+            for (lane, recipients, messages, turns) in steps {
+                lanes.waiting[lane].extend(std::iter::repeat_n(recipients, messages));
+                for _ in 0..turns {
+                    lanes.serve();
+                    for (lead, (a, b)) in leads.iter_mut().zip(pairs) {
+                        let ahead = i64::from(lanes.served[a]) - i64::from(lanes.served[b]);
+                        if lanes.waiting[a].is_empty() || lanes.waiting[b].is_empty() {
+                            *lead = None;
+                            continue;
+                        }
+                        let Lead { least, most } = lead.unwrap_or(Lead { least: ahead, most: ahead });
+                        let (least, most) = (least.min(ahead), most.max(ahead));
+                        *lead = Some(Lead { least, most });
+                        let bound = i64::from(lanes.largest[a]) + i64::from(lanes.largest[b]);
+                        prop_assert!(most - least <= bound, "{a} and {b} are {} apart, not {bound}", most - least);
+                    }
+                }
+            }
+        }
     }
 }

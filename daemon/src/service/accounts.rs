@@ -135,10 +135,10 @@ impl Accounts {
 
     async fn usage(&self, account_id: &str) -> Result<v1::GetAccountUsageResponse, Refusal> {
         let id = one_id(account_id)?;
-        let quotas = self.record(&id).await?.account.settings.limits.quotas;
+        let limits = self.record(&id).await?.account.settings.limits;
         let now = self.clock.now();
-        let statuses = Ledger::new(&quotas, self.storage.usage(&id).await?, now).usage(now);
-        let usages = quotas.iter().filter_map(|quota| statuses.iter().find(|status| status.quota == *quota));
+        let statuses = Ledger::new(&limits, self.storage.usage(&id).await?, now).usage(now);
+        let usages = limits.quotas.iter().filter_map(|quota| statuses.iter().find(|status| status.quota == *quota));
         let quotas = usages.map(|status| v1::QuotaUsage {
             quota: Some(from_quota(&status.quota)),
             used: status.used,

@@ -28,6 +28,7 @@ mod queue;
 pub mod records;
 pub mod settlement;
 pub mod sled;
+pub mod spool;
 
 pub use self::{
     account_store::{AccountRecord, AccountStore, CreateAccountError, DeleteAccountError, UpdateAccountError},

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hikyaku_daemon::{
     app::demo::capture::{CaptureServer, Records, Rules as ServerRules},
-    delivery::{Context, supervisor},
+    delivery::{Context, connections::ConnectionSlots, supervisor},
     domain::{
         account::{
             Account, AccountSettings, Encryption, Host, InDoubtPolicy, ProviderKind, Retry, Server, SignIn, Stamp,
@@ -33,7 +33,7 @@ use hikyaku_daemon::{
     storage::{Acceptance, JobRecord, SharedStorage, Submission, memory::MemoryStore},
     wire::dial::{Dial, DialCause, DialError, DialPhase, Stream},
 };
-use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// When every test begins: 2027-01-15T08:00:00Z.
@@ -145,7 +145,7 @@ impl House {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             entropy: Arc::new(SeededEntropy::new(1)),
             host_name: "test.example.jp".parse().expect("a name"),
-            connections: Arc::new(Semaphore::new(100)),
+            connections: ConnectionSlots::new(100),
             stopping: self.stopping.clone(),
         };
         let run = async move { supervisor::run(context, GRACE).await.expect("delivery goes on") };

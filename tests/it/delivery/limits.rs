@@ -102,5 +102,7 @@ async fn connections_are_reused_and_bounded() {
     for job in jobs {
         house.settled(job, HOUR).await;
     }
-    assert_eq!(house.network.dialled(), 10);
+    // Two connections at a time, of which the last two need not be used up.
+    let dialled = house.network.dialled();
+    assert!((10..=11).contains(&dialled), "{dialled}");
 }

@@ -3,9 +3,8 @@
 use super::{Worker, WorkerError};
 use crate::{
     delivery::{
-        courier::{ErrandResult, Return, Trial},
+        errand::{ErrandResult, Return, Trial},
         exchange::Judge,
-        sessions::OpenSession,
         window::{Then, Underway},
     },
     domain::{
@@ -26,14 +25,14 @@ use crate::{
 impl Worker {
     /// Takes in what a courier brings back.
     pub(super) async fn returned(&mut self, returned: Return) -> Result<(), WorkerError> {
-        let Return { message, session, marked, result } = returned;
-        self.keep(session);
+        let Return { message, marked, result } = returned;
         let Some(underway) = self.window.come_back(message) else {
             debug_assert!(false, "a courier comes back once");
             return Ok(());
         };
+        self.roster.came_back(underway.courier);
         match result {
-            ErrandResult::Tried(trial) => self.tried(underway, *trial, marked).await,
+            ErrandResult::Tried(trial) => self.tried(message, underway, *trial, marked).await,
             ErrandResult::Obstructed { obstacle, started } => {
                 tracing::debug!(%message, account = %self.tenure.account, %obstacle, transcript = obstacle.transcript, "no connection");
                 let met = self.judge().obstructed(&obstacle);
@@ -48,7 +47,7 @@ impl Worker {
                 self.ledger_only(underway, marked);
                 Ok(())
             }
-            ErrandResult::Changed | ErrandResult::Withdrawn | ErrandResult::Stopped => {
+            ErrandResult::Changed | ErrandResult::Withdrawn | ErrandResult::Recalled => {
                 self.give_back(underway, marked);
                 Ok(())
             }
@@ -70,22 +69,15 @@ impl Worker {
         Judge { rules: &self.context.rules, provider: self.account.settings().server.provider }
     }
 
-    fn keep(&mut self, session: Option<OpenSession>) {
-        let Some(session) = session else {
-            return;
-        };
-        // When all connections are taken, an idle one is worth more to those who wait for one.
-        if self.context.connections.available_permits() == 0 && self.window.waiting().is_empty() {
-            self.part_with([session]);
-            return;
-        }
-        let refused = self.sessions.keep(session, self.account.etag(), &self.account.settings().limits);
-        self.part_with(refused);
-    }
-
     /// What the provider said, for the job, the ledger and the account.
-    async fn tried(&mut self, underway: Underway, trial: Trial, marked: bool) -> Result<(), WorkerError> {
-        let Trial { message, tries, connection, started, ended, met } = trial;
+    async fn tried(
+        &mut self,
+        message: MessageKey,
+        underway: Underway,
+        trial: Trial,
+        marked: bool,
+    ) -> Result<(), WorkerError> {
+        let Trial { tries, connection, started, ended, met } = trial;
         let case = Case {
             tries,
             settings: self.account.settings(),
@@ -176,6 +168,7 @@ impl Worker {
             return Ok(());
         };
         self.window.forget_waiting();
+        self.roster.dismiss();
         self.report(standing).await
     }
 

@@ -156,16 +156,13 @@ impl History {
         Charge { key: self.key.clone(), bucket: self.bucket_of(time), amount }
     }
 
-    /// When `need` more units fit, if what is in flight ended now: `now` when they fit at once, nothing when they never
-    /// will.
-    pub(super) fn fits_at(&self, need: u64, in_flight: u64, now: Timestamp) -> Option<Timestamp> {
-        let Some(limit) = self.limit.map(|limit| u64::from(limit.get())) else {
-            return Some(now);
-        };
-        if need > limit {
+    /// When `need` more units fit and no more than `room` are used then, if what is in flight ended now: `now` when they
+    /// fit at once, nothing when they never will.
+    pub(super) fn fits_at(&self, need: u64, in_flight: u64, room: u64, now: Timestamp) -> Option<Timestamp> {
+        if need > room {
             return None;
         }
-        let excess = (self.used + in_flight + need).saturating_sub(limit);
+        let excess = (self.used + in_flight + need).saturating_sub(room);
         if excess == 0 || need == 0 {
             return Some(now);
         }

@@ -12,8 +12,10 @@ use super::{
     permit::{Exhausted, NEVER, Need, Permit, QuotaStatus},
 };
 use crate::domain::{
+    job::Priority,
     ledger::{Charge, QuotaKey, Usage, sum},
-    limits::Quota,
+    limits::{Limits, Quota},
+    reserves::Reserves,
     time::Timestamp,
 };
 
@@ -21,29 +23,33 @@ use crate::domain::{
 #[derive(Debug)]
 pub struct Ledger {
     histories: Vec<History>,
+    reserves: Reserves,
     in_flight: Need,
     permits: u32,
 }
 
 impl Ledger {
-    /// The ledger of an account with these quotas, from the totals that are stored. Totals of quotas that are not
+    /// The ledger of an account with these limits, from the totals that are stored. Totals of quotas that are not
     /// configured are kept until they have left their window.
     #[must_use]
-    pub fn new(quotas: &[Quota], usage: Vec<Usage>, now: Timestamp) -> Self {
-        let mut ledger = Self { histories: Vec::new(), in_flight: Need::default(), permits: 0 };
+    pub fn new(limits: &Limits, usage: Vec<Usage>, now: Timestamp) -> Self {
+        let (histories, reserves) = (Vec::new(), limits.reserves);
+        let mut ledger = Self { histories, reserves, in_flight: Need::default(), permits: 0 };
         for Usage { key, bucket, amount } in usage {
             ledger.history(key, now).add(bucket, amount);
         }
-        ledger.reconfigure(quotas, now);
+        ledger.reconfigure(limits, now);
         ledger
     }
 
-    /// Puts other quotas in force. A quota whose unit and window stay keeps its history, whatever its limit becomes.
-    pub fn reconfigure(&mut self, quotas: &[Quota], now: Timestamp) {
+    /// Puts other quotas and reserves in force. A quota whose unit and window stay keeps its history, whatever its limit
+    /// becomes.
+    pub fn reconfigure(&mut self, limits: &Limits, now: Timestamp) {
+        self.reserves = limits.reserves;
         for history in &mut self.histories {
             history.limit = None;
         }
-        for quota in quotas {
+        for quota in &limits.quotas {
             let key = QuotaKey { unit: quota.unit, window: quota.window.clone() };
             let limit = &mut self.history(key, now).limit;
             // Of two limits for one window the lower one holds.
@@ -52,12 +58,12 @@ impl Ledger {
         self.observe(now);
     }
 
-    /// Leave to send, if all quotas have room.
+    /// Leave to send, if all quotas have room for this class.
     ///
     /// # Errors
     /// When one has none; then nothing is counted.
-    pub fn permit(&mut self, need: Need, now: Timestamp) -> Result<Permit, Exhausted> {
-        if let Some(exhausted) = self.obstacle(need, now) {
+    pub fn permit(&mut self, need: Need, class: Priority, now: Timestamp) -> Result<Permit, Exhausted> {
+        if let Some(exhausted) = self.obstacle(need, class, now) {
             return Err(exhausted);
         }
         self.in_flight = self.in_flight.plus(need);
@@ -65,13 +71,19 @@ impl Ledger {
         Ok(Permit { need, marked: Vec::new() })
     }
 
-    /// The quota that keeps a transaction waiting for longest, if one does.
-    pub fn obstacle(&mut self, need: Need, now: Timestamp) -> Option<Exhausted> {
+    /// The quota that keeps a transaction of this class waiting for longest, if one does.
+    ///
+    /// A transaction that is larger than the share of its class, but no larger than the quota, would wait for ever. It goes
+    /// when there is room in the quota as a whole: what was accepted before a reserve was set is not stranded by it.
+    pub fn obstacle(&mut self, need: Need, class: Priority, now: Timestamp) -> Option<Exhausted> {
         self.observe(now);
         let mut worst = None;
         for history in &self.histories {
-            let unit = history.key().unit;
-            let until = history.fits_at(need.of(unit).into(), self.in_flight.of(unit).into(), now).unwrap_or(NEVER);
+            let Some(limit) = history.limit else { continue };
+            let (need, in_flight) = (need.of(history.key().unit), self.in_flight.of(history.key().unit));
+            let share = self.reserves.share(limit, class);
+            let room = if need > share { limit.get() } else { share };
+            let until = history.fits_at(need.into(), in_flight.into(), room.into(), now).unwrap_or(NEVER);
             if until > worst.map_or(now, |(_, until)| until) {
                 worst = Some((history, until));
             }
@@ -80,8 +92,8 @@ impl Ledger {
     }
 
     /// When a transaction fits, if nothing else is sent: `now` when it fits at once, [`NEVER`] when it never will.
-    pub fn next_free(&mut self, need: Need, now: Timestamp) -> Timestamp {
-        self.obstacle(need, now).map_or(now, |exhausted| exhausted.until)
+    pub fn next_free(&mut self, need: Need, class: Priority, now: Timestamp) -> Timestamp {
+        self.obstacle(need, class, now).map_or(now, |exhausted| exhausted.until)
     }
 
     /// Takes note that the provider refused some of a permit's recipients: only `recipients` of them count.
@@ -156,7 +168,7 @@ impl Ledger {
             let QuotaKey { unit, window } = history.key().clone();
             let in_flight = u64::from(self.in_flight.of(unit));
             let used = history.used() + in_flight;
-            let left = u64::from(limit.get()).saturating_sub(used);
+            let left = u64::from(self.reserves.share(limit, Priority::High)).saturating_sub(used);
             let resets_at = history.resets_at(in_flight, now);
             Some(QuotaStatus { quota: Quota { limit, unit, window }, used, left, resets_at })
         };
@@ -215,176 +227,4 @@ fn signed(amount: u64) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{num::NonZeroU32, time::Duration};
-
-    use super::*;
-    use crate::domain::limits::{CalendarSpan, QuotaUnit, QuotaWindow};
-
-    const T0: u64 = 1_700_000_000_000;
-
-    fn at(millis: u64) -> Timestamp {
-        Timestamp::from_millis(T0 + millis)
-    }
-
-    fn quota(limit: u32, unit: QuotaUnit, window: QuotaWindow) -> Quota {
-        Quota { limit: NonZeroU32::new(limit).expect("not zero"), unit, window }
-    }
-
-    fn per_seconds(limit: u32, seconds: u64) -> Quota {
-        quota(limit, QuotaUnit::Messages, QuotaWindow::Sliding(Duration::from_secs(seconds)))
-    }
-
-    fn per_day(limit: u32) -> Quota {
-        let window = QuotaWindow::Calendar { span: CalendarSpan::Day, zone: "Asia/Tokyo".to_owned() };
-        quota(limit, QuotaUnit::Recipients, window)
-    }
-
-    fn send(ledger: &mut Ledger, recipients: u32, now: Timestamp) -> Vec<Charge> {
-        let permit = ledger.permit(Need::message_to(recipients), now).expect("has room");
-        ledger.settle(permit, now)
-    }
-
-    #[test]
-    fn all_quotas_hold_or_nothing_is_counted() {
-        let mut ledger = Ledger::new(&[per_seconds(10, 60), per_day(5)], Vec::new(), at(0));
-        let _ = send(&mut ledger, 4, at(0));
-        let exhausted = ledger.permit(Need::message_to(2), at(1)).expect_err("five a day");
-        assert_eq!(exhausted.key.unit, QuotaUnit::Recipients);
-        // 2023-11-15 00:00 in Tokyo.
-        assert_eq!(exhausted.until.to_string(), "2023-11-15T15:00:00.000Z");
-        let left: Vec<u64> = ledger.usage(at(1)).iter().map(|status| status.left).collect();
-        assert_eq!(left, [9, 1]);
-        assert_eq!(ledger.permits(), 0);
-    }
-
-    #[test]
-    fn an_exhausted_quota_has_room_at_the_very_time_it_names() {
-        let mut ledger = Ledger::new(&[per_seconds(2, 60)], Vec::new(), at(0));
-        let _ = send(&mut ledger, 1, at(10));
-        let _ = send(&mut ledger, 1, at(30_000));
-        let until = ledger.permit(Need::message_to(1), at(31_000)).expect_err("two are used").until;
-        assert!(until > at(60_010) && until <= at(60_600), "{until}");
-        assert!(ledger.permit(Need::message_to(1), until.before(Duration::from_millis(1))).is_err());
-        let permit = ledger.permit(Need::message_to(1), until).expect("the first has left");
-        let _ = ledger.give_back(permit);
-    }
-
-    #[test]
-    fn what_is_in_flight_counts_however_long_it_takes() {
-        let mut ledger = Ledger::new(&[per_seconds(1, 1)], Vec::new(), at(0));
-        let permit = ledger.permit(Need::message_to(1), at(0)).expect("has room");
-        assert!(ledger.permit(Need::message_to(1), at(600_000)).is_err());
-        let _ = ledger.settle(permit, at(600_000));
-        assert!(ledger.permit(Need::message_to(1), at(601_000)).is_err());
-        assert_eq!(ledger.next_free(Need::message_to(1), at(601_100)), at(601_100));
-    }
-
-    #[test]
-    fn a_settlement_moves_the_mark_to_the_bucket_of_the_reply() {
-        let mut ledger = Ledger::new(&[per_seconds(9, 60), per_day(9)], Vec::new(), at(0));
-        let mut permit = ledger.permit(Need::message_to(3), at(0)).expect("has room");
-        let mark = ledger.mark(&mut permit, at(100));
-        assert_eq!(mark.iter().map(|charge| charge.amount).collect::<Vec<_>>(), [1, 3]);
-        // It is still the same day.
-        let moved = ledger.settle(permit, at(5_000));
-        assert_eq!(moved.iter().map(|charge| charge.amount).collect::<Vec<_>>(), [-1, 1]);
-        assert_eq!(moved[0].bucket, mark[0].bucket);
-        assert!(moved[1].bucket > mark[0].bucket);
-    }
-
-    #[test]
-    fn what_is_given_back_was_never_used() {
-        let mut ledger = Ledger::new(&[per_seconds(1, 60)], Vec::new(), at(0));
-        let mut permit = ledger.permit(Need::message_to(1), at(0)).expect("has room");
-        let mark = ledger.mark(&mut permit, at(0));
-        let back = ledger.give_back(permit);
-        assert_eq!(back, [Charge { amount: -1, ..mark[0].clone() }]);
-        assert_eq!(ledger.usage(at(0))[0].left, 1);
-    }
-
-    #[test]
-    fn a_refused_recipient_is_not_counted() {
-        let mut ledger = Ledger::new(&[per_day(5)], Vec::new(), at(0));
-        let mut permit = ledger.permit(Need::message_to(5), at(0)).expect("has room");
-        ledger.narrow(&mut permit, 2);
-        assert_eq!(ledger.mark(&mut permit, at(0))[0].amount, 2);
-        let _ = ledger.settle(permit, at(0));
-        assert_eq!(ledger.usage(at(0))[0].left, 3);
-    }
-
-    #[test]
-    fn a_changed_limit_keeps_the_history() {
-        let mut ledger = Ledger::new(&[per_seconds(5, 60)], Vec::new(), at(0));
-        let _ = send(&mut ledger, 1, at(0));
-        ledger.reconfigure(&[], at(1));
-        ledger.reconfigure(&[per_seconds(2, 60)], at(2));
-        assert_eq!(ledger.usage(at(2))[0].left, 1);
-    }
-
-    #[test]
-    fn more_than_a_whole_quota_never_fits() {
-        let mut ledger = Ledger::new(&[per_day(5)], Vec::new(), at(0));
-        let exhausted = ledger.permit(Need::message_to(6), at(0)).expect_err("five at most");
-        assert!(exhausted.is_for_ever());
-    }
-
-    #[test]
-    fn what_left_its_window_a_window_ago_is_taken_out_of_the_store() {
-        let mut ledger = Ledger::new(&[per_seconds(5, 1)], Vec::new(), at(0));
-        let old = send(&mut ledger, 1, at(0));
-        assert_eq!(send(&mut ledger, 1, at(1_990)).len(), 1);
-        let new = send(&mut ledger, 1, at(2_020));
-        assert_eq!(new[0], Charge { amount: -1, ..old[0].clone() });
-        assert_eq!(new.len(), 2);
-    }
-
-    #[test]
-    fn a_mark_that_is_found_at_the_start_counts_as_made_now() {
-        let mut before = Ledger::new(&[per_seconds(1, 60)], Vec::new(), at(0));
-        let mut permit = before.permit(Need::message_to(1), at(0)).expect("has room");
-        let mark = before.mark(&mut permit, at(0));
-        let stored =
-            mark.iter().map(|Charge { key, bucket, .. }| Usage { key: key.clone(), bucket: *bucket, amount: 1 });
-        let mut after = Ledger::new(&[per_seconds(1, 60)], stored.collect(), at(50_000));
-        let moved = after.recover(&mark, at(50_000));
-        assert_eq!(moved.iter().map(|charge| charge.amount).collect::<Vec<_>>(), [-1, 1]);
-        assert!(after.next_free(Need::message_to(1), at(50_000)) > at(110_000));
-    }
-
-    #[test]
-    fn a_clock_that_was_wrong_for_years_blocks_for_two_windows_only() {
-        let years = Duration::from_secs(14 * 365 * 24 * 3_600);
-        let mut ledger = Ledger::new(&[per_seconds(1, 60)], Vec::new(), at(0).after(years));
-        let _ = send(&mut ledger, 1, at(0).after(years));
-        let until = ledger.next_free(Need::message_to(1), at(0));
-        assert!(until >= at(119_000) && until <= at(121_000));
-        assert_eq!(ledger.next_free(Need::message_to(1), until), until);
-    }
-
-    #[test]
-    fn a_clock_set_back_and_forth_forgets_nothing() {
-        let mut ledger = Ledger::new(&[per_seconds(1, 3_600)], Vec::new(), at(1_800_000));
-        let _ = send(&mut ledger, 1, at(1_800_000));
-        assert!(ledger.next_free(Need::message_to(1), at(0)) > at(5_400_000));
-        assert!(ledger.next_free(Need::message_to(1), at(5_000_000)) > at(5_400_000));
-    }
-
-    #[test]
-    fn a_clock_set_back_over_midnight_does_not_empty_the_new_day() {
-        let midnight = Timestamp::from_millis(1_700_060_400_000); // 2023-11-16 00:00 in Tokyo
-        let mut ledger = Ledger::new(&[per_day(1)], Vec::new(), midnight);
-        let _ = send(&mut ledger, 1, midnight.after(Duration::from_secs(60)));
-        let back = midnight.before(Duration::from_secs(3_600));
-        let until = ledger.next_free(Need::message_to(1), back);
-        assert_eq!(until, midnight.after(Duration::from_secs(24 * 3_600)));
-    }
-
-    #[test]
-    fn a_quota_that_the_provider_calls_empty_is_empty() {
-        let mut ledger = Ledger::new(&[per_day(500)], Vec::new(), at(0));
-        let key = QuotaKey { unit: QuotaUnit::Recipients, window: per_day(500).window };
-        assert_eq!(ledger.exhaust(&key, at(0))[0].amount, 500);
-        assert!(ledger.permit(Need::message_to(1), at(1)).is_err());
-    }
-}
+mod tests;

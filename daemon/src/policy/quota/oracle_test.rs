@@ -9,8 +9,10 @@ use super::{
     permit::{Need, Permit},
 };
 use crate::domain::{
+    job::Priority,
     ledger::{Charge, QuotaKey, Usage},
-    limits::{CalendarSpan, Quota, QuotaUnit, QuotaWindow},
+    limits::{CalendarSpan, Limits, Quota, QuotaUnit, QuotaWindow},
+    reserves::Reserves,
     time::Timestamp,
 };
 
@@ -24,6 +26,7 @@ enum Step {
     },
     Send {
         recipients: u32,
+        class: Priority,
     },
     Mark {
         which: f64,
@@ -53,26 +56,27 @@ enum Step {
 struct Flight {
     permit: Permit,
     recipients: u32,
+    class: Priority,
     since: u64,
     mark: Option<Vec<Charge>>,
 }
 
 /// A process that may crash, its store, and the provider, which sees the true time.
 struct World {
-    quotas: Vec<Quota>,
+    limits: Limits,
     ledger: Ledger,
     flights: Vec<Flight>,
     stored: BTreeMap<(QuotaKey, u64), i64>,
-    counted: Vec<(u64, u32)>,
+    counted: Vec<(u64, u32, Priority)>,
     true_ms: u64,
     clock_behind_ms: u64,
 }
 
 impl World {
-    fn new(quotas: Vec<Quota>) -> Self {
-        let ledger = Ledger::new(&quotas, Vec::new(), Timestamp::from_millis(T0));
+    fn new(limits: Limits) -> Self {
+        let ledger = Ledger::new(&limits, Vec::new(), Timestamp::from_millis(T0));
         let (flights, counted) = (Vec::new(), Vec::new());
-        Self { quotas, ledger, flights, stored: BTreeMap::new(), counted, true_ms: T0, clock_behind_ms: 0 }
+        Self { limits, ledger, flights, stored: BTreeMap::new(), counted, true_ms: T0, clock_behind_ms: 0 }
     }
 
     fn now(&self) -> Timestamp {
@@ -89,7 +93,8 @@ impl World {
     }
 
     fn count(&mut self, flight: &Flight, share: f64) {
-        self.counted.push((flight.since + self.share_since(flight, share), flight.recipients));
+        let counted_at = flight.since + self.share_since(flight, share);
+        self.counted.push((counted_at, flight.recipients, flight.class));
     }
 
     fn share_since(&self, flight: &Flight, share: f64) -> u64 {
@@ -106,9 +111,9 @@ impl World {
         match *step {
             Step::Wait { millis } => self.true_ms += millis,
             Step::ClockBack { millis } => self.clock_behind_ms += millis,
-            Step::Send { recipients } => {
-                if let Ok(permit) = self.ledger.permit(Need::message_to(recipients), now) {
-                    self.flights.push(Flight { permit, recipients, since: self.true_ms, mark: None });
+            Step::Send { recipients, class } => {
+                if let Ok(permit) = self.ledger.permit(Need::message_to(recipients), class, now) {
+                    self.flights.push(Flight { permit, recipients, class, since: self.true_ms, mark: None });
                 }
             }
             Step::Mark { which } => {
@@ -154,7 +159,7 @@ impl World {
     }
 
     fn shortest_ms(&self) -> u64 {
-        let lengths = self.quotas.iter().map(|quota| match &quota.window {
+        let lengths = self.limits.quotas.iter().map(|quota| match &quota.window {
             QuotaWindow::Sliding(length) => length.as_millis() as u64,
             QuotaWindow::Calendar { .. } => 60_000,
         });
@@ -171,7 +176,7 @@ impl World {
             bucket: *bucket,
             amount: amount.unsigned_abs(),
         };
-        self.ledger = Ledger::new(&self.quotas, self.stored.iter().map(|(k, v)| total(k, v)).collect(), now);
+        self.ledger = Ledger::new(&self.limits, self.stored.iter().map(|(k, v)| total(k, v)).collect(), now);
         for flight in std::mem::take(&mut self.flights) {
             if let Some(mark) = &flight.mark {
                 self.count(&flight, counted);
@@ -185,16 +190,25 @@ impl World {
     fn judge(mut self) -> Result<(), TestCaseError> {
         self.crash(1.0);
         self.counted.sort_unstable();
-        for quota in &self.quotas {
+        for quota in &self.limits.quotas {
             let units = |recipients: u32| if quota.unit == QuotaUnit::Messages { 1 } else { recipients };
-            for (index, &(start, _)) in self.counted.iter().enumerate() {
+            for (index, &(start, ..)) in self.counted.iter().enumerate() {
                 let inside = |time: u64| match &quota.window {
                     QuotaWindow::Sliding(length) => time - start <= length.as_millis() as u64,
                     QuotaWindow::Calendar { .. } => time / 60_000 == start / 60_000,
                 };
-                let stretch = self.counted[index..].iter().take_while(|(time, _)| inside(*time));
-                let sum: u32 = stretch.map(|&(_, recipients)| units(recipients)).sum();
+                let stretch = self.counted[index..].iter().take_while(|(time, ..)| inside(*time));
+                let sum: u32 = stretch.clone().map(|&(_, recipients, _)| units(recipients)).sum();
                 prop_assert!(sum <= quota.limit.get(), "{sum} units from {start} in {quota:?}");
+                // What is no more urgent than a class, and no larger than its share, keeps to that share together.
+                let largest = stretch.clone().map(|&(_, recipients, _)| units(recipients)).max().unwrap_or(0);
+                for class in Priority::ALL {
+                    let share = self.limits.reserves.share(quota.limit, class);
+                    let kept = stretch.clone().filter(|(_, _, other)| *other >= class);
+                    let sum: u32 = kept.map(|&(_, recipients, _)| units(recipients)).sum();
+                    let is_bounded = largest <= self.limits.reserves.share(quota.limit, Priority::Bulk);
+                    prop_assert!(!is_bounded || sum <= share, "{sum} units from {start} for {class:?} in {quota:?}");
+                }
             }
         }
         Ok(())
@@ -229,7 +243,8 @@ fn step(clock_back_weight: u32) -> impl Strategy<Value = Step> {
     let share = 0.0..1.0_f64;
     prop_oneof![
         8 => prop_oneof![0..50_u64, 0..2_000_u64, 0..40_000_u64].prop_map(|millis| Step::Wait { millis }),
-        12 => (1..4_u32).prop_map(|recipients| Step::Send { recipients }),
+        12 => (1..4_u32, prop::sample::select(Priority::ALL.to_vec()))
+            .prop_map(|(recipients, class)| Step::Send { recipients, class }),
         10 => share.clone().prop_map(|which| Step::Mark { which }),
         9 => (share.clone(), 0.0..1.01_f64, share.clone()).prop_map(|(which, counted, late)| {
             Step::Settle { which, counted: counted.min(1.0), late: (late * 2.0 - 1.0).max(0.0) }
@@ -243,15 +258,23 @@ fn step(clock_back_weight: u32) -> impl Strategy<Value = Step> {
     ]
 }
 
+fn reserves() -> impl Strategy<Value = Reserves> {
+    let some = (0..40_u32, 0..30_u32, 0..29_u32).prop_map(|(humans, high, low)| {
+        Reserves::new(humans, &[(Priority::High, high), (Priority::Low, low)]).expect("less than all")
+    });
+    prop_oneof![Just(Reserves::default()), some]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_window_ever_holds_more_than_its_limit(
         quotas in quotas(),
+        reserves in reserves(),
         steps in prop::collection::vec(step(0), 1..300),
     ) {
-        let mut world = World::new(quotas);
+        let mut world = World::new(Limits { quotas, reserves, ..Limits::default() });
         steps.iter().for_each(|step| world.apply(step));
         world.judge()?;
     }
@@ -259,9 +282,10 @@ proptest! {
     #[test]
     fn nor_does_a_sliding_window_when_the_clock_is_set_back(
         quotas in sliding_quotas(),
+        reserves in reserves(),
         steps in prop::collection::vec(step(3), 1..300),
     ) {
-        let mut world = World::new(quotas);
+        let mut world = World::new(Limits { quotas, reserves, ..Limits::default() });
         steps.iter().for_each(|step| world.apply(step));
         world.judge()?;
     }
@@ -274,12 +298,13 @@ fn a_greedy_drain_wastes_less_than_two_percent() {
         unit: QuotaUnit::Messages,
         window: QuotaWindow::Sliding(Duration::from_secs(seconds)),
     };
+    let limits = Limits { quotas: vec![quota(7, 10), quota(20, 60)], ..Limits::default() };
     let start = Timestamp::from_millis(T0);
     let mut now = start;
-    let mut ledger = Ledger::new(&[quota(7, 10), quota(20, 60)], Vec::new(), now);
+    let mut ledger = Ledger::new(&limits, Vec::new(), now);
     let mut sent = 0;
     while sent < 200 {
-        match ledger.permit(Need::message_to(1), now) {
+        match ledger.permit(Need::message_to(1), Priority::Bulk, now) {
             Ok(permit) => {
                 now = now.after(Duration::from_millis(3));
                 let _ = ledger.settle(permit, now);

@@ -94,7 +94,7 @@ pub struct QuotaStatus {
     pub quota: Quota,
     /// Units used in the window that ends now, with what is in flight.
     pub used: u64,
-    /// Units that may be used at once.
+    /// Units that the daemon may use at once for its most urgent mail: what is reserved for people is taken away.
     pub left: u64,
     /// When all of `used` will have left the window, if nothing else is sent.
     pub resets_at: Timestamp,

@@ -141,7 +141,8 @@ pub(in crate::service) const fn to_state(state: v1::JobState) -> Option<JobState
     })
 }
 
-const fn from_priority(priority: Priority) -> v1::Priority {
+/// A priority on the wire.
+pub(in crate::service) const fn from_priority(priority: Priority) -> v1::Priority {
     match priority {
         Priority::High => v1::Priority::High,
         Priority::Normal => v1::Priority::Normal,

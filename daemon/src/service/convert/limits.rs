@@ -5,12 +5,17 @@ use std::{num::NonZeroU32, ops::RangeInclusive, time::Duration};
 use hikyaku_proto::v1::{self, quota::Window};
 
 use super::{
+    job::{from_priority, to_priority},
     values::{at_least_one, from_duration, to_duration, to_number},
     violations::Violations,
 };
-use crate::domain::limits::{
-    BatchPause, CalendarSpan, Limits, Pace, QUOTA_WINDOW_MAX, QUOTA_WINDOW_MIN, QUOTAS_MAX, Quota, QuotaUnit,
-    QuotaWindow,
+use crate::domain::{
+    job::Priority,
+    limits::{
+        BatchPause, CalendarSpan, Limits, Pace, QUOTA_WINDOW_MAX, QUOTA_WINDOW_MIN, QUOTAS_MAX, Quota, QuotaUnit,
+        QuotaWindow,
+    },
+    reserves::{RESERVES_PERCENT_BELOW, Reserves, ReservesError},
 };
 
 const INTERVAL_BOUNDS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 3_600);
@@ -40,7 +45,13 @@ pub(in crate::service) fn from_limits(limits: &Limits) -> v1::Limits {
         messages_per_connection_max: limits.messages_per_connection_max.get(),
         recipients_per_job_max: limits.recipients_per_job_max.get(),
         message_bytes_max: limits.message_bytes_max,
+        reserve_for_humans: limits.reserves.humans(),
+        reserves: limits.reserves.classes().map(from_reserve).collect(),
     }
+}
+
+fn from_reserve((priority, percent): (Priority, u32)) -> v1::Reserve {
+    v1::Reserve { priority: from_priority(priority).into(), percent }
 }
 
 /// A quota on the wire.
@@ -73,6 +84,7 @@ pub(in crate::service) fn to_limits(
     let wire = limits.unwrap_or_default();
     let usual = Limits::default();
     let quotas = to_quotas(wire.quotas, at, violations);
+    let reserves = to_reserves(wire.reserve_for_humans, &wire.reserves, at, violations);
     let interval =
         to_duration(wire.interval, Duration::ZERO, &INTERVAL_BOUNDS, format_args!("{at}.interval"), violations);
     let pace = wire.pace.map_or(Some(None), |pace| to_pace(pace, at, violations).map(Some));
@@ -103,6 +115,7 @@ pub(in crate::service) fn to_limits(
     };
     Some(Limits {
         quotas: quotas?,
+        reserves: reserves?,
         interval: interval?,
         pace: pace?,
         batch: batch?,
@@ -176,6 +189,33 @@ fn to_calendar(wire: v1::CalendarWindow, at: &str, violations: &mut Violations) 
         violations.add(format_args!("{at}.calendar.zone"), "must be an IANA time zone, such as \"Asia/Tokyo\"");
     }
     Some(QuotaWindow::Calendar { span: span?, zone: zone? })
+}
+
+fn to_reserves(humans: u32, wire: &[v1::Reserve], at: &str, violations: &mut Violations) -> Option<Reserves> {
+    let mut classes: Vec<(Priority, u32)> = Vec::with_capacity(Priority::ALL.len());
+    for (index, reserve) in wire.iter().take(Priority::ALL.len() + 1).enumerate() {
+        let at = format!("{at}.reserves[{index}]");
+        match to_priority(reserve.priority).filter(|_| reserve.priority != v1::Priority::Unspecified as i32) {
+            None | Some(Priority::Bulk) => {
+                violations.add(format_args!("{at}.priority"), "must be HIGH, NORMAL or LOW");
+            }
+            Some(class) if classes.iter().any(|(other, _)| *other == class) => {
+                violations.add(format_args!("{at}.priority"), "is that of an earlier reserve");
+            }
+            Some(class) => classes.push((class, reserve.percent)),
+        }
+        if !(1..RESERVES_PERCENT_BELOW).contains(&reserve.percent) {
+            let bounds = format_args!("must be from 1 to {}", RESERVES_PERCENT_BELOW - 1);
+            violations.add(format_args!("{at}.percent"), bounds);
+            return None;
+        }
+    }
+    if classes.len() < wire.len() {
+        return None;
+    }
+    let field = if classes.is_empty() { "reserve_for_humans" } else { "reserves" };
+    let refuse = |error: ReservesError| violations.add(format_args!("{at}.{field}"), error);
+    Reserves::new(humans, &classes).map_err(refuse).ok()
 }
 
 fn to_pace(wire: v1::Pace, at: &str, violations: &mut Violations) -> Option<Pace> {

@@ -110,6 +110,7 @@ fn compose_order(
         send_at: order.send_at,
         expires_at: order.expires_at,
         labels: order.labels.len(),
+        priority: order.priority,
     };
     for found in admission::check(&submission, settings, now) {
         let field = on_the_wire(&found.field);

@@ -3,8 +3,8 @@
 use super::*;
 use crate::{
     domain::{
-        ids::JobId,
-        ids::MessageKey,
+        ids::{JobId, MessageKey},
+        job::Priority,
         parking::{Parking, ParkingCause, Standing},
     },
     policy::quota::{ledger::Ledger, permit::Need},
@@ -201,8 +201,8 @@ async fn an_account_that_waits_for_its_own_quota_says_so() {
     let id = "sales".parse().expect("an id");
     let record = api.storage.account(&id).await.expect("an answer").expect("it is there");
     let now = record.account.created.at;
-    let mut ledger = Ledger::new(&record.account.settings.limits.quotas, Vec::new(), now);
-    let permit = ledger.permit(Need::message_to(1), now).expect("the quota is unused");
+    let mut ledger = Ledger::new(&record.account.settings.limits, Vec::new(), now);
+    let permit = ledger.permit(Need::message_to(1), Priority::Normal, now).expect("the quota is unused");
     let charges = ledger.settle(permit, now);
     let tenure = api.storage.take_tenure(&id).await.expect("a tenure");
     let job = JobId::new(now, [0; 10]);

@@ -9,11 +9,14 @@ use super::{
     merge::ProgressRow,
     state::StateParts,
 };
-use crate::domain::{
-    ids::JobId,
-    job::{Audience, Job, MessageFacts, Schedule},
-    recipient::Recipient,
-    time::Timestamp,
+use crate::{
+    domain::{
+        ids::JobId,
+        job::{Audience, Job, MessageFacts, Schedule},
+        recipient::Recipient,
+        time::Timestamp,
+    },
+    storage::spool::Place,
 };
 
 /// A [`Job`] without its id, which is its key, and with the place of its message.
@@ -69,15 +72,33 @@ pub struct JobRow {
     /// How far a merge job has come; nothing for a plain job.
     #[prost(message, optional, tag = "21")]
     pub merge: Option<ProgressRow>,
+    /// The message's place in the spool; nothing when it is elsewhere.
+    #[prost(uint64, optional, tag = "22")]
+    pub place: Option<u64>,
 }
+
+/// The tag of [`JobRow::place`].
+const PLACE_TAG: u32 = 22;
 
 /// Where a job's message is, and what it says of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Body {
-    /// The hash that names its file; nothing when it is in the store itself.
-    pub file: Option<[u8; 32]>,
+    /// Where it is.
+    pub location: Location,
     /// Whether it has bytes beyond ASCII.
     pub is_eight_bit: bool,
+}
+
+/// Where a job's message is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Location {
+    /// Not said by the row: it is in entries of the store, as versions before the spool kept it, or beside the row.
+    #[default]
+    Beside,
+    /// In the spool.
+    Spool(Place),
+    /// In the file with this hash.
+    File([u8; 32]),
 }
 
 /// A [`Recipient`].
@@ -134,8 +155,15 @@ impl JobRow {
             first_attempt_at: job.first_attempt_at.map(Timestamp::as_millis),
             history: history.finish(&job.attempts),
             wish: job.wish.map_or(0, Code::code),
-            file: body.file.map(|hash| hash.to_vec()).unwrap_or_default(),
+            file: match body.location {
+                Location::File(hash) => hash.to_vec(),
+                Location::Beside | Location::Spool(_) => Vec::new(),
+            },
             message_is_eight_bit: body.is_eight_bit,
+            place: match body.location {
+                Location::Spool(place) => Some(place.to_number()),
+                Location::Beside | Location::File(_) => None,
+            },
             merge: job.merge().map(ProgressRow::from),
         }
     }
@@ -188,12 +216,18 @@ impl JobRow {
     /// # Errors
     /// When what names its file is no hash.
     pub fn body(&self) -> Result<Body, BadRow> {
-        let is_eight_bit = self.message_is_eight_bit;
-        if self.file.is_empty() {
-            return Ok(Body { file: None, is_eight_bit });
-        }
-        let file = self.file.as_slice().try_into().map_err(|_| BadRow::new("file", "is no hash"))?;
-        Ok(Body { file: Some(file), is_eight_bit })
+        let location = match (self.place, self.file.as_slice()) {
+            (Some(place), _) => Location::Spool(Place::from_number(place)),
+            (None, []) => Location::Beside,
+            (None, file) => Location::File(file.try_into().map_err(|_| BadRow::new("file", "is no hash"))?),
+        };
+        Ok(Body { location, is_eight_bit: self.message_is_eight_bit })
+    }
+
+    /// Adds the place of the message to a row that was encoded before it was known; the fields of an encoded row may
+    /// stand in any order.
+    pub fn add_place(encoded: &mut Vec<u8>, place: Place) {
+        prost::encoding::uint64::encode(PLACE_TAG, &place.to_number(), encoded);
     }
 }
 

@@ -10,6 +10,7 @@ pub mod history;
 pub mod idempotency;
 pub mod job;
 pub mod ledger;
+pub mod limits;
 pub mod merge;
 pub mod recipients;
 pub mod standing;

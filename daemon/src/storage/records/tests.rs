@@ -7,7 +7,7 @@ use prost::Message as _;
 use super::{
     account::AccountRow,
     event::EventsRow,
-    job::{Body, JobRow},
+    job::{Body, JobRow, Location},
     ledger::MarkRow,
 };
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
         mail::Mailbox,
         parking::{Parking, ParkingCause},
         recipient::{Deferral, Recipient, RecipientState},
+        reserves::Reserves,
         secret::Secret,
         verdict::{Blame, ParkCause, Phase, Verdict},
     },
@@ -38,7 +39,7 @@ where
 
 #[track_caller]
 fn check_job(job: &Job) {
-    let body = Body { file: Some([9; 32]), is_eight_bit: true };
+    let body = Body { location: Location::File([9; 32]), is_eight_bit: true };
     let row = travelled(JobRow::new(job, &body));
     assert_eq!(row.body(), Ok(body));
     assert_eq!(row.into_job(job.id).as_ref(), Ok(job));
@@ -124,6 +125,8 @@ fn accounts_survive_their_rows_and_show_no_password() {
             window: QuotaWindow::Sliding(Duration::from_millis(1_500)),
         },
     ];
+    let classes = [(Priority::High, 20), (Priority::Low, 3)];
+    settings.limits.reserves = Reserves::new(10, &classes).unwrap();
     settings.limits.pace = Some(Pace { messages_per_minute: number(60), burst: number(3) });
     settings.limits.batch = Some(BatchPause { messages: number(10), pause: Duration::from_secs(60) });
     let sealer = Sealer::from_key([7; KEY_BYTES]);

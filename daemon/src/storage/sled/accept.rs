@@ -3,11 +3,13 @@
 use std::io;
 
 use ::sled::IVec;
+use bytes::Bytes;
+use prost::Message as _;
 
 use super::{
     SledStore, care, codec,
     disk::Disk,
-    jobs::{INLINE_BYTES_MAX, expiry_key, job_event, job_frames, ready_entry},
+    jobs::{SPOOLED_BYTES_MAX, expiry_key, job_event, ready_entry},
     keys::Key,
     txn::Txn,
     writer::{BYTES_PER_COMMIT_MAX, CHANGES_PER_COMMIT_MAX, Patience, Weight},
@@ -22,7 +24,10 @@ use crate::{
     storage::{
         Acceptance, Idempotency, StorageError, Submission,
         blobs::{FileHash, Files, Pin},
-        records::{idempotency::IdempotencyRow, job::Body},
+        records::{
+            idempotency::IdempotencyRow,
+            job::{Body, JobRow, Location},
+        },
     },
 };
 
@@ -33,6 +38,11 @@ pub(super) struct Prepared {
     /// The account's number; nothing when there is no such account.
     number: Option<u32>,
     is_open: bool,
+    id: JobId,
+    /// The job's row, but for the place of its message.
+    row: Vec<u8>,
+    /// The message, unless it has a file.
+    message: Option<Bytes>,
     entries: Vec<(IVec, IVec)>,
     key: Option<PreparedKey>,
     event: Event,
@@ -120,23 +130,26 @@ impl SledStore {
         let entry = self.entry_of(&job.account);
         let is_full = self.is_full(&job.account);
         // The committer refuses what comes without its account's number or is full, so no file is written for it.
-        let is_large = message.bytes.len() > INLINE_BYTES_MAX;
+        let is_large = message.bytes.len() > SPOOLED_BYTES_MAX;
         let file = if is_large && entry.is_some() && !is_full {
             let content = message.bytes.clone();
             let pin = self.in_background(move |store| store.store_file(&content)).await?;
-            Some(KeptFile::new(pin, &self.disk, &self.files))
+            Some(KeptFile::new(pin, &self.disk, &self.shelves.files))
         } else {
             None
         };
-        let body = Body { file: file.as_ref().map(|file| *file.hash()), is_eight_bit: message.is_eight_bit };
-        let mut entries = Vec::new();
-        match &file {
-            Some(file) => entries.push(codec::single(&Key::FileEdge { file: *file.hash(), job: job.id }, &[])),
-            None if is_large => {}
-            None => entries.extend(codec::frames(|chunk| Key::Body { job: job.id, chunk }, &message.bytes)),
-        }
+        let location = file.as_ref().map_or(Location::Beside, |file| Location::File(*file.hash()));
+        let body = Body { location, is_eight_bit: message.is_eight_bit };
+        let edge = |file: &KeptFile| codec::single(&Key::FileEdge { file: *file.hash(), job: job.id }, &[]);
+        let entries = file.iter().map(edge).collect();
         let files = file.into_iter().collect();
-        Ok(Prepared { is_full: is_full && is_large, ..self.prepared(&job, &body, entries, files, idempotency) })
+        let mut prepared = self.prepared(&job, &body, entries, files, idempotency);
+        prepared.is_full = is_full && is_large;
+        if !is_large {
+            prepared.bytes += message.bytes.len();
+            prepared.message = Some(message.bytes);
+        }
+        Ok(prepared)
     }
 
     fn is_full(&self, account: &AccountId) -> bool {
@@ -154,14 +167,18 @@ impl SledStore {
         idempotency: Option<Idempotency>,
     ) -> Prepared {
         let number = self.number_of(&job.account);
-        entries.extend(job_frames(job, body));
+        let row = JobRow::new(job, body).encode_to_vec();
         entries.extend(number.and_then(|number| ready_entry(number, job)));
         entries.extend(expiry_key(job).map(|key| (IVec::from(key.to_bytes()), IVec::default())));
+        let bytes: usize = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
         Prepared {
             account: job.account.clone(),
             number,
             is_open: job.is_open(),
-            bytes: entries.iter().map(|(key, value)| key.len() + value.len()).sum(),
+            id: job.id,
+            bytes: bytes + row.len(),
+            row,
+            message: None,
             entries,
             key: idempotency.map(|idempotency| prepare_key(&idempotency, job.id, job.accepted_at)),
             event: job_event(job, JobChange::Accepted, Flight::Grounded, job.accepted_at),
@@ -181,7 +198,7 @@ impl SledStore {
     }
 
     pub(super) fn store_file(&self, content: &[u8]) -> Result<Pin, StorageError> {
-        self.files.store(content).map_err(|error| {
+        self.shelves.files.store(content).map_err(|error| {
             self.space.look();
             match (cause_of(&error), self.space.check()) {
                 (Cause::BrokenDisk, _) => {
@@ -317,7 +334,12 @@ fn accept_one(txn: &mut Txn, one: &mut Prepared, open_jobs_max: u64) -> Result<A
         txn.put(IVec::from(day_key.to_bytes()), IVec::default());
         txn.put_row(|_| Key::Idempotency { hash }, &row, 1);
     }
-    for (key, value) in one.entries.drain(..) {
+    if let Some(message) = one.message.take() {
+        JobRow::add_place(&mut one.row, txn.spool(one.id, &message)?);
+    }
+    let job = one.id;
+    let frames = codec::frames(|chunk| Key::Job { job, chunk }, &one.row);
+    for (key, value) in frames.into_iter().chain(one.entries.drain(..)) {
         txn.put(key, value);
     }
     txn.count_open(&one.account, false, one.is_open);

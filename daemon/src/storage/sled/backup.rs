@@ -14,14 +14,21 @@ use ::sled::{Batch, IVec};
 
 use super::{
     SledSettings, SledStore,
+    disk::{Disk, Failure},
+    jobs::{self, Shelves},
     keys::{Family, Key},
     open,
     txn::{Journal, Txn},
     writer::{Patience, Weight},
 };
-use crate::storage::{
-    Progress, StorageError,
-    blobs::{Files, sync_dir},
+use crate::{
+    domain::ids::JobId,
+    storage::{
+        Progress, StorageError,
+        blobs::{Files, sync_dir},
+        records::job::Location,
+        spool::Spool,
+    },
 };
 
 /// How many entries are copied before progress is told.
@@ -98,12 +105,19 @@ pub fn restore(backup: &Path, into: &Path) -> Result<u64, RestoreError> {
 fn check_copy(copy: &Path) -> Result<u64, String> {
     let db = open::open_guarded(&copy.join("db"), &SledSettings::default())?;
     let files = Files::open(&copy.join("files")).map_err(|error| error.to_string())?;
+    let (spool, _) = Spool::open(&copy.join("spool")).map_err(|error| error.to_string())?;
+    let disk = Disk { tree: (*db).clone(), failure: Failure::new() };
+    let shelves = Shelves { spool, files: files.clone() };
     let mut entries = 0;
     for entry in &*db {
         let (key, value) = entry.map_err(|error| error.to_string())?;
         entries += 1;
-        if let Some(Key::FileEdge { file, job }) = Key::parse(&key) {
-            files.read(&file).map_err(|error| format!("the message of job {job}: {error}"))?;
+        match Key::parse(&key) {
+            Some(Key::FileEdge { file, job }) => {
+                files.read(&file).map_err(|error| format!("the message of job {job}: {error}"))?;
+            }
+            Some(Key::Job { job, chunk: 0 }) => check_message(&disk, &shelves, job)?,
+            _ => {}
         }
         let has_frame = !matches!(
             Family::of(&key),
@@ -116,10 +130,18 @@ fn check_copy(copy: &Path) -> Result<u64, String> {
     Ok(entries)
 }
 
+fn check_message(disk: &Disk, shelves: &Shelves, job: JobId) -> Result<(), String> {
+    let stored = jobs::load(disk, job).map_err(|error| error.to_string())?;
+    match stored.filter(|stored| matches!(stored.body.location, Location::Spool(_))) {
+        Some(stored) => jobs::load_message(disk, shelves, &stored).map(drop).map_err(|error| error.to_string()),
+        None => Ok(()),
+    }
+}
+
 impl SledStore {
     pub(super) async fn backup_to(&self, target: &Path, progress: &dyn Progress) -> Result<u64, StorageError> {
         let target = target.to_owned();
-        let _held = self.files.hold();
+        let _held = (self.shelves.files.hold(), self.shelves.spool.hold());
         let journal = self.writer.commit(LIGHT, Patience::Wait, |txn: &mut Txn| Ok(txn.journal())).await?;
         let copy = self.copy_tree(target.clone(), journal, progress).await?;
         self.in_background(move |store| store.finish_backup(&target, copy)).await
@@ -187,7 +209,15 @@ impl SledStore {
             for key in copy.scan_prefix(Family::FileEdge.prefix()).keys() {
                 let key = key.map_err(io::Error::other)?;
                 if let Some(Key::FileEdge { file, .. }) = Key::parse(&key) {
-                    copy_file(&self.files.path(&file), &files.path(&file))?;
+                    copy_file(&self.shelves.files.path(&file), &files.path(&file))?;
+                }
+            }
+            let spool = target.join("spool");
+            fs::create_dir(&spool)?;
+            for key in copy.scan_prefix(Family::Segment.prefix()).keys() {
+                let key = key.map_err(io::Error::other)?;
+                if let Some(Key::Segment { number }) = Key::parse(&key) {
+                    self.copy_segment(number, &spool)?;
                 }
             }
             drop(copy);
@@ -196,6 +226,17 @@ impl SledStore {
         };
         finish().map_err(|error| target_error(&error))?;
         Ok(entries)
+    }
+
+    /// A segment may still grow, so it is copied; what came after the tree is not referred to by it.
+    fn copy_segment(&self, number: u32, into: &Path) -> io::Result<()> {
+        let from = self.shelves.spool.path(number);
+        let Some(name) = from.file_name() else { return Ok(()) };
+        match fs::copy(&from, into.join(name)) {
+            // One to which nothing is written yet.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            copied => copied.map(drop),
+        }
     }
 }
 

@@ -1,12 +1,25 @@
 //! Whether the store can be looked after: damage, backups, exports, and openings that go wrong.
 
-use std::{collections::HashSet, fs, path::Path, sync::Arc};
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    os::unix::fs::FileExt as _,
+    path::Path,
+    sync::Arc,
+};
 
-use super::{OpenError, RestoreError, SledStore, jobs::ready_key, keys::Key, restore, tests::open_plain};
+use super::{
+    OpenError, RestoreError, SledStore,
+    jobs::{self, ready_key},
+    keys::Key,
+    restore,
+    tests::open_plain,
+};
 use crate::{
     domain::{
         account::{PasswordMechanism, SignIn},
         event::Cursor,
+        job::Control,
         mail::Message,
         secret::Secret,
     },
@@ -14,6 +27,8 @@ use crate::{
         Acceptance, AccountStore, EventLog, Idempotency, JobStore, PAGE_MAX, Progress, Queue, SharedStorage,
         StorageError, StoreCare, Submission,
         contract::samples::{self, at, job_id, sample_job},
+        records::job::Location,
+        spool,
     },
 };
 
@@ -133,8 +148,8 @@ async fn damage_is_quarantined_and_derived_entries_are_mended() {
     assert!(matches!(store.job(job_id(2)).await, Err(StorageError::Damaged(_))));
     let findings = store.verify(&Silent).await.unwrap();
     assert_eq!(findings.quarantined_count, 1, "{findings:?}");
-    // The missing entry, the left-over one, that of the damaged job, and the tally.
-    assert_eq!(findings.mended, 4, "{findings:?}");
+    // The missing entry, the left-over one, that of the damaged job, the tally, and the segment of its message.
+    assert_eq!(findings.mended, 5, "{findings:?}");
     assert_eq!(store.job(job_id(2)).await.unwrap(), None);
     assert!(tree.get(&missing).unwrap().is_some());
     assert!(tree.get(&left_over).unwrap().is_none());
@@ -175,15 +190,18 @@ async fn jobs_without_their_message_leave_the_queue_and_the_export() {
     let dir = tempfile::tempdir().unwrap();
     let store = filled(&dir.path().join("store")).await;
     let sales = samples::account_id("sales");
-    damage(&store, &Key::Body { job: job_id(2), chunk: 0 });
-    fs::remove_file(store.files.path(&store.files.all().unwrap()[0])).unwrap();
+    let Location::Spool(place) = jobs::load(&store.disk, job_id(2)).unwrap().unwrap().body.location else {
+        panic!("a short message is in the spool")
+    };
+    let segment = File::options().read(true).write(true).open(store.shelves.spool.path(place.segment)).unwrap();
+    segment.write_all_at(&[0xff], u64::from(place.offset) + spool::HEADER_BYTES as u64).unwrap();
+    fs::remove_file(store.shelves.files.path(&store.shelves.files.all().unwrap()[0])).unwrap();
     assert!(matches!(store.message(job_id(5)).await, Err(StorageError::Damaged(_))));
     let mut lines = Vec::new();
     store.export(&mut lines, &Silent).await.unwrap();
     assert!(String::from_utf8_lossy(&lines).contains("\"damaged\":2"));
     open_plain(&dir.path().join("copy")).import(&mut lines.as_slice(), &Silent).await.unwrap();
-    // Two jobs, and the frames of the one message.
-    assert_eq!(store.verify(&Silent).await.unwrap().quarantined_count, 3);
+    assert_eq!(store.verify(&Silent).await.unwrap().quarantined_count, 2);
     let ready = store.ready(&sales, &HashSet::new(), PAGE_MAX, at(9)).await.unwrap();
     assert_eq!(ready.messages.iter().map(|entry| entry.message.job).collect::<Vec<_>>(), [job_id(3), job_id(4)]);
     let again = store.verify(&Silent).await.unwrap();
@@ -229,12 +247,12 @@ async fn a_damaged_idempotency_key_refuses_the_whole_call() {
 async fn a_file_goes_with_its_last_job() {
     let dir = tempfile::tempdir().unwrap();
     let store = filled(dir.path()).await;
-    assert_eq!(store.files.all().unwrap().len(), 1);
+    assert_eq!(store.shelves.files.all().unwrap().len(), 1);
     let control = crate::domain::job::Control::Cancel;
     store.control(vec![job_id(5)], control, at(7)).await.unwrap();
     while store.prune(at(8), 100, at(9)).await.unwrap() > 0 {}
     assert_eq!(store.job(job_id(5)).await.unwrap(), None);
-    assert!(store.files.all().unwrap().is_empty());
+    assert!(store.shelves.files.all().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -250,11 +268,15 @@ async fn refused_submissions_leave_no_file() {
     assert_eq!(answers, [Acceptance::UnknownAccount]);
     let reused = Submission { idempotency: Some(samples::idempotency("local", "k", 9)), ..large("sales", 22, b'b') };
     assert_eq!(store.accept(vec![reused]).await.unwrap(), [Acceptance::KeyReused(job_id(4))]);
-    assert_eq!(store.files.all().unwrap().len(), 1, "that of job 5");
+    assert_eq!(store.shelves.files.all().unwrap().len(), 1, "that of job 5");
     assert!(store.message(job_id(5)).await.is_ok());
-    drop(store.files.store(&[b'c'; 100_000][..]).unwrap());
+    drop(store.shelves.files.store(&[b'c'; 100_000][..]).unwrap());
     drop(store);
-    assert_eq!(open_plain(dir.path()).files.all().unwrap().len(), 1, "a crash leaves loose files to the next start");
+    assert_eq!(
+        open_plain(dir.path()).shelves.files.all().unwrap().len(),
+        1,
+        "a crash leaves loose files to the next start"
+    );
 }
 
 #[tokio::test]
@@ -290,4 +312,32 @@ async fn a_store_that_cannot_be_read_says_what_to_do() {
     let error = super::tests::try_open(dir.path()).unwrap_err();
     assert!(error.to_string().contains("hikyakud store restore"), "{error}");
     assert!(!dir.path().join("db.rescue").exists());
+}
+
+#[tokio::test]
+async fn a_segment_goes_when_nothing_refers_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = filled(dir.path()).await;
+    assert_eq!(store.shelves.spool.segments().unwrap(), [1]);
+    drop(store);
+    // A crash can leave one to which no commit refers.
+    fs::write(dir.path().join("spool/00000009"), b"left").unwrap();
+    let store = open_plain(dir.path());
+    assert_eq!(store.shelves.spool.segments().unwrap(), [1]);
+    store.accept(vec![samples::submission(sample_job("sales", 6))]).await.unwrap();
+    assert_eq!(store.shelves.spool.segments().unwrap(), [1, 10]);
+    let ids: Vec<_> = (1..=5).map(job_id).collect();
+    store
+        .settle(
+            &store.take_tenure(&samples::account_id("sales")).await.unwrap(),
+            vec![samples::settlement(job_id(1), None, at(8))],
+        )
+        .await
+        .unwrap();
+    store.control(ids, Control::Cancel, at(9)).await.unwrap();
+    while store.prune(at(99), 10, at(99)).await.unwrap() > 0 {}
+    assert_eq!(store.shelves.spool.segments().unwrap(), [10]);
+    assert!(store.message(job_id(6)).await.unwrap().is_some());
+    let findings = store.verify(&Silent).await.unwrap();
+    assert_eq!((findings.quarantined_count, findings.mended), (0, 0), "{findings:?}");
 }

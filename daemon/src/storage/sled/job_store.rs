@@ -25,7 +25,7 @@ use crate::{
     },
     storage::{
         Acceptance, Controlled, Idempotency, JobFilter, JobPage, JobRecord, JobStore, LIST_SCAN_JOBS_MAX, PAGE_MAX,
-        Page, StorageError, Submission,
+        Page, StorageError, Submission, records::job::Location,
     },
 };
 
@@ -120,11 +120,11 @@ fn control_one(
 impl SledStore {
     /// A job's message; a file is read in the background.
     pub(super) async fn message_of(&self, stored: &Arc<StoredJob>) -> Result<Message, StorageError> {
-        if stored.body.file.is_none() {
-            return load_message(&self.disk, &self.files, stored);
+        if !matches!(stored.body.location, Location::File(_)) {
+            return load_message(&self.disk, &self.shelves, stored);
         }
         let stored = Arc::clone(stored);
-        self.in_background(move |store| load_message(&store.disk, &store.files, &stored)).await
+        self.in_background(move |store| load_message(&store.disk, &store.shelves, &stored)).await
     }
 
     fn record(&self, stored: StoredJob) -> Result<JobRecord, StorageError> {

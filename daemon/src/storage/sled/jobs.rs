@@ -24,12 +24,13 @@ use crate::{
         StorageError,
         blobs::Files,
         lane_of,
-        records::job::{Body, JobRow},
+        records::job::{Body, JobRow, Location},
+        spool::{self, Spool},
     },
 };
 
-/// Longest message that is kept in the store itself, in bytes; a longer one becomes a file.
-pub(super) const INLINE_BYTES_MAX: usize = 64 * 1_024;
+/// Longest message that is kept in the spool, in bytes; a longer one becomes a file.
+pub(super) const SPOOLED_BYTES_MAX: usize = spool::MESSAGE_BYTES_MAX;
 
 /// A job as it was read.
 #[derive(Debug)]
@@ -54,27 +55,39 @@ pub(super) fn load(view: &impl View, id: JobId) -> Result<Option<StoredJob>, Sto
     Ok(Some(StoredJob { job, body, frames }))
 }
 
-/// Reads a job's message. May block when it is a file.
-pub(super) fn load_message(disk: &Disk, files: &Files, stored: &StoredJob) -> Result<Message, StorageError> {
-    let bytes = load_body(disk, files, stored)?;
-    Ok(Message { bytes: Bytes::from(bytes), is_eight_bit: stored.body.is_eight_bit })
+/// Where messages are kept.
+#[derive(Clone, Debug)]
+pub(super) struct Shelves {
+    /// Those of usual size.
+    pub(super) spool: Spool,
+    /// Large ones.
+    pub(super) files: Files,
 }
 
-/// Reads the bytes of a job's message, or of a merge job's content. May block when it is a file.
-pub(super) fn load_body(disk: &Disk, files: &Files, stored: &StoredJob) -> Result<Vec<u8>, StorageError> {
+/// Reads a job's message. May block for long when it is a file.
+pub(super) fn load_message(disk: &Disk, shelves: &Shelves, stored: &StoredJob) -> Result<Message, StorageError> {
+    let bytes = load_body(disk, shelves, stored)?;
+    Ok(Message { bytes, is_eight_bit: stored.body.is_eight_bit })
+}
+
+/// Reads the bytes of a job's message, or of a merge job's content. May block for long when they are a file.
+pub(super) fn load_body(disk: &Disk, shelves: &Shelves, stored: &StoredJob) -> Result<Bytes, StorageError> {
     let id = stored.job.id;
-    Ok(match &stored.body.file {
-        Some(hash) => files.read(hash).map_err(|error| match error.kind() {
-            ErrorKind::NotFound | ErrorKind::InvalidData => StorageError::Damaged(format!("message of {id}: {error}")),
-            // Too many open files, say: the message may be as good as ever.
-            _ => {
-                tracing::warn!(job = %id, %error, "a message's file cannot be read at present");
-                StorageError::Overloaded("a message's file cannot be read at present")
-            }
-        })?,
-        None => {
+    let read = match stored.body.location {
+        Location::Spool(place) => shelves.spool.read(place, id, stored.job.message.bytes),
+        Location::File(hash) => shelves.files.read(&hash).map(Bytes::from),
+        Location::Beside => {
             let read = disk::read(disk, |chunk| Key::Body { job: id, chunk })?;
-            read.ok_or_else(|| StorageError::Damaged(format!("message of {id}: it is missing")))?.value
+            let missing = || StorageError::Damaged(format!("message of {id}: it is missing"));
+            Ok(Bytes::from(read.ok_or_else(missing)?.value))
+        }
+    };
+    read.map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::InvalidData => StorageError::Damaged(format!("message of {id}: {error}")),
+        // Too many open files, say: the message may be as good as ever.
+        _ => {
+            tracing::warn!(job = %id, %error, "a message cannot be read at present");
+            StorageError::Overloaded("a message cannot be read at present")
         }
     })
 }

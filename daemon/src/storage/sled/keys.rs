@@ -40,6 +40,8 @@ pub(super) enum Family {
     Bucket = 0x50,
     /// Events, those of one commit together.
     Events = 0x60,
+    /// How much of a segment of the spool is referred to.
+    Segment = 0x70,
     /// Which job's message is in which file.
     FileEdge = 0x71,
     /// Records that could not be read, as they were.
@@ -66,13 +68,14 @@ pub(super) enum Key {
     IdempotencyDay { day: u32, hash: [u8; 16] },
     Bucket { account: u32, quota: [u8; 8], bucket: u64 },
     Events { seq: u64, chunk: u16 },
+    Segment { number: u32 },
     FileEdge { file: [u8; 32], job: JobId },
     Quarantine { number: u32, original: Vec<u8> },
 }
 
 impl Family {
     /// All families.
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::Meta,
         Self::Account,
         Self::Standing,
@@ -90,6 +93,7 @@ impl Family {
         Self::IdempotencyDay,
         Self::Bucket,
         Self::Events,
+        Self::Segment,
         Self::FileEdge,
         Self::Quarantine,
     ];
@@ -133,6 +137,7 @@ impl Key {
             Self::IdempotencyDay { .. } => Family::IdempotencyDay,
             Self::Bucket { .. } => Family::Bucket,
             Self::Events { .. } => Family::Events,
+            Self::Segment { .. } => Family::Segment,
             Self::FileEdge { .. } => Family::FileEdge,
             Self::Quarantine { .. } => Family::Quarantine,
         }
@@ -148,7 +153,7 @@ impl Key {
             Self::Account { account, chunk } | Self::Standing { account, chunk } => {
                 put(&[&account.to_be_bytes(), &chunk.to_be_bytes()]);
             }
-            Self::Tally { account } => put(&[&account.to_be_bytes()]),
+            Self::Tally { account: number } | Self::Segment { number } => put(&[&number.to_be_bytes()]),
             Self::Job { job, chunk } | Self::Body { job, chunk } => put(&[&job.to_bytes(), &chunk.to_be_bytes()]),
             Self::Recipients { job, first: number, chunk } | Self::Outcomes { job, page: number, chunk } => {
                 put(&[&job.to_bytes(), &number.to_be_bytes(), &chunk.to_be_bytes()]);
@@ -223,6 +228,7 @@ impl Key {
             Family::IdempotencyDay => Self::IdempotencyDay { day: rest.u32()?, hash: rest.take()? },
             Family::Bucket => Self::Bucket { account: rest.u32()?, quota: rest.take()?, bucket: rest.u64()? },
             Family::Events => Self::Events { seq: rest.u64()?, chunk: rest.u16()? },
+            Family::Segment => Self::Segment { number: rest.u32()? },
             Family::FileEdge => Self::FileEdge { file: rest.take()?, job: rest.job()? },
             Family::Quarantine => {
                 let number = rest.u32()?;

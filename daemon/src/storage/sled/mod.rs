@@ -1,6 +1,7 @@
 //! The embedded engine: sled 0.34.7 behind a fence.
 //!
-//! A store is a directory: `db/` is sled's, `files/` holds large messages, `ballast` is given up when the disk is nearly
+//! A store is a directory: `db/` is sled's, `spool/` holds messages, `files/` large ones,
+//! `ballast` is given up when the disk is nearly
 //! full, `lock` keeps a second daemon out, `format` says that there is a store. What sled cannot be trusted with is done here: one thread writes (`writer`),
 //! our own descriptor is synced after each commit, no value is longer than 4,000 bytes (`codec`), opening is guarded
 //! (`open`), and the first error stops the store (`disk`).
@@ -16,7 +17,7 @@ use tokio::sync::{Notify, watch};
 use crate::{
     domain::{event::Cursor, ids::AccountId, time::Clock},
     platform::sealing::Sealer,
-    storage::{StorageError, blobs::Files},
+    storage::StorageError,
 };
 
 mod accept;
@@ -42,6 +43,7 @@ mod open;
 mod pruning;
 mod queue;
 mod ready;
+mod segments;
 mod settings;
 mod space;
 mod tip;
@@ -55,6 +57,7 @@ pub use open::OpenError;
 pub use settings::SledSettings;
 
 use disk::Disk;
+use jobs::Shelves;
 use merge::{
     read::{PageRead, TemplateRead},
     recent::Recent,
@@ -71,7 +74,7 @@ type Directory = Arc<RwLock<BTreeMap<AccountId, AccountEntry>>>;
 pub struct SledStore {
     writer: Arc<Writer>,
     disk: Disk,
-    files: Files,
+    shelves: Shelves,
     space: Space,
     directory: Directory,
     changed: Arc<Changed>,
@@ -165,7 +168,7 @@ struct Publisher {
     directory: Directory,
     changed: Arc<Changed>,
     head: watch::Sender<Cursor>,
-    files: Files,
+    shelves: Shelves,
     tip: Tip,
 }
 
@@ -181,7 +184,10 @@ impl Audience for Publisher {
             }
         }
         for hash in made.loose_files {
-            care::collect_file(&txn.disk, &self.files, &hash);
+            care::collect_file(&txn.disk, &self.shelves.files, &hash);
+        }
+        for segment in made.empty_segments {
+            self.shelves.spool.retire(segment);
         }
         if let Some(head) = made.head {
             if let Err(error) = self.tip.note(txn.next_seq) {

@@ -16,11 +16,13 @@ use super::{
     Changed, Publisher, SledStore, care,
     codec::{self, Frame},
     disk::{self, Disk, Failure, View},
+    jobs::Shelves,
     keys::{Family, Key},
     merge::{
         read::{PAGES_BYTES_MAX, TEMPLATES_BYTES_MAX},
         recent::Recent,
     },
+    segments,
     settings::SledSettings,
     space::Space,
     tip::{TIP_FILE, Tip},
@@ -38,6 +40,7 @@ use crate::{
         StorageError,
         blobs::{Files, sync_dir},
         records::{account::AccountRow, event::EventsRow},
+        spool::Spool,
     },
 };
 
@@ -113,6 +116,9 @@ pub(super) fn open(
     let db = open_fenced(path, &db_path, &settings, clock.as_ref())?;
     let files_path = path.join("files");
     let files = Files::open(&files_path).map_err(broken(&files_path))?;
+    let spool_path = path.join("spool");
+    let (spool, spool_writer) = Spool::open(&spool_path).map_err(broken(&spool_path))?;
+    let shelves = Shelves { spool, files };
     sync_dir(path).map_err(broken(path))?;
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         sync_dir(parent).map_err(broken(parent))?;
@@ -122,7 +128,8 @@ pub(super) fn open(
     let (accounts, next_account) = load_accounts(&disk)?;
     let (head, next_seq) = load_head(&disk)?;
     let tip = open_tip(path, next_seq)?;
-    care::collect_left_files(&disk, &files);
+    care::collect_left_files(&disk, &shelves.files);
+    segments::sweep(&disk, &shelves.spool)?;
     let space = Space::new(path, &settings);
     let directory = Arc::new(RwLock::new(accounts.clone()));
     let changed = Arc::new(Changed::default());
@@ -131,10 +138,10 @@ pub(super) fn open(
         directory: Arc::clone(&directory),
         changed: Arc::clone(&changed),
         head: head.clone(),
-        files: files.clone(),
+        shelves: shelves.clone(),
         tip,
     };
-    let txn = Txn::new(disk.clone(), accounts, next_account, next_seq);
+    let txn = Txn::new(disk.clone(), accounts, next_account, next_seq, spool_writer);
     let database = db_path.join("db");
     let descriptor = File::open(&database).map_err(broken(&database))?;
     let waiting_bytes_max = settings.waiting_bytes_max;
@@ -142,7 +149,7 @@ pub(super) fn open(
     Ok(Arc::new(SledStore {
         writer: Arc::new(writer),
         disk,
-        files,
+        shelves,
         space,
         directory,
         changed,

@@ -15,7 +15,7 @@ use crate::{
     domain::{ids::JobId, job::Job, time::Timestamp},
     storage::{
         IDEMPOTENCY_DAYS, STAGED_HOURS, StorageError,
-        records::{event::EventsRow, idempotency::IdempotencyRow},
+        records::{event::EventsRow, idempotency::IdempotencyRow, job::Location},
     },
 };
 
@@ -162,12 +162,13 @@ fn forget_job(txn: &mut Txn, id: JobId, before: Timestamp) -> Result<u64, Storag
         return Ok(0);
     };
     txn.remove_frames(|chunk| Key::Job { job: id, chunk }, 0..stored.frames);
-    match stored.body.file {
-        Some(file) => {
+    match stored.body.location {
+        Location::Spool(place) => txn.unspool(place)?,
+        Location::File(file) => {
             txn.remove_key(&Key::FileEdge { file, job: id });
             txn.made.loose_files.insert(file);
         }
-        None => {
+        Location::Beside => {
             for key in txn.disk.keys_with(&Key::Body { job: id, chunk: 0 }.stem())? {
                 txn.remove(key);
             }

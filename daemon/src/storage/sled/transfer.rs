@@ -27,7 +27,7 @@ use crate::{
             account::AccountRow,
             event::EventsRow,
             idempotency::IdempotencyRow,
-            job::{Body, JobRow},
+            job::{Body, JobRow, Location},
             ledger::MarkRow,
             ledger::UsageRow,
             merge::{OutcomesRow, PartRow},
@@ -151,9 +151,9 @@ impl SledStore {
             }
             Key::Job { job, chunk: 0 } => {
                 let Some(stored) = jobs::load(disk, job)? else { return Ok(None) };
-                let message = jobs::load_body(disk, &self.files, &stored)?;
+                let message = jobs::load_body(disk, &self.shelves, &stored)?;
                 // The message goes with the line; where it is kept is for the next store to decide.
-                let row = Box::new(JobRow::new(&stored.job, &Body { file: None, ..stored.body }));
+                let row = Box::new(JobRow::new(&stored.job, &Body { location: Location::Beside, ..stored.body }));
                 Some(Line::Job { id: job.to_string(), row, message: BASE64_STANDARD.encode(&message) })
             }
             Key::Recipients { job, first, chunk: 0 } => {
@@ -229,14 +229,14 @@ impl SledStore {
         let (message, pin) = match &line {
             Line::Job { message, .. } => {
                 let message = BASE64_STANDARD.decode(message).map_err(|error| bad_line(0, error))?;
-                if message.len() > jobs::INLINE_BYTES_MAX {
+                if message.len() > jobs::SPOOLED_BYTES_MAX {
                     let pin = self.in_background(move |store| store.store_file(&message)).await?;
                     (Vec::new(), Some(pin))
                 } else {
                     (message, None)
                 }
             }
-            Line::Recipients { row, .. } if row.pages.len() > jobs::INLINE_BYTES_MAX => {
+            Line::Recipients { row, .. } if row.pages.len() > jobs::SPOOLED_BYTES_MAX => {
                 let pages = row.pages.clone();
                 let pin = self.in_background(move |store| store.store_file(&pages)).await?;
                 (Vec::new(), Some(pin))
@@ -346,16 +346,25 @@ fn put_outcomes(txn: &mut Txn, job: JobId, page: u32, row: OutcomesRow) -> Resul
 fn put_job(txn: &mut Txn, id: &str, row: JobRow, message: &[u8], pin: Option<&Pin>) -> Result<(), StorageError> {
     let bad = |error: &dyn std::fmt::Display| bad_line(0, error);
     let id: JobId = id.parse().map_err(|error| bad(&error))?;
-    let body = Body { file: pin.map(|pin| pin.hash), is_eight_bit: row.message_is_eight_bit };
+    let location = match pin {
+        Some(pin) => Location::File(pin.hash),
+        // The content of a merge job stands beside its row.
+        None if row.merge.is_some() => {
+            let frames = codec::frames(|chunk| Key::Body { job: id, chunk }, message);
+            frames.into_iter().for_each(|(key, value)| txn.put(key, value));
+            Location::Beside
+        }
+        None => Location::Spool(txn.spool(id, message)?),
+    };
+    let body = Body { location, is_eight_bit: row.message_is_eight_bit };
     let job = row.into_job(id).map_err(|error| bad(&error))?;
     for (key, value) in jobs::job_frames(&job, &body) {
         txn.put(key, value);
     }
-    let body = match pin {
-        Some(pin) => vec![codec::single(&Key::FileEdge { file: pin.hash, job: id }, &[])],
-        None => codec::frames(|chunk| Key::Body { job: id, chunk }, message),
-    };
-    body.into_iter().for_each(|(key, value)| txn.put(key, value));
+    if let Some(pin) = pin {
+        let (key, value) = codec::single(&Key::FileEdge { file: pin.hash, job: id }, &[]);
+        txn.put(key, value);
+    }
     let account = txn.accounts.get(&job.account).map(|entry| entry.number);
     if let Some((key, value)) = account.and_then(|account| jobs::ready_entry(account, &job)) {
         txn.put(key, value);

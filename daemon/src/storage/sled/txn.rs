@@ -15,11 +15,12 @@ use super::{
     disk::{self, Disk, Stored, View},
     keys::{Family, Key},
     merge::book::MergeBook,
+    segments::Referred,
 };
 use crate::{
     domain::{
         event::{Cursor, Event},
-        ids::{AccountId, Etag},
+        ids::{AccountId, Etag, JobId},
         ledger::{Charge, QuotaKey},
     },
     storage::{
@@ -28,6 +29,7 @@ use crate::{
             event::EventsRow,
             ledger::{QuotaKeyRow, UsageRow},
         },
+        spool::{Place, SpoolWriter},
     },
 };
 
@@ -70,6 +72,10 @@ pub(super) struct Txn {
     buckets: HashMap<(u32, QuotaKey, u64), u64>,
     events: Vec<Event>,
     pub(super) made: Made,
+    /// Where messages are written.
+    spool: SpoolWriter,
+    /// What is referred to of the segments that this commit has changed.
+    segments: HashMap<u32, Referred>,
     /// The merge jobs that this commit changes.
     pub(super) merges: MergeBook,
     /// Those who want to know which keys are written, as long as they live.
@@ -97,6 +103,8 @@ pub(super) struct Made {
     pub(super) entries: HashSet<AccountId>,
     /// Accounts whose queue, settings or standing changed.
     pub(super) changed: HashSet<AccountId>,
+    /// Segments of the spool to which nothing refers any more.
+    pub(super) empty_segments: Vec<u32>,
     /// Files that have lost a reference.
     pub(super) loose_files: HashSet<[u8; 32]>,
     /// The head of the event log, if it grew.
@@ -118,6 +126,7 @@ impl Txn {
         accounts: BTreeMap<AccountId, AccountEntry>,
         next_account: u32,
         next_seq: u64,
+        spool: SpoolWriter,
     ) -> Self {
         Self {
             disk,
@@ -130,6 +139,8 @@ impl Txn {
             buckets: HashMap::new(),
             events: Vec::new(),
             made: Made::default(),
+            spool,
+            segments: HashMap::new(),
             merges: MergeBook::default(),
             journals: Vec::new(),
         }
@@ -193,6 +204,34 @@ impl Txn {
         let new = self.overlay.iter().filter(|(key, value)| value.is_some() && key.starts_with(prefix));
         keys.extend(new.map(|(key, _)| key.clone()));
         Ok(keys)
+    }
+
+    /// Puts a job's message into the spool.
+    pub(super) fn spool(&mut self, job: JobId, message: &[u8]) -> Result<Place, StorageError> {
+        let place = self.spool.append(job, message);
+        self.referred(place.segment)?.0 += 1;
+        Ok(place)
+    }
+
+    /// Notes that nothing refers to a message in the spool any more.
+    pub(super) fn unspool(&mut self, place: Place) -> Result<(), StorageError> {
+        let referred = self.referred(place.segment)?;
+        referred.0 = referred.0.saturating_sub(1);
+        Ok(())
+    }
+
+    /// What is referred to of a segment, to be changed.
+    pub(super) fn referred(&mut self, segment: u32) -> Result<&mut Referred, StorageError> {
+        if !self.segments.contains_key(&segment) {
+            let stored = Referred::read(&self.disk, segment)?;
+            self.segments.insert(segment, stored);
+        }
+        Ok(self.segments.entry(segment).or_default())
+    }
+
+    /// Writes the messages of this commit; nothing may refer to them before.
+    pub(super) fn write_spool(&mut self) -> std::io::Result<()> {
+        self.spool.write()
     }
 
     /// Whether an entry that is in the tree stays.
@@ -281,6 +320,7 @@ impl Txn {
     pub(super) fn finish(&mut self) -> (Batch, Made) {
         self.write_buckets();
         self.write_tallies();
+        self.write_segments();
         self.write_events();
         self.merges.forget();
         self.journals.retain(|journal| journal.strong_count() > 0);
@@ -300,7 +340,11 @@ impl Txn {
 
     /// Whether nothing is to be written.
     pub(super) fn is_empty(&self) -> bool {
-        self.overlay.is_empty() && self.buckets.is_empty() && self.events.is_empty() && self.made.entries.is_empty()
+        self.overlay.is_empty()
+            && self.buckets.is_empty()
+            && self.segments.is_empty()
+            && self.events.is_empty()
+            && self.made.entries.is_empty()
     }
 
     fn write_buckets(&mut self) {
@@ -317,6 +361,20 @@ impl Txn {
             let key = Key::Tally { account: entry.number };
             let (key, value) = codec::single(&key, &entry.open_jobs.to_be_bytes());
             self.put(key, value);
+        }
+    }
+
+    fn write_segments(&mut self) {
+        let current = self.spool.current();
+        for (number, referred) in std::mem::take(&mut self.segments) {
+            let key = Key::Segment { number };
+            if referred.0 == 0 && number != current {
+                self.remove_key(&key);
+                self.made.empty_segments.push(number);
+            } else {
+                let (key, value) = codec::single(&key, &referred.to_bytes());
+                self.put(key, value);
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use super::{
     jobs,
     keys::{Family, Key},
     merge::verify::{check_outcomes, check_retry},
+    segments::Referred,
     txn::Txn,
     writer::{Patience, Weight},
 };
@@ -23,8 +24,8 @@ use crate::{
     storage::{
         Findings, Progress, StorageError,
         records::{
-            account::AccountRow, event::EventsRow, idempotency::IdempotencyRow, ledger::MarkRow, ledger::UsageRow,
-            merge::PartRow, standing::StandingRow,
+            account::AccountRow, event::EventsRow, idempotency::IdempotencyRow, job::Location, ledger::MarkRow,
+            ledger::UsageRow, merge::PartRow, standing::StandingRow,
         },
     },
 };
@@ -109,20 +110,26 @@ impl SledStore {
         Ok(())
     }
 
-    /// Counts the open jobs of all accounts anew, in the committer: the counts must agree with each other.
+    /// Counts the open jobs of all accounts and the messages of all segments anew, in the committer: the counts must agree with each other.
     async fn mend_tallies(&self, findings: &mut Findings) -> Result<(), StorageError> {
         let counted = self.writer.commit(PART_WEIGHT, Patience::Wait, |txn: &mut Txn| {
             txn.flush_merges()?;
-            let mut open = HashMap::new();
+            let (mut open, mut referred) = (HashMap::new(), HashMap::<u32, Referred>::new());
             for key in txn.keys_with(&Family::Job.prefix())? {
                 let Some(Key::Job { job, chunk: 0 }) = Key::parse(&key) else { continue };
-                match jobs::load(txn, job) {
-                    Ok(Some(stored)) if stored.job.is_open() => *open.entry(stored.job.account).or_insert(0) += 1,
-                    Ok(_) | Err(StorageError::Damaged(_)) => {}
+                let stored = match jobs::load(txn, job) {
+                    Ok(Some(stored)) => stored,
+                    Ok(None) | Err(StorageError::Damaged(_)) => continue,
                     Err(error) => return Err(error),
+                };
+                if let Location::Spool(place) = stored.body.location {
+                    referred.entry(place.segment).or_default().0 += 1;
+                }
+                if stored.job.is_open() {
+                    *open.entry(stored.job.account).or_insert(0) += 1;
                 }
             }
-            let mut mended = 0;
+            let mut mended: u64 = 0;
             for (id, entry) in &mut txn.accounts {
                 let right = open.get(id).copied().unwrap_or(0);
                 if entry.open_jobs != right {
@@ -130,6 +137,11 @@ impl SledStore {
                     txn.made.entries.insert(id.clone());
                     mended += 1;
                 }
+            }
+            for (segment, right) in referred {
+                let stored = txn.referred(segment)?;
+                mended += u64::from(*stored != right);
+                *stored = right;
             }
             Ok(mended)
         });
@@ -139,8 +151,8 @@ impl SledStore {
 
     async fn collect_files(&self) -> Result<(), StorageError> {
         self.in_background(|store| {
-            match store.files.all() {
-                Ok(all) => all.iter().for_each(|hash| care::collect_file(&store.disk, &store.files, hash)),
+            match store.shelves.files.all() {
+                Ok(all) => all.iter().for_each(|hash| care::collect_file(&store.disk, &store.shelves.files, hash)),
                 Err(error) => tracing::warn!(%error, "cannot list the files of messages"),
             }
             Ok(())
@@ -240,7 +252,7 @@ fn check_job(view: &impl View, store: &SledStore, id: JobId) -> Result<Option<Wr
     };
     let content = match stored.job.merge() {
         Some(_) => store.check_content(&stored),
-        None => jobs::load_message(&store.disk, &store.files, &stored).map(drop),
+        None => jobs::load_message(&store.disk, &store.shelves, &stored).map(drop),
     };
     match content {
         Ok(()) => {}
@@ -320,7 +332,8 @@ fn restore_derived(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
         }
         Some(edge @ Key::FileEdge { file, job }) => {
             let stored = attempts::readable(jobs::load(txn, job))?;
-            if stored.is_some_and(|stored| stored.body.file == Some(file) || stored.job.merge().is_some()) {
+            let is_its = |stored: &jobs::StoredJob| stored.body.location == Location::File(file);
+            if stored.is_some_and(|stored| is_its(&stored) || stored.job.merge().is_some()) {
                 let (key, value) = codec::single(&edge, &[]);
                 txn.put(key, value);
             }

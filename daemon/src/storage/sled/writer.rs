@@ -238,6 +238,9 @@ impl<A: Audience> Committer<A> {
         }
         self.txn.flush_merges()?;
         if !self.txn.is_empty() {
+            // What the batch refers to is durable before it.
+            let spooled = self.txn.write_spool();
+            spooled.map_err(|error| self.failure.record(format_args!("cannot write the spool: {error}")))?;
             let (batch, made) = self.txn.finish();
             self.write(batch)?;
             self.audience.committed(&self.txn, made);

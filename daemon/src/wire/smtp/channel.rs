@@ -1,70 +1,72 @@
 //! How do words reach the server, and how do its replies come back?
 //!
 //! Everything is written to a buffer that goes out when a reply is asked for, so that one phase is one write (large
-//! content goes out in blocks). Replies are read whole, noted on the desk in the server's own words, and passed on to
-//! lettre in words that it understands. The limits of RFC 5321 4.5.3.2 are kept here: one for each block written, one
-//! for each reply counted from when its command was out.
+//! content goes out in blocks). Replies are read whole and in the server's own words. The limits of RFC 5321 4.5.3.2
+//! are kept here: one for each block written, one for each reply counted from when its command was out.
 
 use std::{
-    fmt, io,
+    fmt,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
-    time::{Instant, Sleep, sleep, timeout},
+    io::{AsyncRead, ReadBuf},
+    time::{Instant, Sleep, sleep},
 };
-use zeroize::Zeroize;
 
 use super::{
-    desk::{Desk, Mode},
-    dialect,
     failure::Fault,
     limits,
+    outgoing::Outgoing,
     reply_reader::{ReplyReader, WholeReply, excerpt},
     secrets::Secrets,
+    transcript::Transcript,
 };
 use crate::{
     domain::{account::Timeouts, verdict::Phase},
     wire::dial::Stream,
 };
 
-/// Most bytes that wait to be written, and so the size of a block of content.
+/// Most bytes that wait to be written before they go out without a reply being asked for, and so the size of a block of
+/// content.
 pub(super) const BLOCK_BYTES: usize = 65_536;
 /// Most bytes that are read at once.
 const READ_BYTES: usize = 4_096;
-/// How long saying goodbye may take.
-pub(super) const FAREWELL_SECONDS: u64 = 2;
 
 /// A stream with its limits, its buffers and its reader.
 pub(super) struct Channel {
-    stream: Box<dyn Stream>,
-    desk: Desk,
+    pub(super) stream: Box<dyn Stream>,
     timeouts: Timeouts,
+    /// The phase that the session is in; it decides limits, and what of our words may be kept.
+    phase: Phase,
+    mode: Mode,
+    turn: Turn,
     reader: ReplyReader,
-    /// Received, and read up to `read`.
-    received: Vec<u8>,
-    read: usize,
-    /// To be written, and written up to `written`.
-    unsent: Vec<u8>,
-    written: usize,
-    /// For lettre, and taken by it up to `heard`.
-    said: Vec<u8>,
-    heard: usize,
+    received: Box<[u8; READ_BYTES]>,
+    /// What of `received` was not read yet.
+    unread: std::ops::Range<usize>,
+    pub(super) outgoing: Outgoing,
     deadline: Pin<Box<Sleep>>,
     limit: Duration,
-    turn: Turn,
-    /// Writing failed; the server may have said why before it left.
-    write_fault: Option<Fault>,
     dead: bool,
     /// What a reply must not repeat.
-    secrets: Secrets,
-    /// How many challenges were passed on.
-    challenges: usize,
+    pub(super) secrets: Secrets,
+    pub(super) transcript: Transcript,
     /// The last byte written, to catch a bare CR or LF.
     previous: u8,
+}
+
+/// How the channel treats what is written and read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Words go to the server and its replies come back.
+    Live,
+    /// The greeting and EHLO, which we have exchanged ourselves, are played to lettre; its own words go nowhere.
+    Replaying,
+    /// We are leaving: what is written still goes out, nothing is read any more.
+    Leaving,
 }
 
 /// Whose turn it is.
@@ -86,128 +88,140 @@ impl fmt::Debug for Channel {
 }
 
 impl Channel {
-    pub(super) fn new(stream: Box<dyn Stream>, desk: Desk, timeouts: Timeouts) -> Self {
+    /// A channel without a stream yet.
+    pub(super) fn new(timeouts: Timeouts) -> Self {
         Self {
-            stream,
-            desk,
+            stream: Box::new(tokio::io::empty()),
             timeouts,
+            phase: Phase::Greeting,
+            mode: Mode::Live,
+            turn: Turn::Open,
             reader: ReplyReader::default(),
-            received: Vec::new(),
-            read: 0,
-            unsent: Vec::new(),
-            written: 0,
-            said: Vec::new(),
-            heard: 0,
+            received: Box::new([0; READ_BYTES]),
+            unread: 0..0,
+            outgoing: Outgoing::default(),
             deadline: Box::pin(sleep(Duration::ZERO)),
             limit: Duration::ZERO,
-            turn: Turn::Open,
-            write_fault: None,
             dead: false,
             secrets: Secrets::default(),
-            challenges: 0,
+            transcript: Transcript::default(),
             previous: b'\n',
         }
     }
 
-    /// Sends a command, when there is one, and reads the reply; without lettre.
-    pub(super) async fn ask(&mut self, phase: Phase, command: Option<&str>) -> Result<WholeReply, Fault> {
-        self.desk.enter(phase);
-        if let Some(command) = command
-            && self.write_all(command.as_bytes()).await.is_err()
-        {
-            return self.desk.outcome();
-        }
-        std::future::poll_fn(|cx| self.poll_reply(cx)).await
-    }
-
-    /// Says QUIT and closes, without waiting for an answer.
-    pub(super) async fn farewell(mut self) {
-        self.desk.set_mode(Mode::Leaving);
-        let leave = async {
-            self.write_all(b"QUIT\r\n").await?;
-            self.shutdown().await
-        };
-        // Whether the server hears it does not matter to anybody.
-        let _ = timeout(Duration::from_secs(FAREWELL_SECONDS), leave).await;
-    }
-
     /// The stream, to be encrypted; nothing when the server has said more than it was asked (RFC 3207 5).
-    pub(super) fn into_stream(self) -> Option<Box<dyn Stream>> {
-        (self.read == self.received.len()).then_some(self.stream)
+    pub(super) fn take_stream(&mut self) -> Option<Box<dyn Stream>> {
+        let stream = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        self.unread.is_empty().then_some(stream)
     }
 
-    /// Keeps `secret` out of whatever the server says from now on.
-    pub(super) fn hide(&mut self, secret: &str) {
-        self.secrets.add(secret);
+    /// Closes the connection without a word.
+    pub(super) fn close(&mut self) {
+        self.dead = true;
+        self.stream = Box::new(tokio::io::empty());
     }
 
-    /// Plays `welcome` to lettre before anything else.
-    pub(super) fn replay(&mut self, welcome: String) {
-        self.desk.set_mode(Mode::Replaying);
-        self.said = welcome.into_bytes();
-        self.heard = 0;
+    pub(super) const fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
     }
 
-    fn phase(&self) -> Phase {
-        self.desk.notes().phase
+    pub(super) const fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
     }
 
-    fn arm(&mut self, limit: Duration) {
-        self.limit = limit;
-        self.deadline.as_mut().reset(limits::end(Instant::now(), limit));
+    pub(super) const fn phase(&self) -> Phase {
+        self.phase
     }
 
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Fault> {
-        self.deadline.as_mut().poll(cx).map(|()| Fault::TimedOut(self.limit))
+    pub(super) const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(super) const fn is_dead(&self) -> bool {
+        self.dead
+    }
+
+    /// Whether words of ours wait that end in a question.
+    pub(super) fn is_our_turn(&self) -> bool {
+        self.turn == Turn::Ours
+    }
+
+    /// Takes words, or a part of them, to be written.
+    pub(super) fn poll_post(&mut self, cx: &mut Context<'_>, words: &[u8]) -> Poll<Result<usize, Fault>> {
+        if self.dead {
+            return Poll::Ready(Err(Fault::Unusable));
+        }
+        if self.turn != Turn::Ours {
+            self.turn = Turn::Ours;
+            self.arm(limits::to_write(&self.timeouts, self.phase));
+            if self.mode == Mode::Live
+                && let Err(fault) = self.check_silence(cx)
+            {
+                self.dead = true;
+                self.transcript.note(&fault.to_string());
+                return Poll::Ready(Err(fault));
+            }
+        }
+        if self.outgoing.len() >= BLOCK_BYTES {
+            ready!(self.poll_drain(cx));
+            self.arm(limits::to_write(&self.timeouts, self.phase));
+        }
+        let room = BLOCK_BYTES - self.outgoing.len();
+        let taken = &words[..words.len().min(room)];
+        self.append(taken);
+        Poll::Ready(Ok(taken.len()))
+    }
+
+    /// Takes words that follow at once what waits already.
+    pub(super) fn append(&mut self, words: &[u8]) {
+        self.outgoing.append(words);
+        if cfg!(debug_assertions) {
+            for &byte in words {
+                debug_assert!(byte != 0, "NUL is never written");
+                debug_assert_eq!(byte == b'\n', self.previous == b'\r', "CR and LF are only written together");
+                self.previous = byte;
+            }
+        }
+        match (self.mode, self.phase) {
+            (Mode::Leaving, _) => self.transcript.client(words),
+            (_, Phase::SignIn) => {
+                self.secrets.learn(words);
+                self.transcript.client_secret(words);
+            }
+            (_, Phase::EndOfData) => self.transcript.content(words.len()),
+            _ => self.transcript.client(words),
+        }
     }
 
     /// Writes all that waits. A failure is kept for later: the server may have said why it left.
-    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        if self.write_fault.is_some() {
-            // What follows a gap must never arrive: it might end in a dot.
-            self.unsent.clear();
+    pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.outgoing.poll_drain(&mut self.stream, cx).is_pending() {
+            let fault = ready!(self.poll_deadline(cx));
+            self.outgoing.give_up(fault);
         }
-        while self.written < self.unsent.len() {
-            let wrote = Pin::new(&mut self.stream).poll_write(cx, &self.unsent[self.written..]);
-            match wrote {
-                Poll::Ready(Ok(0)) => return self.give_up_writing(Fault::Closed),
-                Poll::Ready(Ok(bytes)) => self.written += bytes,
-                Poll::Ready(Err(error)) => return self.give_up_writing(error.into()),
-                Poll::Pending => return self.poll_deadline(cx).map(Err),
-            }
+        if self.phase == Phase::SignIn {
+            self.outgoing.wipe();
         }
-        match Pin::new(&mut self.stream).poll_flush(cx) {
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => return self.give_up_writing(error.into()),
-            Poll::Pending => return self.poll_deadline(cx).map(Err),
-        }
-        // It may have been a password.
-        self.unsent.zeroize();
-        self.written = 0;
-        Poll::Ready(Ok(()))
+        Poll::Ready(())
     }
 
-    fn give_up_writing(&mut self, fault: Fault) -> Poll<Result<(), Fault>> {
-        self.unsent.clear();
-        self.written = 0;
-        self.write_fault = Some(fault);
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<WholeReply, Fault>> {
+    /// Writes all that waits and reads a reply to what ends at `position` in it.
+    pub(super) fn poll_reply(&mut self, cx: &mut Context<'_>, position: u64) -> Poll<Result<WholeReply, Fault>> {
+        if self.dead {
+            return Poll::Ready(Err(Fault::Unusable));
+        }
         let result = ready!(self.poll_raw_reply(cx));
         self.turn = Turn::Open;
-        let result = match (result, self.write_fault.take()) {
+        let result = match result {
             // A refusal may come before all was written; consent to what was not written cannot be meant.
-            (Ok(whole), Some(fault)) if whole.reply.code() < 400 => Err(fault),
-            (Err(_), Some(fault)) => Err(fault),
-            (result, _) => result,
+            Ok(whole) if whole.reply.code() >= 400 || self.outgoing.has_left(position) => Ok(whole),
+            Ok(_) => Err(self.outgoing.take_fault().unwrap_or(Fault::Unusable)),
+            Err(fault) => Err(self.outgoing.take_fault().unwrap_or(fault)),
         };
         let result = self.secrets.mask(result);
-        let mut notes = self.desk.notes();
         match &result {
-            Ok(whole) => notes.transcript.server(&whole.lines),
-            Err(fault) => notes.transcript.note(&fault.to_string()),
+            Ok(whole) => self.transcript.server(whole.lines()),
+            Err(fault) => self.transcript.note(&fault.to_string()),
         }
         self.dead |= result.is_err();
         Poll::Ready(result)
@@ -216,10 +230,11 @@ impl Channel {
     fn poll_raw_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<WholeReply, Fault>> {
         if self.turn != Turn::Theirs {
             debug_assert_eq!(self.previous, b'\n', "a phase ends with a whole line");
-            self.note_final_dot();
-            ready!(self.poll_drain(cx))?;
+            ready!(self.poll_drain(cx));
             self.turn = Turn::Theirs;
-            self.arm(limits::to_reply(&self.timeouts, self.phase()));
+            let has_waited = matches!(self.outgoing.fault(), Some(Fault::TimedOut(_)));
+            let limit = if has_waited { Duration::ZERO } else { limits::to_reply(&self.timeouts, self.phase) };
+            self.arm(limit);
         }
         loop {
             if let Some(result) = self.next_reply() {
@@ -232,29 +247,20 @@ impl Channel {
         }
     }
 
-    /// What waits now ends with the final dot, if anything still waits.
-    fn note_final_dot(&self) {
-        let mut notes = self.desk.notes();
-        notes.dot_is_out |= notes.phase == Phase::EndOfData && self.write_fault.is_none();
-    }
-
     fn next_reply(&mut self) -> Option<Result<WholeReply, Fault>> {
-        let mut rest = &self.received[self.read..];
+        let mut rest = &self.received[self.unread.clone()];
         let reply = self.reader.read(&mut rest);
-        self.read = self.received.len() - rest.len();
+        self.unread.start = self.unread.end - rest.len();
         reply
     }
 
     /// Reads what has come; only when all that came before has been read.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        self.received.resize(READ_BYTES, 0);
-        let mut room = ReadBuf::new(&mut self.received);
+        let mut room = ReadBuf::new(&mut *self.received);
         let polled = Pin::new(&mut self.stream).poll_read(cx, &mut room);
-        let filled = room.filled().len();
-        self.received.truncate(filled);
-        self.read = 0;
+        self.unread = 0..room.filled().len();
         match ready!(polled) {
-            Ok(()) if filled == 0 => Poll::Ready(Err(Fault::Closed)),
+            Ok(()) if self.unread.is_empty() => Poll::Ready(Err(Fault::Closed)),
             Ok(()) => Poll::Ready(Ok(())),
             Err(error) => Poll::Ready(Err(error.into())),
         }
@@ -262,138 +268,29 @@ impl Channel {
 
     /// Before we speak: the server must not have spoken, or replies and commands would no longer match.
     fn check_silence(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
-        if self.read == self.received.len() {
+        if self.unread.is_empty() {
             match self.poll_receive(cx) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(result) => result?,
             }
         }
-        let unasked = excerpt(&self.secrets.without(&String::from_utf8_lossy(&self.received[self.read..])));
+        let unasked = String::from_utf8_lossy(&self.received[self.unread.clone()]);
+        let unasked = excerpt(&self.secrets.without(&unasked));
         match self.next_reply().map(|reply| self.secrets.mask(reply)) {
             Some(Ok(whole)) if whole.reply.code() == 421 => {
-                self.desk.notes().transcript.server(&whole.lines);
+                self.transcript.server(whole.lines());
                 Err(Fault::Closing(whole.reply))
             }
             _ => Err(Fault::Unsolicited(unasked)),
         }
     }
 
-    fn fail(&mut self, fault: Fault) -> io::Error {
-        self.dead = true;
-        let mut notes = self.desk.notes();
-        notes.transcript.note(&fault.to_string());
-        notes.fault = Some(fault);
-        io::Error::other("the channel is broken")
+    fn arm(&mut self, limit: Duration) {
+        self.limit = limit;
+        self.deadline.as_mut().reset(limits::end(Instant::now(), limit));
     }
 
-    fn append(&mut self, bytes: &[u8]) {
-        self.unsent.extend_from_slice(bytes);
-        for &byte in bytes.iter().filter(|_| cfg!(debug_assertions)) {
-            debug_assert!(byte != 0, "NUL is never written");
-            debug_assert_eq!(byte == b'\n', self.previous == b'\r', "CR and LF are only written together");
-            self.previous = byte;
-        }
-        let mut notes = self.desk.notes();
-        match (notes.mode, notes.phase) {
-            (Mode::Leaving, _) => notes.transcript.client(bytes),
-            (_, Phase::SignIn) => {
-                self.secrets.learn(bytes);
-                notes.transcript.client_secret(bytes);
-            }
-            (_, Phase::EndOfData) => notes.transcript.content(bytes.len()),
-            _ => notes.transcript.client(bytes),
-        }
-    }
-
-    /// Notes a reply on the desk and says it to lettre.
-    fn pass_on(&mut self, whole: WholeReply) {
-        let mut notes = self.desk.notes();
-        let said = if notes.phase == Phase::SignIn && whole.reply.code() == 334 {
-            self.challenges += 1;
-            dialect::challenge(&whole.reply, self.challenges - 1)
-        } else {
-            dialect::plain(&whole.reply)
-        };
-        if notes.phase == Phase::SignIn && whole.reply.code() >= 400 {
-            // lettre says QUIT then and waits for the answer, which nobody needs.
-            notes.mode = Mode::Leaving;
-        }
-        notes.replies.push_back(whole);
-        drop(notes);
-        self.said = said.into_bytes();
-        self.heard = 0;
-    }
-}
-
-impl AsyncWrite for Channel {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let this = &mut *self;
-        let mode = this.desk.notes().mode;
-        if mode == Mode::Replaying {
-            return Poll::Ready(Ok(buf.len()));
-        }
-        if this.dead {
-            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
-        }
-        if this.turn != Turn::Ours {
-            this.turn = Turn::Ours;
-            this.arm(limits::to_write(&this.timeouts, this.phase()));
-            if mode == Mode::Live
-                && let Err(fault) = this.check_silence(cx)
-            {
-                return Poll::Ready(Err(this.fail(fault)));
-            }
-        }
-        if this.unsent.len() >= BLOCK_BYTES {
-            if let Err(fault) = ready!(this.poll_drain(cx)) {
-                return Poll::Ready(Err(this.fail(fault)));
-            }
-            this.arm(limits::to_write(&this.timeouts, this.phase()));
-        }
-        let room = BLOCK_BYTES - this.unsent.len();
-        let taken = &buf[..buf.len().min(room)];
-        this.append(taken);
-        Poll::Ready(Ok(taken.len()))
-    }
-
-    /// Does nothing: what waits goes out when a reply is asked for.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.dead && ready!(self.poll_drain(cx)).is_err() {
-            self.dead = true;
-        }
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-impl AsyncRead for Channel {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if this.heard == this.said.len() {
-            if this.dead || this.desk.notes().mode == Mode::Leaving {
-                return Poll::Ready(Ok(()));
-            }
-            match ready!(this.poll_reply(cx)) {
-                Ok(whole) => this.pass_on(whole),
-                Err(fault) => {
-                    this.desk.notes().fault = Some(fault);
-                    return Poll::Ready(Ok(()));
-                }
-            }
-        }
-        let rest = &this.said[this.heard..];
-        let part = &rest[..rest.len().min(buf.remaining())];
-        buf.put_slice(part);
-        this.heard += part.len();
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl lettre::transport::smtp::client::AsyncTokioStream for Channel {
-    fn peer_addr(&self) -> io::Result<std::net::SocketAddr> {
-        Err(io::ErrorKind::Unsupported.into())
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Fault> {
+        self.deadline.as_mut().poll(cx).map(|()| Fault::TimedOut(self.limit))
     }
 }

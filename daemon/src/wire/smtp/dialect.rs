@@ -1,5 +1,5 @@
 //! What is said to lettre in place of a reply? Its parser reads few of the forms that servers use, so it hears plain
-//! ones; the words that count are those on the desk.
+//! ones; the words that count are those that the line keeps.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 

@@ -55,15 +55,15 @@ pub enum ObstacleCause {
 }
 
 /// A session that broke in the midst. It cannot be used any more.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{phase}: {cause}")]
 pub struct Broken {
     /// Where it broke.
     pub phase: Phase,
     /// What was met.
     pub cause: Fault,
-    /// Whether the server may have taken the message all the same: the final dot was on its way. Without it no server
-    /// may take one (RFC 5321 4.1.1.4).
+    /// Whether the server may have taken the message all the same: the final dot, or the last byte of the last chunk,
+    /// was on its way. Without it no server may take one (RFC 5321 4.1.1.4, RFC 3030 2).
     pub in_doubt: bool,
     /// The replies of the same exchange that were read before, in the order of its commands: MAIL, each RCPT, DATA.
     pub answered: Vec<Reply>,
@@ -96,6 +96,22 @@ pub enum Fault {
     /// The session was used after it broke, or while an exchange had been dropped half-way.
     #[error("the session is no longer usable")]
     Unusable,
+}
+
+impl Clone for Fault {
+    /// The same words; of the system's error, its kind and what it said.
+    fn clone(&self) -> Self {
+        match self {
+            Self::TimedOut(limit) => Self::TimedOut(*limit),
+            Self::Closed => Self::Closed,
+            Self::Closing(reply) => Self::Closing(reply.clone()),
+            Self::Io(error) => Self::Io(io::Error::new(error.kind(), error.to_string())),
+            Self::Unreadable(line) => Self::Unreadable(line.clone()),
+            Self::ReplyTooLong(bytes) => Self::ReplyTooLong(*bytes),
+            Self::Unsolicited(words) => Self::Unsolicited(words.clone()),
+            Self::Unusable => Self::Unusable,
+        }
+    }
 }
 
 impl From<io::Error> for Fault {

@@ -1,27 +1,38 @@
 //! An SMTP client, phase by phase (RFC 5321): lettre's connection on a channel of our own.
 
 mod channel;
-mod desk;
+mod content;
 mod dialect;
+mod envelope;
 mod failure;
 mod limits;
+mod line;
 mod offers;
 mod opening;
+mod outgoing;
 mod reply_reader;
+mod run;
 mod secrets;
 mod session;
 mod transcript;
 
 #[cfg(test)]
+mod handover_dialogues;
+#[cfg(test)]
 mod opening_dialogues;
+#[cfg(test)]
+mod run_dialogues;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
 mod session_dialogues;
 
 pub use self::{
+    content::Ahead,
+    envelope::EnvelopeReplies,
     failure::{Broken, EnvelopeFailure, Fault, Needed, Obstacle, ObstacleCause},
     offers::Offers,
     opening::Provider,
-    session::{Abandoned, EnvelopeReplies, Session},
+    run::{Carried, Run},
+    session::{Abandoned, Session},
 };

@@ -16,10 +16,10 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{
-    channel::{Channel, FAREWELL_SECONDS},
-    desk::{Desk, Mode},
+    channel::Mode,
     dialect,
     failure::{Fault, Obstacle, ObstacleCause},
+    line::{FAREWELL_SECONDS, Line},
     offers::Offers,
     reply_reader::WholeReply,
     session::Session,
@@ -63,46 +63,36 @@ impl Session {
     /// # Errors
     /// The obstacle that was met, with the dialogue up to it.
     pub async fn open(provider: &Provider, dial: &dyn Dial) -> Result<Self, Obstacle> {
-        let opening = Opening { provider, desk: Desk::new() };
+        let opening = Opening { provider, line: Line::new(provider.timeouts) };
         let mut stream = opening.connect(dial).await?;
         if provider.encryption == Encryption::Tls {
             stream = opening.encrypt(stream).await?;
         }
-        let mut channel = Channel::new(stream, opening.desk.clone(), provider.timeouts);
-        let mut offers = match opening.meet(&mut channel).await {
-            Ok(offers) => offers,
-            Err(obstacle) => return Err(opening.leave(channel, obstacle).await),
-        };
-        if provider.encryption == Encryption::StartTls {
-            (channel, offers) = opening.upgrade(channel, &offers).await?;
-        }
-        let mechanism = match opening.choose_mechanism(&offers) {
-            Ok(mechanism) => mechanism,
-            Err(cause) => {
-                let obstacle = opening.obstacle(Phase::SignIn, cause);
-                return Err(opening.leave(channel, obstacle).await);
-            }
+        opening.line.attach(stream);
+        let (offers, mechanism) = match opening.agree().await {
+            Ok(agreed) => agreed,
+            Err(obstacle) => return Err(opening.leave(obstacle).await),
         };
         if let SignIn::Password { password, .. } = &provider.sign_in {
-            channel.hide(password.expose());
+            opening.line.hide(password.expose());
         }
-        let mut connection = opening.hand_over(channel, &offers).await?;
+        let mut connection = opening.hand_over(&offers).await?;
         if let Some((mechanism, credentials)) = mechanism {
             opening.sign_in(&mut connection, mechanism, &credentials).await?;
         }
-        Ok(Self::new(connection, opening.desk, offers))
+        Ok(Self::new(connection, opening.line, offers))
     }
 }
 
 /// A session on its way.
 struct Opening<'a> {
     provider: &'a Provider,
-    desk: Desk,
+    line: Line,
 }
 
 impl Opening<'_> {
     fn obstacle(&self, phase: Phase, cause: impl Into<ObstacleCause>) -> Obstacle {
-        Obstacle { phase, cause: cause.into(), transcript: self.desk.transcript() }
+        Obstacle { phase, cause: cause.into(), transcript: self.line.transcript() }
     }
 
     async fn connect(&self, dial: &dyn Dial) -> Result<Box<dyn Stream>, Obstacle> {
@@ -134,9 +124,19 @@ impl Opening<'_> {
         })
     }
 
+    /// All up to the sign-in: what is offered, and how to sign in.
+    async fn agree(&self) -> Result<(Offers, Option<(Mechanism, Credentials)>), Obstacle> {
+        let mut offers = self.meet().await?;
+        if self.provider.encryption == Encryption::StartTls {
+            offers = self.upgrade(&offers).await?;
+        }
+        let mechanism = self.choose_mechanism(&offers).map_err(|cause| self.obstacle(Phase::SignIn, cause))?;
+        Ok((offers, mechanism))
+    }
+
     /// The greeting and EHLO.
-    async fn meet(&self, channel: &mut Channel) -> Result<Offers, Obstacle> {
-        let greeting = channel.ask(Phase::Greeting, None).await.map_err(|fault| {
+    async fn meet(&self) -> Result<Offers, Obstacle> {
+        let greeting = self.line.hear(Phase::Greeting).await.map_err(|fault| {
             let cause = match fault {
                 Fault::Unreadable(line) => ObstacleCause::NotSmtp(line),
                 fault => fault.into(),
@@ -145,42 +145,41 @@ impl Opening<'_> {
         })?;
         self.accepted(Phase::Greeting, greeting)?;
         let needs_start_tls = self.provider.encryption == Encryption::StartTls;
-        self.hello(channel, needs_start_tls).await
+        self.hello(needs_start_tls).await
     }
 
-    async fn hello(&self, channel: &mut Channel, needs_start_tls: bool) -> Result<Offers, Obstacle> {
-        let failed = |fault: Fault| self.obstacle(Phase::Hello, fault);
+    async fn hello(&self, needs_start_tls: bool) -> Result<Offers, Obstacle> {
         let name = self.provider.ehlo_name.as_str();
-        let reply = channel.ask(Phase::Hello, Some(&format!("EHLO {name}\r\n"))).await.map_err(failed)?;
+        let reply = self.ask(Phase::Hello, &format!("EHLO {name}\r\n")).await?;
         let needs_extensions = needs_start_tls || self.provider.sign_in != SignIn::None;
         if reply.reply.is_permanent() && !needs_extensions {
             // RFC 5321 3.2: a server that does not know EHLO is greeted with HELO.
-            let reply = channel.ask(Phase::Hello, Some(&format!("HELO {name}\r\n"))).await.map_err(failed)?;
+            let reply = self.ask(Phase::Hello, &format!("HELO {name}\r\n")).await?;
             self.accepted(Phase::Hello, reply)?;
             return Ok(Offers::default());
         }
-        Ok(Offers::from_lines(&self.accepted(Phase::Hello, reply)?.lines))
+        Ok(Offers::from_lines(self.accepted(Phase::Hello, reply)?.lines()))
     }
 
     /// STARTTLS, and EHLO again: what was offered in the clear counts for nothing (RFC 3207 4.2).
-    async fn upgrade(&self, mut channel: Channel, offers: &Offers) -> Result<(Channel, Offers), Obstacle> {
+    async fn upgrade(&self, offers: &Offers) -> Result<Offers, Obstacle> {
         if !offers.start_tls {
-            let obstacle = self.obstacle(Phase::Tls, ObstacleCause::StartTlsNotOffered);
-            return Err(self.leave(channel, obstacle).await);
+            return Err(self.obstacle(Phase::Tls, ObstacleCause::StartTlsNotOffered));
         }
-        let reply = channel.ask(Phase::Tls, Some("STARTTLS\r\n")).await;
-        let reply = reply.map_err(|fault| self.obstacle(Phase::Tls, fault))?;
-        if let Err(obstacle) = self.accepted(Phase::Tls, reply) {
-            return Err(self.leave(channel, obstacle).await);
-        }
-        let stream = channel.into_stream();
+        let reply = self.ask(Phase::Tls, "STARTTLS\r\n").await?;
+        self.accepted(Phase::Tls, reply)?;
+        let stream = self.line.take_stream();
         let stream = stream.ok_or_else(|| self.obstacle(Phase::Tls, ObstacleCause::StartTlsInjected))?;
-        let stream = self.encrypt(stream).await?;
-        let mut channel = Channel::new(stream, self.desk.clone(), self.provider.timeouts);
-        match self.hello(&mut channel, false).await {
-            Ok(offers) => Ok((channel, offers)),
-            Err(obstacle) => Err(self.leave(channel, obstacle).await),
-        }
+        self.line.attach(self.encrypt(stream).await?);
+        self.hello(false).await
+    }
+
+    async fn ask(&self, phase: Phase, command: &str) -> Result<WholeReply, Obstacle> {
+        let asked = async {
+            self.line.post(phase, command.as_bytes()).await?;
+            self.line.hear(phase).await
+        };
+        asked.await.map_err(|fault| self.obstacle(phase, fault))
     }
 
     fn accepted(&self, phase: Phase, reply: WholeReply) -> Result<WholeReply, Obstacle> {
@@ -192,9 +191,9 @@ impl Opening<'_> {
     }
 
     /// Leaves politely when there is still somebody to be polite to.
-    async fn leave(&self, channel: Channel, obstacle: Obstacle) -> Obstacle {
+    async fn leave(&self, obstacle: Obstacle) -> Obstacle {
         if !matches!(obstacle.cause, ObstacleCause::Fault(_) | ObstacleCause::NotSmtp(_)) {
-            channel.farewell().await;
+            self.line.farewell().await;
         }
         obstacle
     }
@@ -216,11 +215,11 @@ impl Opening<'_> {
         Ok(Some((chosen, Credentials::new(user.clone(), password.expose().clone()))))
     }
 
-    async fn hand_over(&self, mut channel: Channel, offers: &Offers) -> Result<AsyncSmtpConnection, Obstacle> {
-        channel.replay(dialect::welcome(offers));
+    async fn hand_over(&self, offers: &Offers) -> Result<AsyncSmtpConnection, Obstacle> {
+        self.line.replay(dialect::welcome(offers));
         let name = ClientId::Domain(self.provider.ehlo_name.as_str().to_owned());
-        let connection = AsyncSmtpConnection::connect_with_transport(Box::new(channel), &name).await;
-        self.desk.set_mode(Mode::Live);
+        let connection = AsyncSmtpConnection::connect_with_transport(Box::new(self.line.clone()), &name).await;
+        self.line.set_mode(Mode::Live);
         connection.map_err(|_| self.obstacle(Phase::Hello, Fault::Unusable))
     }
 
@@ -230,8 +229,8 @@ impl Opening<'_> {
         mechanism: Mechanism,
         credentials: &Credentials,
     ) -> Result<(), Obstacle> {
-        self.desk.enter(Phase::SignIn);
-        // What lettre makes of the reply is no matter: the reply itself lies on the desk.
+        self.line.enter(Phase::SignIn);
+        // What lettre makes of the reply is no matter: the line keeps the reply itself.
         let _ = connection.auth(&[mechanism], credentials).await;
         let mut last = self.last_outcome();
         if mechanism == Mechanism::Plain && last.as_ref().is_ok_and(|whole| whole.reply.code() == 334) {
@@ -244,16 +243,16 @@ impl Opening<'_> {
             return Ok(());
         }
         let obstacle = self.obstacle(Phase::SignIn, ObstacleCause::Replied(reply));
-        self.desk.set_mode(Mode::Leaving);
+        self.line.set_mode(Mode::Leaving);
         let _ = timeout(Duration::from_secs(FAREWELL_SECONDS), connection.abort()).await;
         Err(obstacle)
     }
 
     /// The last reply since it was asked for before, or what broke the channel.
     fn last_outcome(&self) -> Result<WholeReply, Fault> {
-        let mut last = self.desk.outcome();
+        let mut last = self.line.outcome();
         while last.is_ok() {
-            match self.desk.outcome() {
+            match self.line.outcome() {
                 Err(Fault::Unusable) => break,
                 next => last = next,
             }

@@ -31,13 +31,32 @@ pub(super) struct ReplyReader {
 pub(super) struct WholeReply {
     /// What it says.
     pub(super) reply: Reply,
+    /// All its lines, where the reply does not hold them all.
+    all: Option<String>,
+}
+
+impl WholeReply {
+    /// A reply and all lines that were received of it.
+    pub(super) fn new(reply: Reply, lines: &str) -> Self {
+        let all = (reply.text() != lines).then(|| lines.to_owned());
+        Self { reply, all }
+    }
+
     /// Its lines with their codes, joined by line feeds; at most [`REPLY_BYTES_MAX`] bytes, more when made readable.
-    pub(super) lines: String,
+    pub(super) fn lines(&self) -> &str {
+        self.all.as_deref().unwrap_or_else(|| self.reply.text())
+    }
 }
 
 impl ReplyReader {
     /// Takes bytes from the front of `input` until a reply is whole; the rest is left for the next one.
     pub(super) fn read(&mut self, input: &mut &[u8]) -> Option<Result<WholeReply, Fault>> {
+        if self.line.is_empty()
+            && self.lines.is_empty()
+            && let Some(whole) = read_one_line(input)
+        {
+            return Some(Ok(whole));
+        }
         while !input.is_empty() {
             let end = input.iter().position(|&b| b == b'\n');
             let (taken, rest) = input.split_at(end.map_or(input.len(), |at| at + 1));
@@ -81,15 +100,26 @@ impl ReplyReader {
         let is_foreign = |line: &&String| kind(line) != LineKind::Other && !line.starts_with(code);
         let mixed = lines.iter().any(|line| is_foreign(&line));
         let all = lines.join("\n");
-        let decisive = if mixed {
+        let reply = if mixed {
             let kept: Vec<_> = lines.iter().filter(|line| line.starts_with(code)).map(String::as_str).collect();
             Reply::from_lines(&kept.join("\n"))
         } else {
             Reply::from_lines(&all)
         };
-        let reply = decisive.ok_or_else(|| unreadable(last))?;
-        Ok(WholeReply { reply, lines: all })
+        let reply = reply.ok_or_else(|| unreadable(last))?;
+        Ok(WholeReply::new(reply, &all))
     }
+}
+
+/// The short way for what nearly every reply is: one ordinary line that came whole.
+fn read_one_line(input: &mut &[u8]) -> Option<WholeReply> {
+    let end = input.iter().take(LINE_BYTES_MAX).position(|&b| b == b'\n')?;
+    let line = &input[..end];
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let line = std::str::from_utf8(line).ok().filter(|line| kind(line) == LineKind::Last && !line.ends_with('\r'))?;
+    let reply = Reply::from_lines(line)?;
+    *input = &input[end + 1..];
+    Some(WholeReply::new(reply, line))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -175,7 +205,7 @@ mod tests {
         check(b"250-first line\r\n550 the code changed\r\n", &[(550, "550 the code changed")]);
         check(b"550-no\r\n250-b\r\n250 yes\r\n", &[(250, "250-b\n250 yes")]);
         let whole = read_all(b"250-first\r\n550 second\r\n").remove(0).expect("a reply");
-        assert_eq!(whole.lines, "250-first\n550 second");
+        assert_eq!(whole.lines(), "250-first\n550 second");
     }
 
     #[test]
@@ -191,7 +221,7 @@ mod tests {
     #[test]
     fn long_lines_are_cut_and_endless_replies_refused() {
         let line = format!("250 {}\r\n", "x".repeat(60_000));
-        assert_eq!(read_all(line.as_bytes())[0].as_ref().expect("a reply").lines.len(), LINE_BYTES_MAX);
+        assert_eq!(read_all(line.as_bytes())[0].as_ref().expect("a reply").lines().len(), LINE_BYTES_MAX);
         let endless = format!("250 {}", "x".repeat(REPLY_BYTES_MAX));
         assert!(matches!(read_all(endless.as_bytes())[0], Err(Fault::ReplyTooLong(_))));
         let many = "250-x\r\n".repeat(REPLY_BYTES_MAX);
@@ -235,7 +265,7 @@ mod tests {
             prop_assert_eq!(replies.len(), 1);
             let whole = replies[0].as_ref().expect("a reply");
             prop_assert_eq!(whole.reply.code(), code);
-            prop_assert_eq!(&whole.lines, &lines.join("\n"));
+            prop_assert_eq!(whole.lines(), lines.join("\n"));
         }
     }
 }

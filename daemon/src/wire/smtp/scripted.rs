@@ -1,7 +1,7 @@
 //! A server that follows a script over a pipe, for tests.
 //!
 //! `S: text` says a line, `S~ bytes` says exactly these bytes (with `\r`, `\n` and `\xHH`), `C: text` expects a line,
-//! `content` reads up to the final dot, `starttls` shakes hands, `wait 5` sleeps seconds, `close` and `hang` are what
+//! `content` reads up to the final dot, `take 5` reads so many bytes if they come, `starttls` shakes hands, `wait 5` sleeps seconds, `close` and `hang` are what
 //! they say. After the script it listens until the client leaves.
 
 use std::{
@@ -20,9 +20,12 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::opening::Provider;
+use super::{opening::Provider, session::Session};
 use crate::{
-    domain::account::{Encryption, Host, SignIn, Timeouts},
+    domain::{
+        account::{Encryption, Host, SignIn, Timeouts},
+        mail::{Envelope, Message},
+    },
     wire::{
         dial::{Dial, DialError, Stream},
         tls::client_config,
@@ -96,6 +99,10 @@ async fn play(script: String, tls: Option<Arc<ServerConfig>>, mut stream: Box<dy
             say(&mut stream, format!("{text}\r\n").as_bytes()).await;
         } else if let Some(raw) = step.strip_prefix("S~ ") {
             say(&mut stream, &unescape(raw)).await;
+        } else if let Some(bytes) = step.strip_prefix("take ") {
+            let mut taken = vec![0; bytes.parse().expect(bytes)];
+            let _ = tokio::time::timeout(Duration::from_secs(1), stream.read_exact(&mut taken)).await;
+            heard.contents.push(String::from_utf8_lossy(&taken).into_owned());
         } else if let Some(seconds) = step.strip_prefix("wait ") {
             tokio::time::sleep(Duration::from_secs(seconds.parse().expect(seconds))).await;
         } else {
@@ -201,4 +208,23 @@ pub(super) fn provider() -> Provider {
         sign_in: SignIn::None,
         timeouts: Timeouts { connect, greeting, command, data, end_of_data },
     }
+}
+
+pub(super) fn envelope(recipients: &[&str]) -> Envelope {
+    let recipients = recipients.iter().map(|r| r.parse().expect(r)).collect();
+    Envelope { sender: "me@x.jp".parse().expect("an address"), recipients }
+}
+
+pub(super) fn message(text: &str) -> Message {
+    Message { bytes: text.to_owned().into(), is_eight_bit: !text.is_ascii() }
+}
+
+pub(super) fn short() -> Message {
+    message("Subject: x\r\n\r\nhello\r\n.")
+}
+
+pub(super) async fn opened(script: &str) -> (Session, Scripted) {
+    let server = Scripted::new(script);
+    let session = Session::open(&provider(), &server).await.expect("a session");
+    (session, server)
 }

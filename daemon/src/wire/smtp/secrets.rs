@@ -38,13 +38,13 @@ impl Secrets {
     /// Takes the words out of a reply, or out of what was no reply.
     pub(super) fn mask(&self, result: Result<WholeReply, Fault>) -> Result<WholeReply, Fault> {
         match result {
-            Ok(whole) if self.are_in(&whole.lines) => {
+            Ok(whole) if self.are_in(whole.lines()) => {
                 // Where all lines have one code the reply is made anew from all of them, before it is cut.
-                let is_mixed = !whole.lines.starts_with(whole.reply.text());
-                let lines = self.without(&whole.lines);
+                let is_mixed = !whole.lines().starts_with(whole.reply.text());
+                let lines = self.without(whole.lines());
                 let kept = if is_mixed { self.without(whole.reply.text()) } else { lines.clone() };
                 let reply = Reply::from_lines(&kept).unwrap_or(whole.reply);
-                Ok(WholeReply { reply, lines })
+                Ok(WholeReply::new(reply, &lines))
             }
             Err(Fault::Unreadable(line)) => Err(Fault::Unreadable(self.without_cut(&line))),
             result => result,
@@ -84,10 +84,10 @@ mod tests {
         secrets.learn(b"AUTH LOGIN\r\n");
         secrets.learn(b"AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nc2VjcmV0\r\n");
         let lines = "502-what is LOGIN\n502 AUTH PLAIN AGFsaWNlAHNlY3JldA== or c2VjcmV0?".to_owned();
-        let whole = WholeReply { reply: Reply::from_lines(&lines).expect("a reply"), lines };
+        let whole = WholeReply::new(Reply::from_lines(&lines).expect("a reply"), &lines);
         let masked = secrets.mask(Ok(whole)).expect("a reply");
         assert_eq!(masked.reply.text(), "502-what is LOGIN\n502 AUTH PLAIN *** or ***?");
-        assert_eq!(masked.lines, masked.reply.text());
+        assert_eq!(masked.lines(), masked.reply.text());
         let fault = secrets.mask(Err(Fault::Unreadable("c2VjcmV0?".to_owned())));
         assert_eq!(fault.expect_err("a fault").to_string(), "what came is no SMTP reply: \"***?\"");
     }
@@ -99,7 +99,7 @@ mod tests {
         secrets.add("sesame");
         secrets.add("abc");
         let lines = "535 abc: \"open sesame\" and \"sesame\" are wrong".to_owned();
-        let whole = WholeReply { reply: Reply::from_lines(&lines).expect("a reply"), lines };
+        let whole = WholeReply::new(Reply::from_lines(&lines).expect("a reply"), &lines);
         let masked = secrets.mask(Ok(whole)).expect("a reply");
         assert_eq!(masked.reply.text(), "535 abc: \"***\" and \"***\" are wrong");
         let fault = secrets.mask(Err(Fault::Unreadable("no open ses".to_owned())));

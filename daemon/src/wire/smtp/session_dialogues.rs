@@ -6,36 +6,14 @@ use proptest::prelude::*;
 
 use super::{
     failure::{EnvelopeFailure, Fault, Needed},
-    scripted::{Scripted, provider},
+    scripted::{Scripted, envelope, message, opened, provider, short},
     session::{Abandoned, Session},
 };
-use crate::domain::{
-    mail::{Envelope, Message},
-    verdict::Phase,
-};
+use crate::domain::verdict::Phase;
 
 const PIPELINING: &str = "S: 220 hi\nC: EHLO client.test\nS: 250-hi\nS: 250-SIZE 1000\nS: 250 PIPELINING\n";
 const SIMPLE: &str = "S: 220 hi\nC: EHLO client.test\nS: 250 hi\n";
 const BEGUN: &str = "C: MAIL FROM:<me@x.jp> SIZE=22\nC: RCPT TO:<a@x.jp>\nC: RCPT TO:<b@x.jp>\nC: DATA\n";
-
-fn envelope(recipients: &[&str]) -> Envelope {
-    let recipients = recipients.iter().map(|r| r.parse().expect(r)).collect();
-    Envelope { sender: "me@x.jp".parse().expect("an address"), recipients }
-}
-
-fn message(text: &str) -> Message {
-    Message { bytes: text.to_owned().into(), is_eight_bit: !text.is_ascii() }
-}
-
-fn short() -> Message {
-    message("Subject: x\r\n\r\nhello\r\n.")
-}
-
-async fn opened(script: &str) -> (Session, Scripted) {
-    let server = Scripted::new(script);
-    let session = Session::open(&provider(), &server).await.expect("a session");
-    (session, server)
-}
 
 fn codes(replies: &super::EnvelopeReplies) -> (u16, Vec<u16>, Option<u16>) {
     let recipients = replies.recipients.iter().map(|r| r.code()).collect();

@@ -6,21 +6,37 @@ use std::collections::VecDeque;
 pub(super) const TRANSCRIPT_BYTES_MAX: usize = 16_384;
 /// Longest line that is kept whole.
 const LINE_BYTES_MAX: usize = 1_024;
+/// What a line costs besides its bytes.
+const LINE_EXTRA_BYTES: usize = 4;
 
-/// The last lines of a dialogue, each begun by `C: ` or `S: `.
+/// The last lines of a dialogue, each shown with `C: ` or `S: ` before it. They are kept as they were and made fit to be
+/// shown when somebody asks, as hardly anybody does.
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
-    lines: VecDeque<String>,
-    bytes: usize,
+    lines: VecDeque<Line>,
+    /// The bytes of all lines, one after the other.
+    bytes: VecDeque<u8>,
     /// Bytes of content since the last line.
     content: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Line {
+    /// What somebody said: `C`, `S`, or `*` for what happened without a word.
+    Said { who: u8, bytes: usize },
+    /// We sent so many bytes of content.
+    Content(usize),
 }
 
 impl Transcript {
     /// What we sent: whole commands.
     pub(super) fn client(&mut self, commands: &[u8]) {
-        for line in String::from_utf8_lossy(commands).lines() {
-            self.push('C', line);
+        let mut rest = commands;
+        while !rest.is_empty() {
+            let end = rest.iter().position(|&b| b == b'\n').map_or(rest.len(), |at| at + 1);
+            let (line, later) = rest.split_at(end);
+            self.push(b'C', line.trim_ascii_end());
+            rest = later;
         }
     }
 
@@ -29,56 +45,82 @@ impl Transcript {
         for line in String::from_utf8_lossy(commands).lines() {
             let mut words = line.split(' ');
             match (words.next(), words.next(), words.next()) {
-                (Some("AUTH"), Some(mechanism), None) => self.push('C', &format!("AUTH {mechanism}")),
-                (Some("AUTH"), Some(mechanism), Some(_)) => self.push('C', &format!("AUTH {mechanism} ***")),
-                _ => self.push('C', "***"),
+                (Some("AUTH"), Some(mechanism), None) => self.push(b'C', format!("AUTH {mechanism}").as_bytes()),
+                (Some("AUTH"), Some(mechanism), Some(_)) => self.push(b'C', format!("AUTH {mechanism} ***").as_bytes()),
+                _ => self.push(b'C', b"***"),
             }
         }
     }
 
     /// How much we sent of a message, whose content is nobody's business.
-    pub(super) fn content(&mut self, bytes: usize) {
+    pub(super) const fn content(&mut self, bytes: usize) {
         self.content += bytes;
     }
 
     /// The lines of a reply.
     pub(super) fn server(&mut self, lines: &str) {
         for line in lines.split('\n') {
-            self.push('S', line);
+            self.push(b'S', line.as_bytes());
         }
     }
 
     /// What happened without a word.
     pub(super) fn note(&mut self, what: &str) {
-        self.push('*', what);
+        self.push(b'*', what.as_bytes());
     }
 
-    fn push(&mut self, who: char, text: &str) {
-        let content = std::mem::take(&mut self.content);
-        if content > 0 {
-            self.push('C', &format!("({content} bytes of content)"));
+    fn push(&mut self, who: u8, text: &[u8]) {
+        if self.content > 0 {
+            self.lines.push_back(Line::Content(std::mem::take(&mut self.content)));
         }
-        let mut line = format!("{who}: ");
-        // Control characters would move the cursor of whoever reads this.
-        for c in text.chars() {
-            if line.len() >= LINE_BYTES_MAX {
-                line.push('…');
-                break;
+        // One byte more shows that the line was longer.
+        let text = &text[..text.len().min(LINE_BYTES_MAX + 1)];
+        self.bytes.extend(text);
+        self.lines.push_back(Line::Said { who, bytes: text.len() });
+        while self.bytes.len() + LINE_EXTRA_BYTES * self.lines.len() > TRANSCRIPT_BYTES_MAX {
+            match self.lines.pop_front() {
+                Some(Line::Said { bytes, .. }) => drop(self.bytes.drain(..bytes)),
+                Some(Line::Content(_)) => {}
+                None => break,
             }
-            if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
-        }
-        self.bytes += line.len() + 1;
-        self.lines.push_back(line);
-        while self.bytes > TRANSCRIPT_BYTES_MAX {
-            let Some(oldest) = self.lines.pop_front() else { break };
-            self.bytes -= oldest.len() + 1;
         }
     }
 
-    /// All of it, each line ended by a line feed.
+    /// All of it, each line ended by a line feed, in at most [`TRANSCRIPT_BYTES_MAX`] bytes.
     pub(super) fn text(&self) -> String {
-        self.lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+        let mut shown = Vec::with_capacity(self.lines.len());
+        let mut end = self.bytes.len();
+        let mut room = TRANSCRIPT_BYTES_MAX;
+        for line in self.lines.iter().rev() {
+            let line = match *line {
+                Line::Said { who, bytes } => {
+                    let text: Vec<u8> = self.bytes.range(end - bytes..end).copied().collect();
+                    end -= bytes;
+                    show(who, &text)
+                }
+                Line::Content(bytes) => format!("C: ({bytes} bytes of content)\n"),
+            };
+            let Some(left) = room.checked_sub(line.len()) else { break };
+            room = left;
+            shown.push(line);
+        }
+        shown.reverse();
+        shown.concat()
     }
+}
+
+/// A line that moves nobody's cursor.
+fn show(who: u8, text: &[u8]) -> String {
+    let mut line = format!("{}: ", char::from(who));
+    for c in String::from_utf8_lossy(text).chars() {
+        if line.len() >= LINE_BYTES_MAX {
+            line.push('…');
+            break;
+        }
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line.push('\n');
+    line
 }
 
 #[cfg(test)]

@@ -6,10 +6,12 @@ use super::*;
 use crate::domain::{
     account::{Account, Encryption, PasswordMechanism, ProviderKind, Server, Stamp, Timeouts},
     ids::Etag,
+    job::Priority,
     limits::{BatchPause, CalendarSpan, Pace, Quota, QuotaUnit, QuotaWindow},
     mail::Mailbox,
     parking::Parking,
     reply::Reply,
+    reserves::Reserves,
     secret::Secret,
     time::Timestamp,
 };
@@ -84,6 +86,7 @@ fn unusual_limits() -> Limits {
         messages_per_connection_max: number(4),
         recipients_per_job_max: number(5),
         message_bytes_max: 6_000,
+        reserves: Reserves::new(10, &[(Priority::High, 20), (Priority::Normal, 5)]).expect("something is left"),
     }
 }
 

@@ -70,3 +70,23 @@ fn other_bounds_are_told_with_their_field() {
     check(v1::Limits { message_bytes_max: 1, ..usual() }, &["l.message_bytes_max"]);
     check(v1::Limits { message_bytes_max: MESSAGE_BYTES_MAX, connections_max: 100, ..usual() }, &[]);
 }
+
+#[test]
+fn reserves_leave_something_and_name_each_priority_once() {
+    let reserve = |priority: v1::Priority, percent| v1::Reserve { priority: priority.into(), percent };
+    let with = |reserve_for_humans, reserves: &[v1::Reserve]| v1::Limits {
+        reserve_for_humans,
+        reserves: reserves.to_vec(),
+        ..v1::Limits::default()
+    };
+    let (high, low) = (reserve(v1::Priority::High, 20), reserve(v1::Priority::Low, 70));
+    check(with(9, &[low, high]), &[]);
+    check(with(10, &[low, high]), &["l.reserves"]);
+    check(with(99, &[]), &[]);
+    check(with(100, &[]), &["l.reserve_for_humans"]);
+    check(with(0, &[high, high]), &["l.reserves[1].priority"]);
+    check(with(0, &[reserve(v1::Priority::Bulk, 20)]), &["l.reserves[0].priority"]);
+    check(with(0, &[reserve(v1::Priority::Unspecified, 20)]), &["l.reserves[0].priority"]);
+    check(with(0, &[reserve(v1::Priority::High, 0)]), &["l.reserves[0].percent"]);
+    check(with(0, &[reserve(v1::Priority::High, 100)]), &["l.reserves[0].percent"]);
+}

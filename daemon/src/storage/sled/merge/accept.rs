@@ -7,12 +7,15 @@ use crate::{
     domain::{job::Job, merge::MergeTemplate},
     storage::{
         Acceptance, Idempotency, MergeSubmission, StorageError,
-        records::{job::Body, template::TemplateRow},
+        records::{
+            job::{Body, Location},
+            template::TemplateRow,
+        },
         sled::{
             SledStore,
             accept::{KeptFile, Prepared},
             codec,
-            jobs::INLINE_BYTES_MAX,
+            jobs::SPOOLED_BYTES_MAX,
             keys::Key,
         },
     },
@@ -47,10 +50,10 @@ impl SledStore {
             files.extend(file);
         }
         let content = TemplateRow::from(template).encode_to_vec();
-        let mut body = Body { file: None, is_eight_bit: false };
-        if content.len() > INLINE_BYTES_MAX {
-            let file = KeptFile::new(self.store_file(&content)?, &self.disk, &self.files);
-            body.file = Some(*file.hash());
+        let mut body = Body::default();
+        if content.len() > SPOOLED_BYTES_MAX {
+            let file = KeptFile::new(self.store_file(&content)?, &self.disk, &self.shelves.files);
+            body.location = Location::File(*file.hash());
             files.push(file);
         } else {
             entries.extend(codec::frames(|chunk| Key::Body { job: job.id, chunk }, &content));

@@ -62,9 +62,9 @@ impl SledStore {
             return Ok(Arc::clone(&read.template));
         }
         let damaged = |why: String| StorageError::Damaged(format!("content of {job}: {why}"));
-        let bytes = load_body(&self.disk, &self.files, stored)?;
+        let bytes = load_body(&self.disk, &self.shelves, stored)?;
         let weight = bytes.len();
-        let row = TemplateRow::decode(bytes.as_slice()).map_err(|error| damaged(error.to_string()))?;
+        let row = TemplateRow::decode(bytes).map_err(|error| damaged(error.to_string()))?;
         let template = MergeTemplate::try_from(row).map_err(|error| damaged(error.to_string()))?;
         let template = Arc::new(template);
         self.templates.put(Arc::new(TemplateRead { job, template: Arc::clone(&template) }), weight);
@@ -132,7 +132,7 @@ impl SledStore {
         offset: usize,
         length: usize,
     ) -> Result<Vec<u8>, StorageError> {
-        self.files.read_at(file, offset as u64, length).map_err(|error| match error.kind() {
+        self.shelves.files.read_at(file, offset as u64, length).map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::UnexpectedEof => {
                 StorageError::Damaged(format!("recipients of {job}: {error}"))
             }

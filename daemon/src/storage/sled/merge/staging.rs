@@ -14,7 +14,7 @@ use crate::{
             merge::PartRow,
             recipients::{RECIPIENTS_PER_PAGE, write_page},
         },
-        sled::{SledStore, accept::KeptFile, jobs::INLINE_BYTES_MAX},
+        sled::{SledStore, accept::KeptFile, jobs::SPOOLED_BYTES_MAX},
     },
 };
 
@@ -107,13 +107,13 @@ impl SledStore {
 
     fn store_part(&self, pages: &[u8]) -> Result<KeptFile, StorageError> {
         let pin = self.store_file(pages)?;
-        Ok(KeptFile::new(pin, &self.disk, &self.files))
+        Ok(KeptFile::new(pin, &self.disk, &self.shelves.files))
     }
 
     /// Closes what is staged: all parts, the last one in a file only when it has to be. Blocks.
     pub(super) fn finish_staged(&self, mut staged: Staged) -> Result<Vec<Part>, StorageError> {
         staged.close_page();
-        if staged.parts.is_empty() && staged.pages.len() <= INLINE_BYTES_MAX {
+        if staged.parts.is_empty() && staged.pages.len() <= SPOOLED_BYTES_MAX {
             let row = PartRow { file: Vec::new(), pages: staged.pages, lengths: staged.lengths };
             return Ok(vec![Part { first: 0, row, file: None }]);
         }

@@ -69,7 +69,7 @@ async fn all(store: &SledStore) -> String {
 }
 
 fn files(store: &SledStore) -> usize {
-    store.files.all().unwrap().len()
+    store.shelves.files.all().unwrap().len()
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn what_was_staged_ends_with_the_process() {
     let id = job_id(3);
     store.stage(id, 0, (1_000..1_150).map(long).collect()).await.unwrap();
     assert!(files(&store) > before.1, "a part is in a file already");
-    let forgotten = store.files.hold();
+    let forgotten = store.shelves.files.hold();
     drop(store);
     drop(forgotten);
     let store = open_plain(dir.path());
@@ -131,8 +131,8 @@ async fn a_sound_merge_has_no_findings_and_lost_entries_are_mended() {
 async fn damaged_recipients_take_their_job_out_of_the_queue() {
     let dir = tempfile::tempdir().unwrap();
     let store = filled(dir.path()).await;
-    for hash in store.files.all().unwrap() {
-        let path = store.files.path(&hash);
+    for hash in store.shelves.files.all().unwrap() {
+        let path = store.shelves.files.path(&hash);
         let mut bytes = fs::read(&path).unwrap();
         bytes[100] ^= 1;
         fs::write(&path, bytes).unwrap();

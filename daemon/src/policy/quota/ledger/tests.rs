@@ -1,0 +1,189 @@
+//! What the ledger counts, and when it lets go.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use super::*;
+use crate::domain::limits::{CalendarSpan, QuotaUnit, QuotaWindow};
+
+const NORMAL: Priority = Priority::Normal;
+
+const T0: u64 = 1_700_000_000_000;
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp::from_millis(T0 + millis)
+}
+
+fn quota(limit: u32, unit: QuotaUnit, window: QuotaWindow) -> Quota {
+    Quota { limit: NonZeroU32::new(limit).expect("not zero"), unit, window }
+}
+
+fn per_seconds(limit: u32, seconds: u64) -> Quota {
+    quota(limit, QuotaUnit::Messages, QuotaWindow::Sliding(Duration::from_secs(seconds)))
+}
+
+fn per_day(limit: u32) -> Quota {
+    let window = QuotaWindow::Calendar { span: CalendarSpan::Day, zone: "Asia/Tokyo".to_owned() };
+    quota(limit, QuotaUnit::Recipients, window)
+}
+
+fn limits(quotas: &[Quota]) -> Limits {
+    Limits { quotas: quotas.to_vec(), ..Limits::default() }
+}
+
+fn send(ledger: &mut Ledger, recipients: u32, now: Timestamp) -> Vec<Charge> {
+    let permit = ledger.permit(Need::message_to(recipients), NORMAL, now).expect("has room");
+    ledger.settle(permit, now)
+}
+
+#[test]
+fn all_quotas_hold_or_nothing_is_counted() {
+    let mut ledger = Ledger::new(&limits(&[per_seconds(10, 60), per_day(5)]), Vec::new(), at(0));
+    let _ = send(&mut ledger, 4, at(0));
+    let exhausted = ledger.permit(Need::message_to(2), NORMAL, at(1)).expect_err("five a day");
+    assert_eq!(exhausted.key.unit, QuotaUnit::Recipients);
+    // 2023-11-15 00:00 in Tokyo.
+    assert_eq!(exhausted.until.to_string(), "2023-11-15T15:00:00.000Z");
+    let left: Vec<u64> = ledger.usage(at(1)).iter().map(|status| status.left).collect();
+    assert_eq!(left, [9, 1]);
+    assert_eq!(ledger.permits(), 0);
+}
+
+#[test]
+fn an_exhausted_quota_has_room_at_the_very_time_it_names() {
+    let mut ledger = Ledger::new(&limits(&[per_seconds(2, 60)]), Vec::new(), at(0));
+    let _ = send(&mut ledger, 1, at(10));
+    let _ = send(&mut ledger, 1, at(30_000));
+    let until = ledger.permit(Need::message_to(1), NORMAL, at(31_000)).expect_err("two are used").until;
+    assert!(until > at(60_010) && until <= at(60_600), "{until}");
+    assert!(ledger.permit(Need::message_to(1), NORMAL, until.before(Duration::from_millis(1))).is_err());
+    let permit = ledger.permit(Need::message_to(1), NORMAL, until).expect("the first has left");
+    let _ = ledger.give_back(permit);
+}
+
+#[test]
+fn what_is_in_flight_counts_however_long_it_takes() {
+    let mut ledger = Ledger::new(&limits(&[per_seconds(1, 1)]), Vec::new(), at(0));
+    let permit = ledger.permit(Need::message_to(1), NORMAL, at(0)).expect("has room");
+    assert!(ledger.permit(Need::message_to(1), NORMAL, at(600_000)).is_err());
+    let _ = ledger.settle(permit, at(600_000));
+    assert!(ledger.permit(Need::message_to(1), NORMAL, at(601_000)).is_err());
+    assert_eq!(ledger.next_free(Need::message_to(1), NORMAL, at(601_100)), at(601_100));
+}
+
+#[test]
+fn a_settlement_moves_the_mark_to_the_bucket_of_the_reply() {
+    let mut ledger = Ledger::new(&limits(&[per_seconds(9, 60), per_day(9)]), Vec::new(), at(0));
+    let mut permit = ledger.permit(Need::message_to(3), NORMAL, at(0)).expect("has room");
+    let mark = ledger.mark(&mut permit, at(100));
+    assert_eq!(mark.iter().map(|charge| charge.amount).collect::<Vec<_>>(), [1, 3]);
+    // It is still the same day.
+    let moved = ledger.settle(permit, at(5_000));
+    assert_eq!(moved.iter().map(|charge| charge.amount).collect::<Vec<_>>(), [-1, 1]);
+    assert_eq!(moved[0].bucket, mark[0].bucket);
+    assert!(moved[1].bucket > mark[0].bucket);
+}
+
+#[test]
+fn what_is_given_back_was_never_used() {
+    let mut ledger = Ledger::new(&limits(&[per_seconds(1, 60)]), Vec::new(), at(0));
+    let mut permit = ledger.permit(Need::message_to(1), NORMAL, at(0)).expect("has room");
+    let mark = ledger.mark(&mut permit, at(0));
+    let back = ledger.give_back(permit);
+    assert_eq!(back, [Charge { amount: -1, ..mark[0].clone() }]);
+    assert_eq!(ledger.usage(at(0))[0].left, 1);
+}
+
+#[test]
+fn a_refused_recipient_is_not_counted() {
+    let mut ledger = Ledger::new(&limits(&[per_day(5)]), Vec::new(), at(0));
+    let mut permit = ledger.permit(Need::message_to(5), NORMAL, at(0)).expect("has room");
+    ledger.narrow(&mut permit, 2);
+    assert_eq!(ledger.mark(&mut permit, at(0))[0].amount, 2);
+    let _ = ledger.settle(permit, at(0));
+    assert_eq!(ledger.usage(at(0))[0].left, 3);
+}
+
+#[test]
+fn a_changed_limit_keeps_the_history() {
+    let mut ledger = Ledger::new(&limits(&[per_seconds(5, 60)]), Vec::new(), at(0));
+    let _ = send(&mut ledger, 1, at(0));
+    ledger.reconfigure(&limits(&[]), at(1));
+    ledger.reconfigure(&limits(&[per_seconds(2, 60)]), at(2));
+    assert_eq!(ledger.usage(at(2))[0].left, 1);
+}
+
+#[test]
+fn more_than_a_whole_quota_never_fits() {
+    let mut ledger = Ledger::new(&limits(&[per_day(5)]), Vec::new(), at(0));
+    let exhausted = ledger.permit(Need::message_to(6), NORMAL, at(0)).expect_err("five at most");
+    assert!(exhausted.is_for_ever());
+}
+
+#[test]
+fn what_left_its_window_a_window_ago_is_taken_out_of_the_store() {
+    let mut ledger = Ledger::new(&limits(&[per_seconds(5, 1)]), Vec::new(), at(0));
+    let old = send(&mut ledger, 1, at(0));
+    assert_eq!(send(&mut ledger, 1, at(1_990)).len(), 1);
+    let new = send(&mut ledger, 1, at(2_020));
+    assert_eq!(new[0], Charge { amount: -1, ..old[0].clone() });
+    assert_eq!(new.len(), 2);
+}
+
+#[test]
+fn a_mark_that_is_found_at_the_start_counts_as_made_now() {
+    let mut before = Ledger::new(&limits(&[per_seconds(1, 60)]), Vec::new(), at(0));
+    let mut permit = before.permit(Need::message_to(1), NORMAL, at(0)).expect("has room");
+    let mark = before.mark(&mut permit, at(0));
+    let stored = mark.iter().map(|Charge { key, bucket, .. }| Usage { key: key.clone(), bucket: *bucket, amount: 1 });
+    let mut after = Ledger::new(&limits(&[per_seconds(1, 60)]), stored.collect(), at(50_000));
+    let moved = after.recover(&mark, at(50_000));
+    assert_eq!(moved.iter().map(|charge| charge.amount).collect::<Vec<_>>(), [-1, 1]);
+    assert!(after.next_free(Need::message_to(1), NORMAL, at(50_000)) > at(110_000));
+}
+
+#[test]
+fn a_clock_that_was_wrong_for_years_blocks_for_two_windows_only() {
+    let years = Duration::from_secs(14 * 365 * 24 * 3_600);
+    let mut ledger = Ledger::new(&limits(&[per_seconds(1, 60)]), Vec::new(), at(0).after(years));
+    let _ = send(&mut ledger, 1, at(0).after(years));
+    let until = ledger.next_free(Need::message_to(1), NORMAL, at(0));
+    assert!(until >= at(119_000) && until <= at(121_000));
+    assert_eq!(ledger.next_free(Need::message_to(1), NORMAL, until), until);
+}
+
+#[test]
+fn a_clock_set_back_and_forth_forgets_nothing() {
+    let mut ledger = Ledger::new(&limits(&[per_seconds(1, 3_600)]), Vec::new(), at(1_800_000));
+    let _ = send(&mut ledger, 1, at(1_800_000));
+    assert!(ledger.next_free(Need::message_to(1), NORMAL, at(0)) > at(5_400_000));
+    assert!(ledger.next_free(Need::message_to(1), NORMAL, at(5_000_000)) > at(5_400_000));
+}
+
+#[test]
+fn a_clock_set_back_over_midnight_does_not_empty_the_new_day() {
+    let midnight = Timestamp::from_millis(1_700_060_400_000); // 2023-11-16 00:00 in Tokyo
+    let mut ledger = Ledger::new(&limits(&[per_day(1)]), Vec::new(), midnight);
+    let _ = send(&mut ledger, 1, midnight.after(Duration::from_secs(60)));
+    let back = midnight.before(Duration::from_secs(3_600));
+    let until = ledger.next_free(Need::message_to(1), NORMAL, back);
+    assert_eq!(until, midnight.after(Duration::from_secs(24 * 3_600)));
+}
+
+#[test]
+fn a_quota_that_the_provider_calls_empty_is_empty() {
+    let mut ledger = Ledger::new(&limits(&[per_day(500)]), Vec::new(), at(0));
+    let key = QuotaKey { unit: QuotaUnit::Recipients, window: per_day(500).window };
+    assert_eq!(ledger.exhaust(&key, at(0))[0].amount, 500);
+    assert!(ledger.permit(Need::message_to(1), NORMAL, at(1)).is_err());
+}
+
+#[test]
+fn what_is_left_is_what_the_most_urgent_mail_may_use() {
+    let reserves = Reserves::new(20, &[(Priority::High, 40)]).expect("something is left");
+    let mut ledger = Ledger::new(&Limits { reserves, ..limits(&[per_day(10)]) }, Vec::new(), at(0));
+    let _ = send(&mut ledger, 3, at(0));
+    assert_eq!((ledger.usage(at(0))[0].used, ledger.usage(at(0))[0].left), (3, 5));
+    assert!(ledger.permit(Need::message_to(2), NORMAL, at(0)).is_err());
+    ledger.reconfigure(&limits(&[per_day(10)]), at(0));
+    assert_eq!(ledger.next_free(Need::message_to(7), NORMAL, at(0)), at(0));
+}
