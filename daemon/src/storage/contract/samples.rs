@@ -188,7 +188,7 @@ pub fn sample_merge(account: &str, number: u32, messages: u32) -> Job {
 pub fn merge_recipient(index: u32) -> MergeRecipient {
     MergeRecipient {
         address: format!("user{index}@example.com").parse().expect("an address"),
-        name: (index % 3 > 0).then(|| format!("山田 {index}")),
+        name: (!index.is_multiple_of(3)).then(|| format!("山田 {index}")),
         values: vec![format!("v{index}")],
     }
 }
