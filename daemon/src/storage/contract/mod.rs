@@ -8,6 +8,7 @@ mod ends;
 mod jobs;
 mod ledger;
 mod log;
+mod merges;
 mod player;
 mod ready;
 pub mod samples;
@@ -33,6 +34,7 @@ macro_rules! run {
 pub async fn check_all(make: impl AsyncFn() -> SharedStorage) {
     check_submitting(&make).await;
     check_sending(&make).await;
+    check_merges(&make).await;
     check_aftermath(&make).await;
 }
 
@@ -90,6 +92,25 @@ async fn check_sending(make: &impl AsyncFn() -> SharedStorage) {
             charges_add_up_and_never_fall_below_zero,
             a_settlement_corrects_what_the_mark_charged,
             forgotten_buckets_are_gone,
+        }
+    }
+}
+
+async fn check_merges(make: &impl AsyncFn() -> SharedStorage) {
+    run! { make:
+        merges {
+            a_staged_merge_is_accepted_whole,
+            what_is_not_staged_is_not_accepted,
+            a_repeated_merge_is_known_again,
+            messages_of_a_merge_go_in_order,
+            a_merge_takes_turns_with_other_lanes,
+            consignments_of_a_merge_share_its_content,
+            each_message_of_a_merge_has_its_outcome,
+            a_cancelled_merge_ends_but_for_what_is_under_way,
+            a_held_merge_waits_for_its_release,
+            an_overdue_merge_expires_and_may_be_tried_again,
+            a_retry_opens_what_failed_of_a_merge,
+            a_finished_merge_is_pruned_with_all_it_has,
         }
     }
 }

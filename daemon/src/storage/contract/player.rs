@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use super::{
     samples::{
-        account_id, at, attempt, charge, idempotency, label, mark, parked, per_minute, recipient, sample_account,
-        sample_job, settlement, submission,
+        account_id, at, attempt, attempt_of, charge, idempotency, label, mark, mark_of, merge_recipient,
+        merge_submission, parked, per_minute, recipient, sample_account, sample_job, settlement_of, submission,
     },
     step::{NewJob, Step},
 };
@@ -21,11 +21,13 @@ use crate::{
         event::Cursor,
         ids::{AccountId, Etag, JobId, MessageKey},
         job::{Audience, Job, JobState, Schedule},
+        merge::{MessageClass, progress::MergeProgress},
         parking::{ParkingCause, Standing},
         time::Timestamp,
     },
     storage::{
-        JobFilter, JobStore, PAGE_MAX, Page, SharedStorage, Submission, Tenure, TenureError,
+        JobFilter, JobStore, MergeSubmission, PAGE_MAX, Page, Ready, RecipientPage, SharedStorage, Submission, Tenure,
+        TenureError,
         settlement::{Expiry, Mark, Settlement},
     },
 };
@@ -52,6 +54,12 @@ fn told<T: Debug>(answer: Result<T, TenureError>) -> String {
         Err(TenureError::Lost(account)) => format!("lost {account}"),
         Err(TenureError::Storage(error)) => panic!("the store failed: {error}"),
     }
+}
+
+/// The heads of a queue. When there may be more of them, the next due time is not promised.
+fn heads(ready: &Ready, limit: usize) -> String {
+    let next_due = ready.next_due.filter(|_| ready.messages.len() < limit);
+    format!("{:?} {next_due:?}", ready.messages)
 }
 
 impl Player {
@@ -86,6 +94,7 @@ impl Player {
                 let answers = JobStore::accept(&*self.store, submissions).await.expect("an answer");
                 format!("{answers:?}")
             }
+            Step::AcceptMerge { job, messages, surplus } => self.accept_merge(job, *messages, *surplus).await,
             Step::Control { jobs, control } => {
                 let ids = jobs.iter().map(|job| self.id(*job)).collect();
                 format!("{:?}", self.store.control(ids, *control, self.now).await.expect("an answer"))
@@ -137,15 +146,33 @@ impl Player {
                 let tenure = self.tenure(*account, *stale).await;
                 let mut marks = Vec::new();
                 for job in jobs {
-                    marks.extend(self.mark(self.id(*job)).await);
+                    marks.extend(self.mark(MessageKey::only(self.id(*job))).await);
                 }
                 told(self.store.mark_in_doubt(&tenure, marks).await)
             }
             Step::Settle { account, job, fates, retry_seconds, stale } => {
                 let tenure = self.tenure(*account, *stale).await;
                 let retry_at = self.now.after(Duration::from_secs(*retry_seconds));
-                let settled = self.settlement(self.id(*job), fates.as_deref()).await;
+                let settled = self.settlement(MessageKey::only(self.id(*job)), fates.as_deref()).await;
                 told(self.store.settle(&tenure, vec![Settlement { retry_at, ..settled }]).await)
+            }
+            Step::MarkMessages { account, job, indexes, stale } => {
+                let tenure = self.tenure(*account, *stale).await;
+                let mut marks = Vec::new();
+                for message in self.messages(*job, indexes) {
+                    marks.extend(self.mark(message).await);
+                }
+                told(self.store.mark_in_doubt(&tenure, marks).await)
+            }
+            Step::SettleMessages { account, job, indexes, fates, retry_seconds } => {
+                let tenure = self.tenure(*account, false).await;
+                let retry_at = self.now.after(Duration::from_secs(*retry_seconds));
+                let mut settlements = Vec::new();
+                for message in self.messages(*job, indexes) {
+                    let settled = self.settlement(message, fates.as_deref()).await;
+                    settlements.push(Settlement { retry_at, ..settled });
+                }
+                told(self.store.settle(&tenure, settlements).await)
             }
             Step::Expire { account, jobs, stale } => {
                 let tenure = self.tenure(*account, *stale).await;
@@ -168,13 +195,13 @@ impl Player {
         let ready = self.store.ready(&account(number), &skip, limit, self.now).await.expect("an answer");
         let (mut marks, mut settlements) = (Vec::new(), Vec::new());
         for entry in &ready.messages {
-            marks.extend(self.mark(entry.message.job).await);
-            settlements.push(self.settlement(entry.message.job, Some(fates)).await);
+            marks.extend(self.mark(entry.message).await);
+            settlements.push(self.settlement(entry.message, Some(fates)).await);
         }
         settlements.truncate(settled);
         let marked = told(self.store.mark_in_doubt(&tenure, marks).await);
         let settled = told(self.store.settle(&tenure, settlements).await);
-        format!("{ready:?} {marked} {settled}")
+        format!("{} {marked} {settled}", heads(&ready, limit))
     }
 
     async fn tenure(&mut self, number: u8, stale: bool) -> Tenure {
@@ -187,17 +214,47 @@ impl Player {
         if stale { old.clone() } else { last.clone() }
     }
 
-    async fn mark(&self, id: JobId) -> Option<Mark> {
-        let job = self.store.job(id).await.expect("an answer")?.job;
-        Some(Mark { charges: vec![charge(self.now.as_millis() / 60_000 % 3, 2)], ..mark(&job, self.now) })
+    async fn mark(&self, message: MessageKey) -> Option<Mark> {
+        let job = self.store.job(message.job).await.expect("an answer")?.job;
+        let charges = vec![charge(self.now.as_millis() / 60_000 % 3, 2)];
+        let mark = if job.merge().is_some() { mark_of(message, self.now) } else { mark(&job, self.now) };
+        Some(Mark { message, charges, ..mark })
     }
 
-    async fn settlement(&self, id: JobId, fates: Option<&[Fate]>) -> Settlement {
-        let job = self.store.job(id).await.expect("an answer");
-        let number = job.map_or(1, |record| record.job.attempts_made + 1);
-        let met = fates.map(|fates| attempt(number, fates, self.now));
+    async fn settlement(&self, message: MessageKey, fates: Option<&[Fate]>) -> Settlement {
+        let job = self.store.job(message.job).await.expect("an answer").map(|record| record.job);
+        let met = fates.map(|fates| match &job {
+            Some(job) if job.merge().is_some() => {
+                let number = u32::try_from(self.now.as_millis() / 1_000 % 3).expect("at most 2") + 1;
+                attempt_of(message.index, number, fates[message.index as usize % fates.len()], self.now)
+            }
+            job => attempt(job.as_ref().map_or(1, |job| job.attempts_made + 1), fates, self.now),
+        });
         let charges = vec![charge(0, -1), charge(1, 1)];
-        Settlement { charges, ..settlement(id, met, self.now) }
+        Settlement { charges, ..settlement_of(message, met, self.now) }
+    }
+
+    fn messages(&self, job: u8, indexes: &[u8]) -> Vec<MessageKey> {
+        let job = self.id(job);
+        indexes.iter().map(|index| MessageKey { job, index: u32::from(*index) }).collect()
+    }
+
+    async fn accept_merge(&mut self, new: &NewJob, messages: u8, surplus: bool) -> String {
+        let Submission { job, idempotency, .. } = self.submission(new);
+        let due = self.now.after(Duration::from_secs(new.due_seconds));
+        let progress = MergeProgress::new(u32::from(messages), due);
+        let job = Job { audience: Audience::Each(Box::new(progress)), ..job };
+        let half = u32::from(messages) / 2;
+        let end = u32::from(messages) + u32::from(surplus);
+        for part in [0..half, half..end] {
+            let first = part.start;
+            self.store.stage(job.id, first, part.map(merge_recipient).collect()).await.expect("it is staged");
+        }
+        let mut given = merge_submission(job);
+        // Some contents are kept in the store itself, some in files.
+        given.template.draft.text = Some("x".repeat(new.bytes));
+        let given = MergeSubmission { idempotency, ..given };
+        format!("{:?}", self.store.accept_merge(given).await.map_err(|error| error.to_string()))
     }
 
     /// The id of a job that was submitted, or one that never was.
@@ -242,10 +299,25 @@ impl Player {
             let job = self.store.job(*id).await.expect("an answer");
             let message = self.store.message(*id).await.expect("an answer");
             all.push(format!("{job:?} {message:?}"));
+            self.read_merge(*id, &mut all).await;
         }
         self.read_lists(&mut all).await;
         self.read_events(&mut all).await;
         all
+    }
+
+    async fn read_merge(&self, id: JobId, all: &mut Vec<String>) {
+        all.push(format!("{:?}", self.store.template(id).await.expect("an answer")));
+        for classes in [vec![], vec![MessageClass::Waiting], vec![MessageClass::Cancelled, MessageClass::Expired]] {
+            let mut page = RecipientPage { after: None, limit: 7, classes };
+            while let Some(found) = self.store.merge_recipients(id, page.clone()).await.expect("an answer") {
+                all.push(format!("{:?}", found.messages));
+                page.after = found.next;
+                if page.after.is_none() {
+                    break;
+                }
+            }
+        }
     }
 
     async fn read_account(&self, id: &AccountId, all: &mut Vec<String>) {
@@ -259,7 +331,7 @@ impl Player {
             for limit in [2, PAGE_MAX] {
                 let then = self.now.after(Duration::from_secs(later));
                 let ready = self.store.ready(id, &HashSet::new(), limit, then).await.expect("an answer");
-                all.push(format!("{ready:?}"));
+                all.push(heads(&ready, limit));
             }
         }
     }

@@ -138,7 +138,7 @@ pub(super) async fn consignments_stand_in_the_order_of_the_ids(store: SharedStor
     let ids: Vec<_> = consigned.iter().map(|consignment| consignment.key.job).collect();
     assert_eq!(ids, [job_id(3), job_id(1)]);
     for consignment in consigned {
-        let stored = store.message(consignment.key.job).await.expect("an answer");
-        assert_eq!(Some(consignment.content), stored.map(Content::Composed));
+        let message = store.message(consignment.key.job).await.expect("an answer");
+        assert_eq!(Some(consignment.content), message.map(Content::Composed));
     }
 }

@@ -12,7 +12,8 @@ use crate::{
         job::{Audience, Job, MessageFacts, Priority, Schedule},
         ledger::{Charge, QuotaKey},
         limits::{Limits, QuotaUnit, QuotaWindow},
-        mail::{Mailbox, Message},
+        mail::{Attachment, Draft, Mailbox, Message},
+        merge::{MergeRecipient, MergeTemplate, progress::MergeProgress},
         parking::{Parking, ParkingCause, Standing},
         recipient::{Recipient, RecipientField, RecipientState},
         reply::Reply,
@@ -20,7 +21,7 @@ use crate::{
         verdict::{Phase, Verdict},
     },
     storage::{
-        Acceptance, Idempotency, JobStore, SharedStorage, Submission, Tenure,
+        Acceptance, Idempotency, JobStore, MergeSubmission, SharedStorage, StorageError, Submission, Tenure,
         settlement::{Mark, Settlement},
     },
 };
@@ -174,6 +175,86 @@ pub fn reply(text: &str) -> Reply {
     Reply::from_lines(text).expect("a reply")
 }
 
+/// A merge job with so many messages, accepted and due at `at(number)`.
+#[must_use]
+pub fn sample_merge(account: &str, number: u32, messages: u32) -> Job {
+    let job = sample_job(account, number);
+    let progress = MergeProgress::new(messages, job.accepted_at);
+    Job { audience: Audience::Each(Box::new(progress)), ..job }
+}
+
+/// The recipient of this index of any sample merge job.
+#[must_use]
+pub fn merge_recipient(index: u32) -> MergeRecipient {
+    MergeRecipient {
+        address: format!("user{index}@example.com").parse().expect("an address"),
+        name: (!index.is_multiple_of(3)).then(|| format!("山田 {index}")),
+        values: vec![format!("v{index}")],
+    }
+}
+
+/// A merge job with a content that names its id, without an idempotency key.
+#[must_use]
+pub fn merge_submission(job: Job) -> MergeSubmission {
+    let from = Mailbox { name: Some("Sales".to_owned()), address: job.sender.clone() };
+    let file = Attachment {
+        file_name: "a.txt".to_owned(),
+        media_type: "text/plain".to_owned(),
+        content: Bytes::from_static(b"a file"),
+        content_id: None,
+    };
+    let draft = Draft {
+        from: from.clone(),
+        reply_to: vec![from],
+        to: Vec::new(),
+        cc: Vec::new(),
+        subject: format!("To {{{{name}}}} of {}", job.id),
+        text: Some("Good day.".to_owned()),
+        html: None,
+        headers: vec![("X-Campaign".to_owned(), "spring".to_owned())],
+        attachments: vec![file],
+    };
+    let template = MergeTemplate { draft, variables: vec!["name".to_owned()] };
+    MergeSubmission { job, template, idempotency: None }
+}
+
+/// Stages recipients of the sample merge job of this number.
+///
+/// # Errors
+/// As the store does.
+pub async fn stage(store: &SharedStorage, number: u32, first: u32, count: u32) -> Result<(), StorageError> {
+    store.stage(job_id(number), first, (first..first + count).map(merge_recipient).collect()).await
+}
+
+/// Stages a merge job's recipients and stores it, which must be accepted.
+pub async fn accept_merge(store: &SharedStorage, job: Job) {
+    let messages = job.merge().map_or(0, |progress| progress.messages);
+    store.stage(job.id, 0, (0..messages).map(merge_recipient).collect()).await.expect("it is staged");
+    let answer = store.accept_merge(merge_submission(job)).await.expect("the store answers");
+    assert_eq!(answer, Acceptance::Accepted);
+}
+
+/// The mark of a message of a merge job, without charges.
+#[must_use]
+pub fn mark_of(message: MessageKey, now: Timestamp) -> Mark {
+    let recipients = vec![message.index];
+    Mark { message, attempt: 1, recipients, started: now, since: now, charges: Vec::new() }
+}
+
+/// An attempt of a message of a merge job.
+#[must_use]
+pub fn attempt_of(index: u32, number: u32, fate: Fate, now: Timestamp) -> Attempt {
+    let outcome = Outcome { recipients: vec![index], finding: finding(fate), fate };
+    Attempt { number, started: now, ended: now, outcomes: vec![outcome] }
+}
+
+/// The settlement of a message's attempt at `now`, to be tried again a minute later, without charges.
+#[must_use]
+pub fn settlement_of(message: MessageKey, attempt: Option<Attempt>, now: Timestamp) -> Settlement {
+    let retry_at = now.after(std::time::Duration::from_secs(60));
+    Settlement { message, attempt, retry_at, charges: Vec::new(), now }
+}
+
 /// What leads to a fate.
 #[must_use]
 pub fn finding(fate: Fate) -> Finding {
@@ -212,8 +293,7 @@ pub fn mark(job: &Job, now: Timestamp) -> Mark {
 /// The settlement of a job's attempt at `now`, to be tried again a minute later, without charges.
 #[must_use]
 pub fn settlement(job: JobId, attempt: Option<Attempt>, now: Timestamp) -> Settlement {
-    let retry_at = now.after(std::time::Duration::from_secs(60));
-    Settlement { message: MessageKey::only(job), attempt, retry_at, charges: Vec::new(), now }
+    settlement_of(MessageKey::only(job), attempt, now)
 }
 
 /// What the sample charges count: messages in any minute.

@@ -30,6 +30,15 @@ fn step() -> impl Strategy<Value = Step> {
         1 => account().prop_map(|account| Step::DeleteAccount { account }),
         2 => (account(), 0..3_u8).prop_map(|(account, standing)| Step::SetStanding { account, standing }),
         8 => vec(new_job(), 1..4).prop_map(|jobs| Step::Accept { jobs }),
+        3 => (new_job(), 1..100_u8, rarely())
+            .prop_map(|(job, messages, surplus)| Step::AcceptMerge { job, messages, surplus }),
+        5 => (account(), job(), indexes(), rarely())
+            .prop_map(|(account, job, indexes, stale)| Step::MarkMessages { account, job, indexes, stale }),
+        7 => (account(), job(), indexes(), option::weighted(0.8, fates()), 0..90_u64).prop_map(
+            |(account, job, indexes, fates, retry_seconds)| {
+                Step::SettleMessages { account, job, indexes, fates, retry_seconds }
+            }
+        ),
         6 => (vec(job(), 1..4), control()).prop_map(|(jobs, control)| Step::Control { jobs, control }),
         1 => account().prop_map(|account| Step::TakeTenure { account }),
         4 => (account(), vec(job(), 1..4), rarely()).prop_map(|(account, jobs, stale)| Step::Mark { account, jobs, stale }),
@@ -54,6 +63,12 @@ fn account() -> impl Strategy<Value = u8> {
 
 fn job() -> impl Strategy<Value = u8> {
     0..24_u8
+}
+
+/// Messages of a merge job, often those that come first.
+fn indexes() -> impl Strategy<Value = Vec<u8>> {
+    let all = || Just((0..100).collect());
+    prop_oneof![6 => vec(0..9_u8, 1..6), 2 => vec(0..100_u8, 1..20), 1 => all()]
 }
 
 fn rarely() -> impl Strategy<Value = bool> {

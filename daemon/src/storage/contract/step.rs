@@ -27,6 +27,25 @@ pub enum Step {
     Accept {
         jobs: Vec<NewJob>,
     },
+    /// Stages a merge job and submits it, or one recipient more than it has.
+    AcceptMerge {
+        job: NewJob,
+        messages: u8,
+        surplus: bool,
+    },
+    MarkMessages {
+        account: u8,
+        job: u8,
+        indexes: Vec<u8>,
+        stale: bool,
+    },
+    SettleMessages {
+        account: u8,
+        job: u8,
+        indexes: Vec<u8>,
+        fates: Option<Vec<Fate>>,
+        retry_seconds: u64,
+    },
     Control {
         jobs: Vec<u8>,
         control: Control,

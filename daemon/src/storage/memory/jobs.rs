@@ -107,6 +107,7 @@ impl Model {
         if let Some(again) = again {
             stored.reopen(again);
         }
+        stored.reschedule();
         let job = stored.job.clone();
         self.note_job(now, &job, flight, JobChange::Controlled(control));
         self.touch(&job.account);

@@ -81,9 +81,9 @@ impl Model {
                 stored.job.settle(attempt, retry_at);
                 Some(change)
             }
-            (false, None) => stored.job.fulfil_wish(now).map(JobChange::Controlled),
+            (false, None) if message.index == 0 => stored.job.fulfil_wish(now).map(JobChange::Controlled),
             (true, attempt) => stored.settle_message(message.index, was_marked, attempt.as_ref(), retry_at),
-            (false, Some(_)) => None,
+            (false, _) => None,
         };
         let (job, flight) = (stored.job.clone(), stored.flight());
         if let Some(change) = change {

@@ -16,11 +16,15 @@ pub(super) mod accept;
 pub(super) mod again;
 pub(super) mod book;
 pub(super) mod forget;
+#[cfg(test)]
+mod measure;
 pub(super) mod outcomes;
 pub(super) mod read;
 pub(super) mod ready;
 pub(super) mod recent;
 pub(super) mod staging;
+#[cfg(test)]
+mod tests;
 pub(super) mod verify;
 
 #[async_trait]

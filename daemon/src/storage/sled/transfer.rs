@@ -348,6 +348,12 @@ fn put_job(txn: &mut Txn, id: &str, row: JobRow, message: &[u8], pin: Option<&Pi
     let id: JobId = id.parse().map_err(|error| bad(&error))?;
     let location = match pin {
         Some(pin) => Location::File(pin.hash),
+        // The content of a merge job stands beside its row.
+        None if row.merge.is_some() => {
+            let frames = codec::frames(|chunk| Key::Body { job: id, chunk }, message);
+            frames.into_iter().for_each(|(key, value)| txn.put(key, value));
+            Location::Beside
+        }
         None => Location::Spool(txn.spool(id, message)?),
     };
     let body = Body { location, is_eight_bit: row.message_is_eight_bit };
