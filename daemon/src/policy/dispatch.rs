@@ -4,7 +4,7 @@
 //! time that comes — it looks and asks again, so no answer has to foresee anything.
 
 use super::{
-    fair_share::{FairShare, Lane},
+    fair_share::{FairShare, Lane, Turn},
     pacing::Pacing,
     quota::{
         ledger::Ledger,
@@ -148,6 +148,10 @@ pub fn next(view: View<'_>) -> Next {
     {
         return wait;
     }
+    let Connections { idle, open, max, ahead } = view.connections;
+    if idle == 0 && open >= max && ahead == 0 && jobs.iter().any(|job| job.due <= now) {
+        return Next::WaitForConnection;
+    }
     let Some(index) = whose_turn(jobs, view.shares, now) else {
         let first = jobs.iter().map(|job| job.due).min();
         return first.map_or(Next::WaitForWork, |at| until(at, WaitReason::Due, jobs, now));
@@ -163,8 +167,7 @@ pub fn next(view: View<'_>) -> Next {
     if ready_at > now {
         return until(ready_at, WaitReason::Pacing, jobs, now);
     }
-    let Connections { idle, open, max, ahead } = view.connections;
-    if idle == 0 && open >= max && ahead == 0 { Next::WaitForConnection } else { Next::Send(index) }
+    Next::Send(index)
 }
 
 /// What a parked account waits for; nothing when its time has come. It is probed by one send at a time when its server
@@ -186,8 +189,23 @@ fn while_parked(parking: &Parking, view: &View<'_>) -> Option<Next> {
 
 /// The most urgent job that is due; among equals the lane that was served least, then the one that is due longest.
 fn whose_turn(jobs: &[Candidate], shares: &FairShare, now: Timestamp) -> Option<usize> {
-    let due = jobs.iter().enumerate().filter(|(_, job)| job.due <= now);
-    due.min_by_key(|(_, job)| (shares.turn(job.priority, job.lane, job.due), job.message)).map(|(index, _)| index)
+    let mut first: Option<(Turn, MessageKey, usize)> = None;
+    let mut neighbour: Option<(Lane, Turn)> = None;
+    for (index, job) in jobs.iter().enumerate().filter(|(_, job)| job.due <= now) {
+        if first.is_some_and(|(turn, ..)| turn.priority() < job.priority) {
+            continue;
+        }
+        // Neighbours are mostly of one lane, which need not be looked up again.
+        let turn = match neighbour {
+            Some((lane, turn)) if lane == job.lane && turn.priority() == job.priority => turn.at(job.due),
+            _ => shares.turn(job.priority, job.lane, job.due),
+        };
+        neighbour = Some((job.lane, turn));
+        if first.is_none_or(|(least, message, _)| (turn, job.message) < (least, message)) {
+            first = Some((turn, job.message, index));
+        }
+    }
+    first.map(|(.., index)| index)
 }
 
 fn no_room(index: usize, exhausted: Exhausted, chance: f64, jobs: &[Candidate], now: Timestamp) -> Next {

@@ -37,6 +37,20 @@ pub struct Turn {
     due: Timestamp,
 }
 
+impl Turn {
+    /// The priority that it is a turn of.
+    #[must_use]
+    pub const fn priority(self) -> Priority {
+        self.priority
+    }
+
+    /// The turn of a job of the same lane that has been due since `due`.
+    #[must_use]
+    pub const fn at(self, due: Timestamp) -> Self {
+        Self { due, ..self }
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 struct Class {
     /// The virtual time: where the lane that was served last began.

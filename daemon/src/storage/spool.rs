@@ -24,6 +24,10 @@ pub const SEGMENT_BYTES: u64 = 64 << 20;
 const OPEN_SEGMENTS_MAX: usize = 64;
 /// Longest message that belongs into a spool, in bytes; longer ones have files of their own.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1_024;
+/// Up to so many bytes a commit carries the messages itself: one sync is then enough.
+const CARRIED_BYTES_MAX: usize = 8_192;
+/// After so many such commits the spool is synced, so that few have to be restored at a start.
+const CARRIED_WRITES_MAX: usize = 256;
 /// Length, check sum and job before each message.
 pub const HEADER_BYTES: usize = 4 + 4 + 16;
 
@@ -97,7 +101,8 @@ impl Spool {
         sync_dir(root)?;
         let spool = Self { shared: Arc::new(Shared { root: root.to_owned(), state: Mutex::default() }) };
         let next = spool.segments()?.last().map_or(1, |last| last.saturating_add(1));
-        let writer = SpoolWriter { spool: spool.clone(), current: None, next, pending: Vec::new() };
+        let writer =
+            SpoolWriter { spool: spool.clone(), current: None, next, pending: Vec::new(), unsynced: Vec::new() };
         Ok((spool, writer))
     }
 
@@ -146,12 +151,15 @@ impl Spool {
         if header.sum == check_sum(job, &message) { Ok(message) } else { Err(invalid("the check sum is wrong")) }
     }
 
-    /// How long a segment is, in bytes.
+    /// Puts bytes back that a commit carried, and syncs them.
     ///
     /// # Errors
-    /// When there is none.
-    pub fn bytes_of(&self, segment: u32) -> io::Result<u64> {
-        Ok(self.segment(segment)?.metadata()?.len())
+    /// When the disk fails or is full.
+    pub fn restore(&self, place: Place, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path(place.segment);
+        let file = File::options().write(true).create(true).truncate(false).open(path)?;
+        file.write_all_at(bytes, place.offset.into())?;
+        file.sync_data()
     }
 
     /// Lets a segment go to which nothing refers; at once, or when nobody holds it any more.
@@ -216,6 +224,26 @@ pub struct SpoolWriter {
     next: u32,
     /// What was appended and not written yet.
     pending: Vec<u8>,
+    /// What was written and not synced since: where, and how many bytes.
+    unsynced: Vec<(Place, usize)>,
+}
+
+/// What a commit has to do for the spool's sake.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Bytes that the commit must carry, because they were written and not synced.
+    pub carried: Option<Carried>,
+    /// What earlier commits carry and need not any more: where, and how many bytes.
+    pub synced: Vec<(Place, usize)>,
+}
+
+/// Bytes of the spool that are durable only with the commit that carries them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// Where they belong.
+    pub place: Place,
+    /// The bytes.
+    pub bytes: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -248,15 +276,24 @@ impl SpoolWriter {
         Place { segment, offset }
     }
 
-    /// Writes and syncs what was appended.
+    /// Writes what was appended, and syncs it, unless it is so little that it is sooner made durable by the commit
+    /// itself, which must then carry it.
     ///
     /// # Errors
     /// When the disk fails or is full. What was appended is then nowhere, and nothing may refer to it.
-    pub fn write(&mut self) -> io::Result<()> {
+    pub fn write(&mut self) -> io::Result<Written> {
+        let mut written = Written::default();
         if self.pending.is_empty() {
-            return Ok(());
+            return Ok(written);
         }
         let number = self.current();
+        if let Some(left) = self.current.as_ref().filter(|current| current.number != number)
+            && !self.unsynced.is_empty()
+        {
+            left.file.sync_data()?;
+            written.synced.append(&mut self.unsynced);
+        }
+        let is_begun = self.current.as_ref().is_some_and(|current| current.number == number);
         let current = match &mut self.current {
             Some(current) if current.number == number => current,
             other => {
@@ -268,12 +305,21 @@ impl SpoolWriter {
             }
         };
         current.file.write_all_at(&self.pending, current.written)?;
-        current.file.sync_data()?;
-        current.written += self.pending.len() as u64;
+        let length = self.pending.len();
+        let offset = u32::try_from(current.written).expect("a segment ends with the commit in which it becomes full");
+        current.written += length as u64;
+        if is_begun && length <= CARRIED_BYTES_MAX && self.unsynced.len() < CARRIED_WRITES_MAX {
+            let place = Place { segment: number, offset };
+            self.unsynced.push((place, length));
+            written.carried = Some(Carried { place, bytes: self.pending.clone() });
+        } else {
+            current.file.sync_data()?;
+            written.synced.append(&mut self.unsynced);
+        }
         self.pending.clear();
         // One large commit must not keep its memory.
         self.pending.shrink_to(SPARE_BYTES);
-        Ok(())
+        Ok(written)
     }
 
     fn is_full(&self, current: &Current) -> bool {
@@ -316,81 +362,4 @@ fn invalid(why: &str) -> io::Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn job(number: u8) -> JobId {
-        JobId::from_bytes([number; 16])
-    }
-
-    #[test]
-    fn messages_come_back_from_their_places() {
-        let dir = tempfile::tempdir().unwrap();
-        let (spool, mut writer) = Spool::open(dir.path()).unwrap();
-        let first = writer.append(job(1), b"first");
-        let second = writer.append(job(2), b"");
-        writer.write().unwrap();
-        let third = writer.append(job(3), &[7; 60_000]);
-        writer.write().unwrap();
-        for about in [0, 3, 5, 9, 200_000] {
-            assert_eq!(&spool.read(first, job(1), about).unwrap()[..], b"first");
-        }
-        assert_eq!(&spool.read(second, job(2), 0).unwrap()[..], b"");
-        assert_eq!(spool.read(third, job(3), 60_000).unwrap().len(), 60_000);
-        assert_eq!(Place::from_number(third.to_number()), third);
-        assert_eq!((first.segment, first.offset, second.offset), (1, 0, HEADER_BYTES as u32 + 5));
-    }
-
-    #[test]
-    fn every_start_begins_a_new_segment() {
-        let dir = tempfile::tempdir().unwrap();
-        for expected in 1..=3 {
-            let (spool, mut writer) = Spool::open(dir.path()).unwrap();
-            let place = writer.append(job(1), b"x");
-            writer.write().unwrap();
-            assert_eq!(place, Place { segment: expected, offset: 0 });
-            assert_eq!(spool.segments().unwrap().len(), expected as usize);
-        }
-    }
-
-    #[track_caller]
-    fn check_refused(change: impl Fn(&mut Vec<u8>), why: &str) {
-        let dir = tempfile::tempdir().unwrap();
-        let (spool, mut writer) = Spool::open(dir.path()).unwrap();
-        let place = writer.append(job(1), b"message");
-        writer.write().unwrap();
-        let mut bytes = fs::read(spool.path(1)).unwrap();
-        change(&mut bytes);
-        fs::write(spool.path(1), bytes).unwrap();
-        let error = spool.read(place, job(1), 7).unwrap_err();
-        assert_eq!((error.kind(), error.to_string().as_str()), (io::ErrorKind::InvalidData, why));
-    }
-
-    #[test]
-    fn damage_is_noticed() {
-        for byte in HEADER_BYTES..HEADER_BYTES + 7 {
-            check_refused(|bytes| bytes[byte] ^= 1, "the check sum is wrong");
-        }
-        check_refused(|bytes| bytes[5] ^= 1, "the check sum is wrong");
-        check_refused(|bytes| bytes[3] ^= 1, "the check sum is wrong");
-        check_refused(|bytes| bytes[3] ^= 8, "its segment ends before it");
-        check_refused(|bytes| bytes[0] ^= 1, "another message lies in its place");
-        check_refused(|bytes| bytes[20] ^= 1, "another message lies in its place");
-        check_refused(|bytes| bytes.truncate(HEADER_BYTES + 6), "its segment ends before it");
-        check_refused(Vec::clear, "its segment ends before it");
-    }
-
-    #[test]
-    fn a_segment_that_is_held_goes_later() {
-        let dir = tempfile::tempdir().unwrap();
-        let (spool, mut writer) = Spool::open(dir.path()).unwrap();
-        writer.append(job(1), b"x");
-        writer.write().unwrap();
-        let (one, two) = (spool.hold(), spool.hold());
-        spool.retire(1);
-        drop(one);
-        assert_eq!(spool.segments().unwrap(), [1]);
-        drop(two);
-        assert!(spool.segments().unwrap().is_empty());
-    }
-}
+mod tests;

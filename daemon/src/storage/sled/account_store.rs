@@ -38,7 +38,10 @@ impl AccountStore for SledStore {
     async fn account(&self, id: &AccountId) -> Result<Option<AccountRecord>, StorageError> {
         self.disk.failure.check()?;
         match self.entry_of(id) {
-            Some(entry) => self.read_account(&entry),
+            Some(entry) => {
+                let record = self.known.get(id, || self.read_account(&entry))?;
+                Ok(record.map(|record| AccountRecord { open_jobs: entry.open_jobs, ..record }))
+            }
             None => Ok(None),
         }
     }
@@ -192,6 +195,7 @@ pub(super) fn report(
 fn note(txn: &mut Txn, id: &AccountId, at: Timestamp, kind: EventKind) {
     txn.made.entries.insert(id.clone());
     txn.made.changed.insert(id.clone());
+    txn.made.rewritten.insert(id.clone());
     txn.event(Event { at, account: id.clone(), kind });
 }
 

@@ -211,6 +211,7 @@ pub(super) fn expire_job(
         return Ok(false);
     }
     txn.replace_job(account, stored, &before, flight);
+    txn.made.changed.insert(stored.job.account.clone());
     txn.event(job_event(&stored.job, JobChange::Expired, flight, now));
     Ok(true)
 }

@@ -70,8 +70,7 @@ impl Frame {
 /// When the value is longer than [`WHOLE_BYTES_MAX`]: what is stored is bounded far below.
 pub(super) fn frames(key_of: impl Fn(u16) -> Key, payload: &[u8]) -> Vec<(IVec, IVec)> {
     assert!(payload.len() <= WHOLE_BYTES_MAX, "a value of {} bytes cannot be stored", payload.len());
-    let count = payload.len().div_ceil(FRAME_PAYLOAD_BYTES_MAX).max(1);
-    let count = u16::try_from(count).expect("checked above");
+    let count = u16::try_from(frames_of(payload.len())).expect("checked above");
     let tag = if count > 1 { crc32c::crc32c(payload) } else { 0 };
     let mut frames = Vec::with_capacity(count.into());
     let mut parts = payload.chunks(FRAME_PAYLOAD_BYTES_MAX);
@@ -81,6 +80,12 @@ pub(super) fn frames(key_of: impl Fn(u16) -> Key, payload: &[u8]) -> Vec<(IVec, 
         frames.push(frame(&key, if chunk == 0 { count } else { 0 }, tag, part));
     }
     frames
+}
+
+/// How many frames a value of so many bytes has.
+pub(super) const fn frames_of(bytes: usize) -> usize {
+    let frames = bytes.div_ceil(FRAME_PAYLOAD_BYTES_MAX);
+    if frames == 0 { 1 } else { frames }
 }
 
 /// A value that is known to fit into one frame.

@@ -113,6 +113,7 @@ fn control_one(
         return Ok(Controlled::Refused(refusal));
     }
     txn.replace_job(account, &stored, &before, flight);
+    txn.made.changed.insert(stored.job.account.clone());
     txn.event(job_event(&stored.job, JobChange::Controlled(control), flight, now));
     Ok(Controlled::Done)
 }

@@ -165,7 +165,8 @@ pub(super) fn job_event(job: &Job, change: JobChange, flight: Flight, now: Times
 }
 
 impl Txn {
-    /// Rewrites a job of the account with this number, and what is derived from it.
+    /// Rewrites a job of the account with this number, and what is derived from it. Whether its worker has to be told is
+    /// for the caller to say.
     pub(super) fn replace_job(&mut self, account: u32, stored: &StoredJob, before: &Before, flight: Flight) {
         let job = &stored.job;
         let id = job.id;
@@ -190,7 +191,6 @@ impl Txn {
             self.put(IVec::from(new.to_bytes()), IVec::default());
         }
         self.count_open(&job.account, before.is_open, job.is_open());
-        self.made.changed.insert(job.account.clone());
     }
 }
 

@@ -1,6 +1,9 @@
 //! Which key stands for what: the one place where keys are spelt. Big-endian, fixed width, one prefix byte a family.
 
-use crate::domain::{ids::JobId, job::Priority, time::Timestamp};
+use crate::{
+    domain::{ids::JobId, job::Priority, time::Timestamp},
+    storage::spool::Place,
+};
 
 /// A family of records: the first byte of their keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +45,8 @@ pub(super) enum Family {
     Events = 0x60,
     /// How much of a segment of the spool is referred to.
     Segment = 0x70,
+    /// Bytes of the spool that are not synced there.
+    Tail = 0x72,
     /// Which job's message is in which file.
     FileEdge = 0x71,
     /// Records that could not be read, as they were.
@@ -70,12 +75,13 @@ pub(super) enum Key {
     Events { seq: u64, chunk: u16 },
     Segment { number: u32 },
     FileEdge { file: [u8; 32], job: JobId },
+    Tail { place: Place, chunk: u16 },
     Quarantine { number: u32, original: Vec<u8> },
 }
 
 impl Family {
     /// All families.
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::Meta,
         Self::Account,
         Self::Standing,
@@ -95,6 +101,7 @@ impl Family {
         Self::Events,
         Self::Segment,
         Self::FileEdge,
+        Self::Tail,
         Self::Quarantine,
     ];
 
@@ -139,6 +146,7 @@ impl Key {
             Self::Events { .. } => Family::Events,
             Self::Segment { .. } => Family::Segment,
             Self::FileEdge { .. } => Family::FileEdge,
+            Self::Tail { .. } => Family::Tail,
             Self::Quarantine { .. } => Family::Quarantine,
         }
     }
@@ -176,6 +184,7 @@ impl Key {
                 put(&[&account.to_be_bytes(), quota, &bucket.to_be_bytes()]);
             }
             Self::Events { seq, chunk } => put(&[&seq.to_be_bytes(), &chunk.to_be_bytes()]),
+            Self::Tail { place, chunk } => put(&[&place.to_number().to_be_bytes(), &chunk.to_be_bytes()]),
             Self::FileEdge { file, job } => put(&[file, &job.to_bytes()]),
             Self::Quarantine { number, original } => put(&[&number.to_be_bytes(), original]),
         }
@@ -229,6 +238,7 @@ impl Key {
             Family::Bucket => Self::Bucket { account: rest.u32()?, quota: rest.take()?, bucket: rest.u64()? },
             Family::Events => Self::Events { seq: rest.u64()?, chunk: rest.u16()? },
             Family::Segment => Self::Segment { number: rest.u32()? },
+            Family::Tail => Self::Tail { place: Place::from_number(rest.u64()?), chunk: rest.u16()? },
             Family::FileEdge => Self::FileEdge { file: rest.take()?, job: rest.job()? },
             Family::Quarantine => {
                 let number = rest.u32()?;

@@ -36,6 +36,8 @@ mod jobs;
 mod keys;
 #[cfg(test)]
 mod killing;
+mod known;
+mod loaded;
 #[cfg(test)]
 mod measure;
 mod merge;
@@ -59,6 +61,7 @@ pub use settings::SledSettings;
 
 use disk::Disk;
 use jobs::Shelves;
+use known::KnownAccounts;
 use merge::{
     read::{PageRead, TemplateRead},
     recent::Recent,
@@ -76,6 +79,7 @@ pub struct SledStore {
     writer: Arc<Writer>,
     disk: Disk,
     shelves: Shelves,
+    known: Arc<KnownAccounts>,
     space: Space,
     directory: Directory,
     changed: Arc<Changed>,
@@ -170,6 +174,7 @@ struct Publisher {
     changed: Arc<Changed>,
     head: watch::Sender<Cursor>,
     shelves: Shelves,
+    known: Arc<KnownAccounts>,
     tip: Tip,
 }
 
@@ -184,6 +189,7 @@ impl Audience for Publisher {
                 };
             }
         }
+        self.known.forget(&made.rewritten);
         for hash in made.loose_files {
             care::collect_file(&txn.disk, &self.shelves.files, &hash);
         }

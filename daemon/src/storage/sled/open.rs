@@ -1,7 +1,6 @@
 //! How a store is opened without trusting sled: its leftovers are removed, its panics caught, a copy is tried.
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File, TryLockError},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -13,11 +12,11 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    Changed, Publisher, SledStore, care,
-    codec::{self, Frame},
-    disk::{self, Disk, Failure, View},
+    Changed, Publisher, SledStore, care, codec,
+    disk::{Disk, Failure},
     jobs::Shelves,
-    keys::{Family, Key},
+    known::KnownAccounts,
+    loaded::{load_accounts, load_head, read_number},
     merge::{
         read::{PAGES_BYTES_MAX, TEMPLATES_BYTES_MAX},
         recent::Recent,
@@ -26,26 +25,21 @@ use super::{
     settings::SledSettings,
     space::Space,
     tip::{TIP_FILE, Tip},
-    txn::{AccountEntry, META_FORMAT, META_HEAD, META_NEXT_ACCOUNT, Txn, cursor},
+    txn::{META_FORMAT, Txn},
     writer::Writer,
 };
 use crate::{
-    domain::{
-        event::Cursor,
-        ids::{AccountId, Etag},
-        time::Clock,
-    },
+    domain::time::Clock,
     platform::sealing::Sealer,
     storage::{
         StorageError,
         blobs::{Files, sync_dir},
-        records::{account::AccountRow, event::EventsRow},
         spool::Spool,
     },
 };
 
 /// The format that this version writes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// How often a long opening is mentioned in the log.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -136,16 +130,19 @@ pub(super) fn open(
     let (head, next_seq) = load_head(&disk)?;
     let tip = open_tip(path, next_seq)?;
     care::collect_left_files(&disk, &shelves.files);
+    segments::restore(&disk, &shelves.spool)?;
     segments::sweep(&disk, &shelves.spool)?;
     let space = Space::new(path, &settings);
     let directory = Arc::new(RwLock::new(accounts.clone()));
     let changed = Arc::new(Changed::default());
+    let known = Arc::<KnownAccounts>::default();
     let head = watch::Sender::new(head);
     let publisher = Publisher {
         directory: Arc::clone(&directory),
         changed: Arc::clone(&changed),
         head: head.clone(),
         shelves: shelves.clone(),
+        known: Arc::clone(&known),
         tip,
     };
     let txn = Txn::new(disk.clone(), accounts, next_account, next_seq, spool_writer);
@@ -157,6 +154,7 @@ pub(super) fn open(
         writer: Arc::new(writer),
         disk,
         shelves,
+        known,
         space,
         directory,
         changed,
@@ -339,76 +337,4 @@ fn check_format(path: &Path, disk: &Disk) -> Result<(), OpenError> {
         sync_dir(path).map_err(broken)?;
     }
     Ok(())
-}
-
-fn read_number(disk: &Disk, key: &Key) -> Result<Option<u32>, StorageError> {
-    Ok(read_payload(disk, key)?.map(u32::from_be_bytes))
-}
-
-fn read_payload<const N: usize>(disk: &Disk, key: &Key) -> Result<Option<[u8; N]>, StorageError> {
-    let bytes = key.to_bytes();
-    let Some(value) = disk.get(&bytes)? else {
-        return Ok(None);
-    };
-    let damaged = |why: String| StorageError::Damaged(format!("{key:?}: {why}"));
-    let frame = Frame::parse(&bytes, value).map_err(|error| damaged(error.to_string()))?;
-    frame.payload().try_into().map(Some).map_err(|_| damaged("is no number".into()))
-}
-
-/// All accounts, and the number that the next one gets.
-pub(super) fn load_accounts(disk: &Disk) -> Result<(BTreeMap<AccountId, AccountEntry>, u32), StorageError> {
-    let mut accounts = BTreeMap::new();
-    let mut next = 1;
-    for entry in disk.tree.scan_prefix(Family::Account.prefix()).keys() {
-        let key = Key::parse(&disk.checked(entry)?);
-        let Some(Key::Account { account: number, chunk: 0 }) = key else { continue };
-        next = next.max(number.saturating_add(1));
-        let id = disk::read_row::<AccountRow>(disk, |chunk| Key::Account { account: number, chunk }).and_then(|row| {
-            let row = row.map(|stored| stored.value).unwrap_or_default();
-            let id = row.id.parse().map_err(|error| StorageError::Damaged(format!("account {number}: {error}")))?;
-            Ok((id, Etag(row.etag)))
-        });
-        match id {
-            Ok((id, etag)) => {
-                let open_jobs = read_tally(disk, number)?;
-                accounts.insert(id, AccountEntry { number, etag, open_jobs });
-            }
-            Err(StorageError::Damaged(why)) => {
-                tracing::error!(reason = %why, "a damaged account is left out: verify the store");
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    let stored = match read_number(disk, &META_NEXT_ACCOUNT) {
-        Err(StorageError::Damaged(_)) => None,
-        other => other?,
-    };
-    Ok((accounts, next.max(stored.unwrap_or(1))))
-}
-
-fn read_tally(disk: &Disk, account: u32) -> Result<u64, StorageError> {
-    let bytes = Key::Tally { account }.to_bytes();
-    let frame = disk.get(&bytes)?.and_then(|value| Frame::parse(&bytes, value).ok());
-    let tally = frame.and_then(|frame| frame.payload().try_into().ok());
-    Ok(tally.map_or(0, u64::from_be_bytes))
-}
-
-/// The head of the event log, and the number of the next commit with events.
-fn load_head(disk: &Disk) -> Result<(Cursor, u64), StorageError> {
-    let kept = match read_payload::<8>(disk, &META_HEAD) {
-        Err(StorageError::Damaged(_)) => None,
-        other => other?,
-    };
-    let kept = Cursor(kept.map_or(0, u64::from_be_bytes));
-    let Some(seq) = SledStore::newest_seq(disk)?.filter(|seq| *seq >= kept.0 >> 16) else {
-        return Ok((kept, (kept.0 >> 16) + 1));
-    };
-    let events = disk::read_row::<EventsRow>(disk, |chunk| Key::Events { seq, chunk });
-    let count = match events {
-        Ok(row) => row.map_or(0, |stored| stored.value.events.len()),
-        // Whoever follows the log is then past the damaged commit.
-        Err(StorageError::Damaged(_)) => 0xffff,
-        Err(error) => return Err(error),
-    };
-    Ok((cursor(seq, count), seq + 1))
 }

@@ -264,6 +264,7 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
             }
             txn.accounts.insert(id.clone(), AccountEntry { number, etag: Etag(row.etag), open_jobs: 0 });
             txn.made.entries.insert(id.clone());
+            txn.made.rewritten.insert(id.clone());
             txn.made.changed.insert(id);
         }
         Line::Job { id, row, .. } => put_job(txn, &id, *row, message, pin)?,

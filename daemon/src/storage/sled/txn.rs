@@ -20,7 +20,7 @@ use super::{
 use crate::{
     domain::{
         event::{Cursor, Event},
-        ids::{AccountId, Etag, JobId},
+        ids::{AccountId, Etag},
         ledger::{Charge, QuotaKey},
     },
     storage::{
@@ -29,7 +29,7 @@ use crate::{
             event::EventsRow,
             ledger::{QuotaKeyRow, UsageRow},
         },
-        spool::{Place, SpoolWriter},
+        spool::SpoolWriter,
     },
 };
 
@@ -72,15 +72,15 @@ pub(super) struct Txn {
     pub(super) next_seq: u64,
     tenures: HashMap<AccountId, u64>,
     last_epoch: u64,
-    overlay: HashMap<IVec, Option<IVec>>,
+    pub(super) overlay: HashMap<IVec, Option<IVec>>,
     /// The totals of the buckets that this commit has changed.
     buckets: HashMap<(u32, QuotaKey, u64), u64>,
     events: Vec<Event>,
     pub(super) made: Made,
     /// Where messages are written.
-    spool: SpoolWriter,
+    pub(super) spool: SpoolWriter,
     /// What is referred to of the segments that this commit has changed.
-    segments: HashMap<u32, Referred>,
+    pub(super) segments: HashMap<u32, Referred>,
     /// The merge jobs that this commit changes.
     pub(super) merges: MergeBook,
     /// Those who want to know which keys are written, as long as they live.
@@ -106,6 +106,8 @@ impl Journal {
 pub(super) struct Made {
     /// Accounts whose entry changed or went.
     pub(super) entries: HashSet<AccountId>,
+    /// Accounts whose settings or standing changed.
+    pub(super) rewritten: HashSet<AccountId>,
     /// Accounts whose queue, settings or standing changed.
     pub(super) changed: HashSet<AccountId>,
     /// Segments of the spool to which nothing refers any more.
@@ -209,34 +211,6 @@ impl Txn {
         let new = self.overlay.iter().filter(|(key, value)| value.is_some() && key.starts_with(prefix));
         keys.extend(new.map(|(key, _)| key.clone()));
         Ok(keys)
-    }
-
-    /// Puts a job's message into the spool.
-    pub(super) fn spool(&mut self, job: JobId, message: &[u8]) -> Result<Place, StorageError> {
-        let place = self.spool.append(job, message);
-        self.referred(place.segment)?.0 += 1;
-        Ok(place)
-    }
-
-    /// Notes that nothing refers to a message in the spool any more.
-    pub(super) fn unspool(&mut self, place: Place) -> Result<(), StorageError> {
-        let referred = self.referred(place.segment)?;
-        referred.0 = referred.0.saturating_sub(1);
-        Ok(())
-    }
-
-    /// What is referred to of a segment, to be changed.
-    pub(super) fn referred(&mut self, segment: u32) -> Result<&mut Referred, StorageError> {
-        if !self.segments.contains_key(&segment) {
-            let stored = Referred::read(&self.disk, segment)?;
-            self.segments.insert(segment, stored);
-        }
-        Ok(self.segments.entry(segment).or_default())
-    }
-
-    /// Writes the messages of this commit; nothing may refer to them before.
-    pub(super) fn write_spool(&mut self) -> std::io::Result<()> {
-        self.spool.write()
     }
 
     /// Whether an entry that is in the tree stays.
@@ -366,20 +340,6 @@ impl Txn {
             let key = Key::Tally { account: entry.number };
             let (key, value) = codec::single(&key, &entry.open_jobs.to_be_bytes());
             self.put(key, value);
-        }
-    }
-
-    fn write_segments(&mut self) {
-        let current = self.spool.current();
-        for (number, referred) in std::mem::take(&mut self.segments) {
-            let key = Key::Segment { number };
-            if referred.0 == 0 && number != current {
-                self.remove_key(&key);
-                self.made.empty_segments.push(number);
-            } else {
-                let (key, value) = codec::single(&key, &referred.to_bytes());
-                self.put(key, value);
-            }
         }
     }
 

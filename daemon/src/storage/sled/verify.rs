@@ -70,6 +70,7 @@ impl SledStore {
             }
             progress.report(done, total.max(done));
         }
+        self.known.forget_all();
         self.mend_tallies(&mut findings).await?;
         self.collect_files().await?;
         Ok(findings)

@@ -239,6 +239,7 @@ impl Txn {
                 }
             }
             self.replace_job(merge.account, &merge.stored, &merge.before, Flight::Grounded);
+            self.made.changed.insert(merge.stored.job.account.clone());
         }
         Ok(())
     }
