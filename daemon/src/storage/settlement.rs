@@ -50,6 +50,15 @@ pub struct Settlement {
     pub now: Timestamp,
 }
 
+impl Settlement {
+    /// Corrections of the ledger that belong to no message: a settlement of a job that is not there.
+    #[must_use]
+    pub const fn of_charges(charges: Vec<Charge>, now: Timestamp) -> Self {
+        let nobody = MessageKey::only(JobId::from_bytes([0; 16]));
+        Self { message: nobody, attempt: None, retry_at: now, charges, now }
+    }
+}
+
 /// The end of a job whose client's time has run out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {

@@ -23,6 +23,8 @@ measure() {
       ;;
   esac
   put accept_merge "$rate"
+  # What is at rest is asked for, not what the stream has just let go.
+  sleep 3
   put memory_per_merge_recipient "$(calc "($(memory_bytes) - $memory) / $count" %.1f)"
   put disk_per_merge_recipient "$(calc "($(disk_bytes) - $disk) / $count" %.1f)"
 }

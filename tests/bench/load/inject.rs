@@ -102,7 +102,7 @@ pub(crate) async fn stream(options: StreamOptions) -> anyhow::Result<()> {
     finish(calls, load.count, begin).await
 }
 
-async fn connect(endpoint: &Endpoint, connections: usize) -> anyhow::Result<Vec<Client>> {
+pub(crate) async fn connect(endpoint: &Endpoint, connections: usize) -> anyhow::Result<Vec<Client>> {
     let mut clients = Vec::new();
     for _ in 0..connections {
         clients.push(Client::connect(endpoint, Access::default()).await.context("cannot reach hikyakud")?);

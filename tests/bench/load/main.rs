@@ -4,6 +4,7 @@ mod ceiling;
 mod inject;
 mod latency;
 mod mail;
+mod merge;
 mod proxy;
 mod result;
 mod sink;
@@ -31,6 +32,8 @@ enum Command {
     Unary(inject::UnaryOptions),
     /// Submits jobs through streams
     Stream(inject::StreamOptions),
+    /// Submits one merge job
+    Merge(merge::Options),
     /// Submits at a low rate and tells how long each message took to its server
     Latency(latency::Options),
     /// Takes mail as fast as it comes and drops it
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
     let ended = match options.command {
         Command::Unary(options) => on_runtime(inject::unary(options)),
         Command::Stream(options) => on_runtime(inject::stream(options)),
+        Command::Merge(options) => on_runtime(merge::run(options)),
         Command::Latency(options) => on_runtime(latency::run(options)),
         Command::Sink(options) => on_runtime(sink::run(options)),
         Command::Ceiling(options) => on_runtime(ceiling::run(options)),

@@ -34,7 +34,7 @@ use crate::{
     storage::{
         StorageError,
         blobs::{Files, sync_dir},
-        spool::Spool,
+        spool::{Spool, SpoolWriter},
     },
 };
 
@@ -114,11 +114,7 @@ pub(super) fn open(
     let lock = lock(path)?;
     let db_path = path.join("db");
     let db = open_fenced(path, &db_path, &settings, clock.as_ref())?;
-    let files_path = path.join("files");
-    let files = Files::open(&files_path).map_err(broken(&files_path))?;
-    let spool_path = path.join("spool");
-    let (spool, spool_writer) = Spool::open(&spool_path).map_err(broken(&spool_path))?;
-    let shelves = Shelves { spool, files };
+    let (shelves, spool_writer) = open_shelves(path)?;
     sync_dir(path).map_err(broken(path))?;
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         sync_dir(parent).map_err(broken(parent))?;
@@ -167,6 +163,15 @@ pub(super) fn open(
         _clock: clock,
         _lock: Arc::new(lock),
     }))
+}
+
+/// Opens what keeps messages.
+fn open_shelves(path: &Path) -> Result<(Shelves, SpoolWriter), OpenError> {
+    let (files_path, spool_path) = (path.join("files"), path.join("spool"));
+    let files = Files::open(&files_path).map_err(|source| OpenError::Io { path: files_path, source })?;
+    let opened = Spool::open(&spool_path).map_err(|source| OpenError::Io { path: spool_path, source })?;
+    let (spool, writer) = opened;
+    Ok((Shelves { spool, files }, writer))
 }
 
 /// Refuses a store whose newest commits are missing.
