@@ -5,8 +5,6 @@
 
 mod changes;
 
-pub(super) use changes::state_after;
-
 use super::{
     address::Address,
     attempt::Attempt,
@@ -14,6 +12,10 @@ use super::{
     merge::progress::MergeProgress,
     recipient::{Recipient, RecipientState},
     time::Timestamp,
+};
+pub use super::{
+    control::{Control, ControlRefusal, Wish},
+    flight::{Flight, Tries},
 };
 
 /// Most attempts whose replies a job keeps; older ones are counted only.
@@ -70,17 +72,6 @@ pub enum Audience {
     Each(Box<MergeProgress>),
 }
 
-/// What decides about a message's next try.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tries {
-    /// How many attempts were made.
-    pub made: u32,
-    /// When the first one began.
-    pub first_at: Option<Timestamp>,
-    /// When the job is void.
-    pub expires_at: Option<Timestamp>,
-}
-
 /// What the composed message is like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageFacts {
@@ -123,53 +114,6 @@ pub enum Schedule {
     },
     /// Never: no recipient is pending.
     Idle,
-}
-
-/// What is done to a job when the attempt under way ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are those of the calls")]
-pub enum Wish {
-    Cancel,
-    Hold,
-}
-
-/// What a caller may do to a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Control {
-    /// Withdraw every recipient that is not final.
-    Cancel,
-    /// Try nothing until it is released.
-    Hold,
-    /// End a hold.
-    Release,
-    /// Try all recipients that are deferred, in doubt, failed or expired again, now.
-    Retry,
-}
-
-/// Whether an attempt has passed the point from which the provider may take the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flight {
-    /// No attempt is under way, or it is still safe to withdraw.
-    Grounded,
-    /// The in-doubt mark is set.
-    UnderWay,
-}
-
-/// Why a control call does nothing to a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ControlRefusal {
-    /// Nothing of it can be withdrawn, held or tried any more.
-    #[error("the job has no recipient that this could concern")]
-    NothingToDo,
-    /// It must be released first.
-    #[error("the job is held: release it first")]
-    IsHeld,
-    /// An attempt is under way.
-    #[error("an attempt is under way: repeat the call when it has ended")]
-    UnderWay,
-    /// What is left of a merge job was withdrawn, and is not tried again.
-    #[error("the merge job was cancelled: what is left of it cannot be tried again")]
-    WasCancelled,
 }
 
 /// The sum of a job's recipients.

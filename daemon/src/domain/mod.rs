@@ -3,7 +3,9 @@
 pub mod account;
 pub mod address;
 pub mod attempt;
+pub mod control;
 pub mod event;
+pub mod flight;
 pub mod ids;
 pub mod job;
 pub mod ledger;

@@ -1,6 +1,11 @@
 //! One address of a job, and its fate.
 
-use super::{address::Address, attempt::Finding, reply::Reply, time::Timestamp};
+use super::{
+    address::Address,
+    attempt::{Attempt, Fate, Finding, Outcome},
+    reply::Reply,
+    time::Timestamp,
+};
 
 /// One address of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +69,21 @@ pub enum RecipientState {
 }
 
 impl RecipientState {
+    /// What an outcome makes of a recipient that was pending.
+    #[must_use]
+    pub fn after(outcome: &Outcome, attempt: &Attempt) -> Self {
+        let finding = outcome.finding.clone();
+        let at = attempt.ended;
+        match (outcome.fate, outcome.finding.response.reply()) {
+            (Fate::Submitted, Some(reply)) => Self::Submitted { at, reply: reply.clone() },
+            // Without the provider's word nothing counts as submitted.
+            (Fate::Submitted, None) | (Fate::LeftInDoubt, _) => Self::InDoubt { since: attempt.started },
+            (Fate::Deferred, _) => Self::Pending { deferral: Some(Deferral { at, finding }) },
+            (Fate::Failed, _) => Self::Failed { at, finding },
+            (Fate::GivenUp, _) => Self::Expired { at, last: Some(finding) },
+        }
+    }
+
     /// Whether nothing will change it any more but a caller's wish.
     #[must_use]
     pub const fn is_final(&self) -> bool {

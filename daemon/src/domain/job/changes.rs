@@ -2,7 +2,7 @@
 
 use super::{ATTEMPTS_KEPT_MAX, Audience, Control, ControlRefusal, Flight, HISTORY_BYTES_MAX, Job, Schedule, Wish};
 use crate::domain::{
-    attempt::{Attempt, Fate, Outcome},
+    attempt::Attempt,
     merge::progress::{Again, MergeOutcome},
     recipient::{Deferral, Recipient, RecipientState},
     time::Timestamp,
@@ -23,7 +23,7 @@ impl Job {
                 let Some(recipient) = recipient.filter(|recipient| recipient.state.is_pending()) else {
                     continue;
                 };
-                recipient.state = state_after(outcome, &attempt);
+                recipient.state = RecipientState::after(outcome, &attempt);
             }
         }
         self.remember(attempt);
@@ -206,18 +206,4 @@ fn reopen(recipients: &mut [Recipient]) -> Result<(), ControlRefusal> {
     }
     let some_wait = recipients.iter().any(|recipient| recipient.state.is_pending());
     if some_wait { Ok(()) } else { Err(ControlRefusal::NothingToDo) }
-}
-
-/// What an outcome makes of a recipient that was pending.
-pub(in crate::domain) fn state_after(outcome: &Outcome, attempt: &Attempt) -> RecipientState {
-    let finding = outcome.finding.clone();
-    let at = attempt.ended;
-    match (outcome.fate, outcome.finding.response.reply()) {
-        (Fate::Submitted, Some(reply)) => RecipientState::Submitted { at, reply: reply.clone() },
-        // Without the provider's word nothing counts as submitted.
-        (Fate::Submitted, None) | (Fate::LeftInDoubt, _) => RecipientState::InDoubt { since: attempt.started },
-        (Fate::Deferred, _) => RecipientState::Pending { deferral: Some(Deferral { at, finding }) },
-        (Fate::Failed, _) => RecipientState::Failed { at, finding },
-        (Fate::GivenUp, _) => RecipientState::Expired { at, last: Some(finding) },
-    }
 }

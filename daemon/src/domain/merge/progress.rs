@@ -4,7 +4,8 @@
 use super::{MergeTally, MessageClass, untouched::Untouched};
 use crate::domain::{
     attempt::Attempt,
-    job::{ControlRefusal, Flight, Tries, state_after},
+    control::ControlRefusal,
+    flight::{Flight, Tries},
     recipient::{Deferral, RecipientState},
     time::Timestamp,
 };
@@ -173,7 +174,7 @@ impl MergeProgress {
         known.first_attempt_at.get_or_insert(attempt.started);
         if was.is_pending() {
             self.untouched.remove(index);
-            let met = attempt.outcome_of(index).map(|outcome| state_after(outcome, attempt));
+            let met = attempt.outcome_of(index).map(|outcome| RecipientState::after(outcome, attempt));
             known.state = self.unless_ended(met.unwrap_or(was), attempt.ended);
             known.due = retry_at;
             self.tally.move_one(MessageClass::Waiting, MessageClass::of(&known.state));

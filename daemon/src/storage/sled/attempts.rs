@@ -39,7 +39,7 @@ fn mark_one(txn: &mut Txn, account: u32, tenure: &Tenure, mark: &Mark) -> Result
         Some(Opened::Merge(mut merge)) => {
             let begun = merge.begin(txn, index);
             txn.close_merge(merge);
-            readable(begun.map(Some))?.unwrap_or(false)
+            disk::readable(begun.map(Some))?.unwrap_or(false)
         }
         Some(Opened::Plain(stored)) => {
             let ready = jobs::ready_key(account, &stored.job).filter(|_| index == 0);
@@ -78,7 +78,7 @@ pub(super) fn read_mark(view: &impl View, account: u32, message: MessageKey) -> 
 
 /// The mark that a message has instead of one that cannot be read; nothing when its job is gone or damaged too.
 pub(super) fn rebuilt_mark(view: &impl View, message: MessageKey) -> Result<Option<Mark>, StorageError> {
-    let Some(StoredJob { job, .. }) = readable(jobs::load(view, message.job))? else {
+    let Some(StoredJob { job, .. }) = disk::readable(jobs::load(view, message.job))? else {
         return Ok(None);
     };
     // The mark is younger than this: a time that is too early makes nothing be sent sooner.
@@ -87,7 +87,7 @@ pub(super) fn rebuilt_mark(view: &impl View, message: MessageKey) -> Result<Opti
         None => (job.attempts_made, job.pending()),
         Some(_) => {
             let (page, place) = place_of(message.index);
-            let page = readable(load_page(view, job.id, page).map(Some))?.unwrap_or_default();
+            let page = disk::readable(load_page(view, job.id, page).map(Some))?.unwrap_or_default();
             (page.outcomes.get(&place).map_or(0, |known| known.attempts_made), vec![message.index])
         }
     };
@@ -187,7 +187,7 @@ pub(super) fn expire_all(
     };
     txn.flush_merges()?;
     for expiry in expiries {
-        let stored = readable(jobs::load(txn, expiry.job))?.filter(|stored| stored.job.account == tenure.account);
+        let stored = disk::readable(jobs::load(txn, expiry.job))?.filter(|stored| stored.job.account == tenure.account);
         let Some(mut stored) = stored else { continue };
         let is_meant = stored.job.due().is_some() && stored.job.has_expired(expiry.now);
         if is_meant {
@@ -214,15 +214,4 @@ pub(super) fn expire_job(
     txn.made.changed.insert(stored.job.account.clone());
     txn.event(job_event(&stored.job, JobChange::Expired, flight, now));
     Ok(true)
-}
-
-/// A record that cannot be read must not stop the others: it counts as gone until the store is verified.
-pub(super) fn readable<T>(read: Result<Option<T>, StorageError>) -> Result<Option<T>, StorageError> {
-    match read {
-        Err(StorageError::Damaged(why)) => {
-            tracing::error!(reason = %why, "a damaged record is left alone until the store is verified");
-            Ok(None)
-        }
-        other => other,
-    }
 }

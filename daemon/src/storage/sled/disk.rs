@@ -174,3 +174,14 @@ fn join(view: &impl View, key_of: &impl Fn(u16) -> Key, first: &Frame) -> Result
     }
     Ok((first.frames > 0).then_some(whole))
 }
+
+/// A record that cannot be read must not stop the others: it counts as gone until the store is verified.
+pub(super) fn readable<T>(read: Result<Option<T>, StorageError>) -> Result<Option<T>, StorageError> {
+    match read {
+        Err(StorageError::Damaged(why)) => {
+            tracing::error!(reason = %why, "a damaged record is left alone until the store is verified");
+            Ok(None)
+        }
+        other => other,
+    }
+}

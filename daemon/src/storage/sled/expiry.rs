@@ -2,7 +2,7 @@
 
 use super::{
     SledStore, attempts,
-    disk::View,
+    disk::{self, View},
     jobs::{self, StoredJob},
     keys::{Family, Key},
     txn::Txn,
@@ -60,7 +60,7 @@ impl SledStore {
     }
 
     fn with_account(&self, view: &impl View, id: JobId) -> Result<Option<(u32, StoredJob)>, StorageError> {
-        let stored = attempts::readable(jobs::load(view, id))?;
+        let stored = disk::readable(jobs::load(view, id))?;
         Ok(stored.and_then(|stored| self.number_of(&stored.job.account).map(|number| (number, stored))))
     }
 }
@@ -76,7 +76,7 @@ fn is_overdue(view: &impl View, account: u32, stored: &StoredJob, now: Timestamp
 }
 
 fn expire_one(txn: &mut Txn, id: JobId, now: Timestamp) -> Result<u64, StorageError> {
-    let Some(mut stored) = attempts::readable(jobs::load(txn, id))? else { return Ok(0) };
+    let Some(mut stored) = disk::readable(jobs::load(txn, id))? else { return Ok(0) };
     let account = txn.accounts.get(&stored.job.account).map(|entry| entry.number);
     let Some(account) = account else { return Ok(0) };
     if !is_overdue(txn, account, &stored, now)? {

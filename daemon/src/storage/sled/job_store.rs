@@ -10,7 +10,7 @@ use super::{
     keys::{Family, Key},
     merge::{
         again::{Rest, control_merge},
-        book::OpenMerge,
+        open::OpenMerge,
     },
     txn::Txn,
     writer::{Patience, Weight},

@@ -10,7 +10,6 @@ use super::{
     codec,
     disk::{self, Disk, View},
     keys::Key,
-    txn::Txn,
 };
 use crate::{
     domain::{
@@ -121,7 +120,7 @@ pub(super) fn ready_entry(account: u32, job: &Job) -> Option<(IVec, IVec)> {
 
 /// What the ready index keeps beside the key: the recipients of the next attempt, or 0 for a merge job, and the expiry
 /// in milliseconds, 0 for none. It has no check sum: a wrong value only makes a job wait for a look at its row.
-fn ready_value(job: &Job) -> IVec {
+pub(super) fn ready_value(job: &Job) -> IVec {
     let recipients = u32::try_from(job.pending().len()).unwrap_or(u32::MAX);
     let expires_at = job.expires_at.map_or(0, Timestamp::as_millis);
     let mut value = [0; 12];
@@ -154,7 +153,7 @@ pub(super) fn flight_of(view: &impl View, account: u32, job: &Job) -> Result<Fli
 }
 
 /// The entry of the ready index that a job has now. A plain job under way has none.
-fn ready_now(account: u32, job: &Job, flight: Flight) -> Option<Key> {
+pub(super) fn ready_now(account: u32, job: &Job, flight: Flight) -> Option<Key> {
     ready_key(account, job).filter(|_| flight == Flight::Grounded || job.merge().is_some())
 }
 
@@ -164,42 +163,12 @@ pub(super) fn job_event(job: &Job, change: JobChange, flight: Flight, now: Times
     Event { at: now, account: job.account.clone(), kind: EventKind::Job { id: job.id, change, state } }
 }
 
-impl Txn {
-    /// Rewrites a job of the account with this number, and what is derived from it. Whether its worker has to be told is
-    /// for the caller to say.
-    pub(super) fn replace_job(&mut self, account: u32, stored: &StoredJob, before: &Before, flight: Flight) {
-        let job = &stored.job;
-        let id = job.id;
-        let frames = job_frames(job, &stored.body);
-        let count = u16::try_from(frames.len()).expect("frames are counted by 16 bits");
-        for (key, value) in frames {
-            self.put(key, value);
-        }
-        self.remove_frames(|chunk| Key::Job { job: id, chunk }, count..stored.frames);
-        let ready = ready_now(account, job, flight);
-        if let Some(old) = before.ready.as_ref().filter(|old| ready.as_ref() != Some(old)) {
-            self.remove_key(old);
-        }
-        if let Some(new) = ready {
-            self.put(IVec::from(new.to_bytes()), ready_value(job));
-        }
-        let expiry = expiry_key(job);
-        if let Some(old) = before.expiry.as_ref().filter(|old| expiry.as_ref() != Some(old)) {
-            self.remove_key(old);
-        }
-        if let Some(new) = expiry {
-            self.put(IVec::from(new.to_bytes()), IVec::default());
-        }
-        self.count_open(&job.account, before.is_open, job.is_open());
-    }
-}
-
 /// What was derived from a job before it changed.
 #[derive(Debug)]
 pub(super) struct Before {
-    ready: Option<Key>,
-    expiry: Option<Key>,
-    is_open: bool,
+    pub(super) ready: Option<Key>,
+    pub(super) expiry: Option<Key>,
+    pub(super) is_open: bool,
 }
 
 impl Before {

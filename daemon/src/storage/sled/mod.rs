@@ -42,9 +42,12 @@ mod loaded;
 mod measure;
 mod merge;
 mod open;
+mod open_error;
 mod pruning;
 mod queue;
 mod ready;
+mod referred;
+mod rewrite;
 mod seal;
 mod segments;
 mod settings;
@@ -54,9 +57,10 @@ mod transfer;
 mod txn;
 mod verify;
 mod writer;
+mod wrong;
 
 pub use backup::{RestoreError, restore};
-pub use open::OpenError;
+pub use open_error::OpenError;
 pub use settings::SledSettings;
 
 use disk::Disk;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{
     codec::{self, Frame},
     disk::{Disk, View as _},
-    open::OpenError,
+    open_error::OpenError,
     txn::META_SEAL,
 };
 use crate::platform::sealing::Sealer;

@@ -14,8 +14,8 @@ use super::{
     codec,
     disk::{self, Disk, Stored, View},
     keys::{Family, Key},
-    merge::book::MergeBook,
-    segments::Referred,
+    merge::open::MergeBook,
+    referred::Referred,
 };
 use crate::{
     domain::{

@@ -12,9 +12,10 @@ use super::{
     jobs,
     keys::{Family, Key},
     merge::verify::{check_outcomes, check_retry},
-    segments::Referred,
+    referred::Referred,
     txn::Txn,
     writer::{Patience, Weight},
+    wrong::{Wrong, unreadable},
 };
 use crate::{
     domain::{
@@ -36,19 +37,6 @@ const FINDINGS_TOLD_MAX: usize = 100;
 const KEYS_PER_PART: usize = 2_000;
 /// How heavy a part of the check is for the committer.
 const PART_WEIGHT: Weight = Weight { changes: 1, bytes: 64 * 1_024 };
-
-/// What is wrong with an entry.
-#[derive(Debug)]
-pub(super) enum Wrong {
-    /// It cannot be read: its frames go to quarantine.
-    Unreadable(String),
-    /// A job whose message cannot be read. It leaves the queue, where it would be met again and again.
-    Mute(String),
-    /// It is derived and should not be there.
-    LeftOver,
-    /// This derived entry should be there.
-    Missing(IVec, IVec),
-}
 
 impl SledStore {
     pub(super) async fn verify_all(&self, progress: &dyn Progress) -> Result<Findings, StorageError> {
@@ -223,7 +211,7 @@ fn check(view: &impl View, store: &SledStore, key: &[u8]) -> Result<Option<Wrong
         }
         Key::FileEdge { file, job } => disk::read(view, |_| Key::FileEdge { file, job }).map(drop),
         Key::Expiry { job, .. } => {
-            let stored = attempts::readable(jobs::load(view, job))?;
+            let stored = disk::readable(jobs::load(view, job))?;
             let is_expected = stored.is_some_and(|stored| jobs::expiry_key(&stored.job).as_ref() == Some(&parsed));
             return Ok((!is_expected).then_some(Wrong::LeftOver));
         }
@@ -236,15 +224,6 @@ fn check(view: &impl View, store: &SledStore, key: &[u8]) -> Result<Option<Wrong
 fn bad<T>(read: Option<Result<T, crate::storage::records::BadRow>>) -> Result<(), StorageError> {
     read.transpose().map(drop).map_err(|error| StorageError::Damaged(error.to_string()))
 }
-
-pub(super) fn unreadable(read: Result<(), StorageError>) -> Result<Option<Wrong>, StorageError> {
-    match read {
-        Ok(()) => Ok(None),
-        Err(StorageError::Damaged(why)) => Ok(Some(Wrong::Unreadable(why))),
-        Err(error) => Err(error),
-    }
-}
-
 fn check_job(view: &impl View, store: &SledStore, id: JobId) -> Result<Option<Wrong>, StorageError> {
     let stored = match jobs::load(view, id) {
         Ok(Some(stored)) => stored,
@@ -332,7 +311,7 @@ fn restore_derived(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
             }
         }
         Some(edge @ Key::FileEdge { file, job }) => {
-            let stored = attempts::readable(jobs::load(txn, job))?;
+            let stored = disk::readable(jobs::load(txn, job))?;
             let is_its = |stored: &jobs::StoredJob| stored.body.location == Location::File(file);
             if stored.is_some_and(|stored| is_its(&stored) || stored.job.merge().is_some()) {
                 let (key, value) = codec::single(&edge, &[]);
@@ -347,7 +326,7 @@ fn restore_derived(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
 /// Takes a job's entry out of the ready index, if it has one.
 fn take_out_of_queue(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
     let Some(Key::Job { job, .. }) = Key::parse(key) else { return Ok(()) };
-    let Some(stored) = attempts::readable(jobs::load(txn, job))? else { return Ok(()) };
+    let Some(stored) = disk::readable(jobs::load(txn, job))? else { return Ok(()) };
     let account = txn.accounts.get(&stored.job.account).map(|entry| entry.number);
     if let Some(ready) = account.and_then(|account| jobs::ready_key(account, &stored.job)) {
         txn.remove_key(&ready);

@@ -1,10 +1,7 @@
 //! What callers do to merge jobs. All is done to the job at once but a retry, which looks at each message that was tried:
 //! that goes step by step, each one a bounded part of a commit.
 
-use super::{
-    book::{OpenMerge, Opened},
-    outcomes::OUTCOMES_PER_PAGE,
-};
+use super::{book::Opened, open::OpenMerge, outcomes::OUTCOMES_PER_PAGE};
 use crate::{
     domain::{
         event::JobChange,
@@ -17,7 +14,7 @@ use crate::{
         Controlled, StorageError,
         sled::{
             SledStore,
-            attempts::readable,
+            disk::readable,
             jobs::{self, job_event},
             txn::Txn,
             writer::{Patience, Weight},

@@ -1,18 +1,19 @@
 //! The merge jobs that a commit changes: each is decoded once and written once, however many messages it marks and
 //! settles.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
 use ::sled::IVec;
 
-use super::outcomes::{OutcomePage, load_page, place_of};
+use super::{
+    open::{ChangedPage, OpenMerge},
+    outcomes::{OutcomePage, load_page, place_of},
+};
 use crate::{
     domain::{
         attempt::Attempt,
         event::JobChange,
         ids::{AccountId, JobId, MessageKey},
-        job::{Audience, Flight},
-        merge::progress::{MergeOutcome, MergeProgress},
+        job::Flight,
+        merge::progress::MergeOutcome,
         time::Timestamp,
     },
     storage::{
@@ -20,21 +21,13 @@ use crate::{
         records::merge::OutcomesRow,
         settlement::Settlement,
         sled::{
-            attempts::readable,
-            jobs::{self, Before, StoredJob, job_event},
+            disk::readable,
+            jobs::{self, StoredJob, job_event},
             keys::{Family, Key},
             txn::Txn,
         },
     },
 };
-
-/// The merge jobs of a commit in the making.
-#[derive(Debug, Default)]
-pub(in crate::storage::sled) struct MergeBook {
-    open: HashMap<JobId, OpenMerge>,
-    /// The entries of the retry index that this commit adds, by job.
-    added: HashMap<JobId, BTreeSet<(Timestamp, u32)>>,
-}
 
 /// A job that a commit is about to change.
 #[derive(Debug)]
@@ -45,49 +38,7 @@ pub(in crate::storage::sled) enum Opened {
     Merge(OpenMerge),
 }
 
-/// A merge job that a commit changes.
-#[derive(Debug)]
-pub(in crate::storage::sled) struct OpenMerge {
-    account: u32,
-    pub(super) stored: StoredJob,
-    before: Before,
-    pages: BTreeMap<u32, ChangedPage>,
-}
-
-#[derive(Debug)]
-struct ChangedPage {
-    page: OutcomePage,
-    is_changed: bool,
-}
-
-impl MergeBook {
-    /// Begins the next commit.
-    pub(in crate::storage::sled) fn forget(&mut self) {
-        self.added.clear();
-    }
-}
-
 impl OpenMerge {
-    pub(in crate::storage::sled) fn new(account: u32, stored: StoredJob) -> Self {
-        let before = Before::of(account, &stored.job, Flight::Grounded);
-        Self { account, stored, before, pages: BTreeMap::new() }
-    }
-
-    pub(super) fn id(&self) -> JobId {
-        self.stored.job.id
-    }
-
-    pub(super) const fn account(&self) -> u32 {
-        self.account
-    }
-
-    pub(super) fn progress(&mut self) -> &mut MergeProgress {
-        match &mut self.stored.job.audience {
-            Audience::Each(progress) => progress,
-            Audience::Together(_) => unreachable!("only merge jobs are opened as such"),
-        }
-    }
-
     pub(super) fn page(&mut self, txn: &Txn, page: u32) -> Result<&mut OutcomePage, StorageError> {
         let id = self.id();
         let entry = match self.pages.entry(page) {
@@ -107,15 +58,6 @@ impl OpenMerge {
         }
         let (page, place) = place_of(index);
         Ok(self.page(txn, page)?.outcomes.get(&place).cloned())
-    }
-
-    /// Notes what is known of a message whose page was read.
-    pub(super) fn note(&mut self, index: u32, known: MergeOutcome) {
-        let (page, place) = place_of(index);
-        if let Some(changed) = self.pages.get_mut(&page) {
-            changed.page.outcomes.insert(place, known);
-            changed.is_changed = true;
-        }
     }
 
     /// Notes that a message bears a mark, if it waits and may.

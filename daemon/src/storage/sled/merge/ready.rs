@@ -8,8 +8,8 @@ use crate::{
         ReadyMessage, StorageError,
         sled::{
             SledStore,
-            attempts::readable,
             disk::Disk,
+            disk::readable,
             jobs,
             keys::{Family, Key},
         },

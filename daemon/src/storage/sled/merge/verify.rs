@@ -11,11 +11,11 @@ use crate::{
     storage::{
         StorageError,
         sled::{
-            SledStore, attempts,
-            disk::View,
+            SledStore,
+            disk::{self, View},
             jobs,
             keys::Key,
-            verify::{Wrong, unreadable},
+            wrong::{Wrong, unreadable},
         },
     },
 };
@@ -31,7 +31,7 @@ pub(in crate::storage::sled) fn check_outcomes(
         Ok(read) => read,
         Err(error) => return unreadable(Err(error)),
     };
-    let Some(stored) = attempts::readable(jobs::load(view, job))? else {
+    let Some(stored) = disk::readable(jobs::load(view, job))? else {
         let is_doomed = view.get(&Key::Doomed { job }.to_bytes())?.is_some();
         return Ok((!is_doomed).then_some(Wrong::LeftOver));
     };
@@ -56,12 +56,12 @@ pub(in crate::storage::sled) fn check_retry(
     due: Timestamp,
 ) -> Result<Option<Wrong>, StorageError> {
     let job = message.job;
-    let Some(stored) = attempts::readable(jobs::load(view, job))? else {
+    let Some(stored) = disk::readable(jobs::load(view, job))? else {
         let is_doomed = view.get(&Key::Doomed { job }.to_bytes())?.is_some();
         return Ok((!is_doomed).then_some(Wrong::LeftOver));
     };
     let (page, place) = place_of(message.index);
-    let page = attempts::readable(load_page(view, job, page).map(Some))?.unwrap_or_default();
+    let page = disk::readable(load_page(view, job, page).map(Some))?.unwrap_or_default();
     let is_known = page.outcomes.get(&place).is_some_and(|known| known.state.is_pending() && known.due == due);
     let is_expected = is_known && !is_marked(view, store, &stored, message)?;
     Ok((!is_expected).then_some(Wrong::LeftOver))

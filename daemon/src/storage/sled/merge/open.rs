@@ -1,0 +1,76 @@
+//! The merge jobs that a commit in the making has open.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::outcomes::{OutcomePage, place_of};
+use crate::{
+    domain::{
+        ids::JobId,
+        job::{Audience, Flight},
+        merge::progress::{MergeOutcome, MergeProgress},
+        time::Timestamp,
+    },
+    storage::sled::jobs::{Before, StoredJob},
+};
+
+/// The merge jobs of a commit in the making.
+#[derive(Debug, Default)]
+pub(in crate::storage::sled) struct MergeBook {
+    pub(super) open: HashMap<JobId, OpenMerge>,
+    /// The entries of the retry index that this commit adds, by job.
+    pub(super) added: HashMap<JobId, BTreeSet<(Timestamp, u32)>>,
+}
+
+/// A merge job that a commit changes.
+#[derive(Debug)]
+pub(in crate::storage::sled) struct OpenMerge {
+    pub(super) account: u32,
+    pub(super) stored: StoredJob,
+    pub(super) before: Before,
+    pub(super) pages: BTreeMap<u32, ChangedPage>,
+}
+
+/// A page of what is known of messages.
+#[derive(Debug)]
+pub(super) struct ChangedPage {
+    pub(super) page: OutcomePage,
+    pub(super) is_changed: bool,
+}
+
+impl MergeBook {
+    /// Begins the next commit.
+    pub(in crate::storage::sled) fn forget(&mut self) {
+        self.added.clear();
+    }
+}
+
+impl OpenMerge {
+    pub(in crate::storage::sled) fn new(account: u32, stored: StoredJob) -> Self {
+        let before = Before::of(account, &stored.job, Flight::Grounded);
+        Self { account, stored, before, pages: BTreeMap::new() }
+    }
+
+    pub(super) fn id(&self) -> JobId {
+        self.stored.job.id
+    }
+
+    pub(super) const fn account(&self) -> u32 {
+        self.account
+    }
+
+    pub(super) fn progress(&mut self) -> &mut MergeProgress {
+        match &mut self.stored.job.audience {
+            Audience::Each(progress) => progress,
+            Audience::Together(_) => unreachable!("only merge jobs are opened as such"),
+        }
+    }
+
+    /// Notes what is known of a message whose page was read.
+    pub(super) fn note(&mut self, index: u32, known: MergeOutcome) {
+        let (page, place) = place_of(index);
+        if let Some(changed) = self.pages.get_mut(&page) {
+            changed.page.outcomes.insert(place, known);
+            changed.is_changed = true;
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! How a job that has changed is put back, with all that is derived from it.
+
+use ::sled::IVec;
+
+use super::{
+    jobs::{Before, StoredJob, expiry_key, job_frames, ready_now, ready_value},
+    keys::Key,
+    txn::Txn,
+};
+use crate::domain::job::Flight;
+
+impl Txn {
+    /// Rewrites a job of the account with this number, and what is derived from it. Whether its worker has to be told is
+    /// for the caller to say.
+    pub(super) fn replace_job(&mut self, account: u32, stored: &StoredJob, before: &Before, flight: Flight) {
+        let job = &stored.job;
+        let id = job.id;
+        let frames = job_frames(job, &stored.body);
+        let count = u16::try_from(frames.len()).expect("frames are counted by 16 bits");
+        for (key, value) in frames {
+            self.put(key, value);
+        }
+        self.remove_frames(|chunk| Key::Job { job: id, chunk }, count..stored.frames);
+        let ready = ready_now(account, job, flight);
+        if let Some(old) = before.ready.as_ref().filter(|old| ready.as_ref() != Some(old)) {
+            self.remove_key(old);
+        }
+        if let Some(new) = ready {
+            self.put(IVec::from(new.to_bytes()), ready_value(job));
+        }
+        let expiry = expiry_key(job);
+        if let Some(old) = before.expiry.as_ref().filter(|old| expiry.as_ref() != Some(old)) {
+            self.remove_key(old);
+        }
+        if let Some(new) = expiry {
+            self.put(IVec::from(new.to_bytes()), IVec::default());
+        }
+        self.count_open(&job.account, before.is_open, job.is_open());
+    }
+}
