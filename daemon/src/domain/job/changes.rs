@@ -11,7 +11,7 @@ use crate::domain::{
 impl Job {
     /// Writes an attempt's outcomes into the recipients and does what a caller wished meanwhile.
     ///
-    /// Recipients with [`Fate::Deferred`] are due again at `retry_at`. An outcome for a recipient that is not pending
+    /// Recipients that are deferred are due again at `retry_at`. An outcome for a recipient that is not pending
     /// changes nothing: what is final stays final. For plain jobs; see [`Job::settle_message`].
     pub fn settle(&mut self, attempt: Attempt, retry_at: Timestamp) {
         let Audience::Together(recipients) = &mut self.audience else { return };
