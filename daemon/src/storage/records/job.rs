@@ -92,7 +92,7 @@ pub struct Body {
 /// Where a job's message is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Location {
-    /// Not said by the row: it is in entries of the store, as versions before the spool kept it, or beside the row.
+    /// Not said by the row: the content of a merge job in entries of the store, or what goes with the row in an export.
     #[default]
     Beside,
     /// In the spool.
