@@ -24,7 +24,8 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] with the violations, or with `AlreadyExists`.
     pub async fn create_account(&self, account_id: &str, settings: AccountSettings) -> Result<Account, Error> {
-        let request = CreateAccountRequest { account_id: account_id.to_owned(), settings: Some(settings) };
+        let request =
+            CreateAccountRequest { account_id: account_id.to_owned(), settings: Some(settings), preset: String::new() };
         let answer = self.accounts.clone().create_account(request).await?;
         Ok(answer.into_inner().account.unwrap_or_default())
     }
@@ -45,7 +46,7 @@ impl Client {
         all_pages(move |page_token| {
             let mut accounts = accounts.clone();
             async move {
-                let request = ListAccountsRequest { page_size: PAGE_ACCOUNTS, page_token };
+                let request = ListAccountsRequest { page_size: PAGE_ACCOUNTS, page_token, filter: None };
                 let page = accounts.list_accounts(request).await?.into_inner();
                 Ok((page.accounts, page.next_page_token))
             }

@@ -51,8 +51,8 @@ fn limits() -> Limits {
     let day = QuotaWindow::Calendar { span: CalendarSpan::Day, zone: "Asia/Tokyo".to_owned() };
     let minute = QuotaWindow::Sliding(Duration::from_secs(60));
     let quotas = vec![
-        Quota { limit, unit: QuotaUnit::Recipients, window: day },
-        Quota { limit, unit: QuotaUnit::Messages, window: minute },
+        Quota { limit: limit.into(), unit: QuotaUnit::Recipients, window: day },
+        Quota { limit: limit.into(), unit: QuotaUnit::Messages, window: minute },
     ];
     Limits { quotas, ..Limits::default() }
 }

@@ -102,7 +102,7 @@ impl World {
         (host, port): (String, u16),
     ) -> AccountSettings {
         let quota = |&(limit, window): &(u32, Duration)| Quota {
-            limit,
+            limit: limit.into(),
             unit: QuotaUnit::Recipients.into(),
             window: window.try_into().ok().map(Window::Sliding),
         };

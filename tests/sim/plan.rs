@@ -6,10 +6,7 @@ use std::{
 };
 
 use hikyaku_daemon::domain::{
-    account::{
-        Account, AccountSettings, Encryption, InDoubtPolicy, PasswordMechanism, ProviderKind, Retry, Server, SignIn,
-        Stamp, Timeouts,
-    },
+    account::{Account, AccountSettings, Encryption, InDoubtPolicy, PasswordMechanism, Retry, Server, SignIn, Stamp},
     ids::{AccountId, Caller, Etag},
     limits::{CalendarSpan, Limits, Quota, QuotaUnit, QuotaWindow},
     mail::Mailbox,
@@ -84,20 +81,14 @@ fn account(seed: u64, number: u64, provider: u64) -> Planned {
     let is_steady = provider == STEADY;
     let quotas = if is_steady { Vec::new() } else { quotas(&chance) };
     let windows = quotas.iter().map(|(_, window)| *window).collect();
+    let host = provider_name(provider).parse().expect("a host");
+    let server = Server {
+        ehlo_name: Some(format!("{name}.sim.example").parse().expect("a name")),
+        ..Server::new(host, NonZeroU16::new(25).expect("not zero"), Encryption::None)
+    };
+    let from = Mailbox { name: None, address: format!("{name}@sim.example").parse().expect("an address") };
     let settings = AccountSettings {
         display_name: name.clone(),
-        from: Mailbox { name: None, address: format!("{name}@sim.example").parse().expect("an address") },
-        may_send_as: Vec::new(),
-        reply_to: None,
-        server: Server {
-            host: provider_name(provider).parse().expect("a host"),
-            port: NonZeroU16::new(25).expect("not zero"),
-            encryption: Encryption::None,
-            ehlo_name: Some(format!("{name}.sim.example").parse().expect("a name")),
-            custom_ca_pem: None,
-            provider: ProviderKind::Generic,
-            timeouts: Timeouts::default(),
-        },
         sign_in: sign_in(&chance, &name),
         limits: limits(&chance, is_steady, quotas.into_iter().map(|(quota, _)| quota).collect()),
         retry: Retry {
@@ -108,6 +99,7 @@ fn account(seed: u64, number: u64, provider: u64) -> Planned {
             give_up_after: chance.seconds(3_600..=12 * 3_600),
         },
         in_doubt: if chance.one_in(4) { InDoubtPolicy::Hold } else { InDoubtPolicy::Resend },
+        ..AccountSettings::new(from, server)
     };
     let id: AccountId = name.parse().expect("an id");
     let stamp = Stamp { at: BEGIN, by: caller() };
@@ -156,7 +148,7 @@ fn quota(chance: &Chance) -> (Quota, Window) {
         let shape = Shape::Calendar { millis: seconds * 1_000, ahead_millis: hours * 3_600_000 };
         (limit_of(chance, seconds), QuotaWindow::Calendar { span, zone: zone.to_owned() }, shape)
     };
-    (Quota { limit: number(limit), unit, window }, Window { limit, unit, shape })
+    (Quota { limit: number(limit).into(), unit, window }, Window { limit, unit, shape })
 }
 
 /// So much that a burst runs into it, and a day's mail gets through.

@@ -99,6 +99,7 @@ impl SignInArgs {
                 return Err(usage("--user needs a password: give --password-file, --password-env or --password-stdin"));
             }
             None => PasswordSignIn::default(),
+            Some(_) => return Err(usage("the account does not sign in with a password")),
         };
         set(&mut method.user, self.user);
         set(&mut method.password, password);

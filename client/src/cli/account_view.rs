@@ -265,7 +265,7 @@ pub(crate) fn account_table(accounts: &[AccountView]) -> String {
 }
 
 fn sign_in_view(sign_in: SignIn) -> Option<SignInView> {
-    let Method::Password(password) = sign_in.method?;
+    let Method::Password(password) = sign_in.method? else { return None };
     let mechanism = match password.mechanism() {
         PasswordMechanism::Unspecified => "AUTO",
         mechanism => bare(mechanism.as_str_name(), "PASSWORD_MECHANISM_"),

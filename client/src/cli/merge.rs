@@ -98,7 +98,7 @@ struct MergedView {
 
 impl MergedView {
     fn new(stored: SubmitMergeResponse, dry_run: bool) -> Self {
-        let SubmitMergeResponse { job_id, existing, warnings, recipients, message_bytes } = stored;
+        let SubmitMergeResponse { job_id, existing, warnings, recipients, message_bytes, .. } = stored;
         let job_id = Some(job_id).filter(|id| !id.is_empty());
         Self { job_id, existing, recipients, message_bytes, warnings, dry_run }
     }

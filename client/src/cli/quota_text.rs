@@ -18,11 +18,12 @@ pub(crate) fn parse_quota(text: &str) -> Result<Quota, String> {
         None => (QuotaUnit::Messages, text),
         Some(("messages", rest)) => (QuotaUnit::Messages, rest),
         Some(("recipients", rest)) => (QuotaUnit::Recipients, rest),
-        Some(_) => return Err(wrong("it counts messages or recipients")),
+        Some(("bytes", rest)) => (QuotaUnit::Bytes, rest),
+        Some(_) => return Err(wrong("it counts messages, recipients or bytes")),
     };
     let (limit, window) = rest.split_once('/').ok_or_else(|| wrong("it has no slash"))?;
     let limit = limit.parse().ok().filter(|limit| *limit > 0);
-    let limit = limit.ok_or_else(|| wrong("before the slash stands a number from 1 to 4294967295"))?;
+    let limit = limit.ok_or_else(|| wrong("before the slash stands a number from 1 on"))?;
     let window = match window.split_once('@') {
         Some((_, "")) => return Err(wrong("no zone stands after the @")),
         Some((span, zone)) => {
@@ -39,6 +40,7 @@ pub(crate) fn parse_quota(text: &str) -> Result<Quota, String> {
 pub(crate) fn show_quota(quota: &Quota) -> String {
     let unit = match quota.unit() {
         QuotaUnit::Recipients => "recipients:",
+        QuotaUnit::Bytes => "bytes:",
         QuotaUnit::Messages | QuotaUnit::Unspecified => "",
     };
     let window = match &quota.window {
@@ -105,7 +107,7 @@ pub(crate) fn parse_pace(text: &str) -> Result<u32, String> {
         "h" | "hour" => return Err(wrong("it is not a whole number of messages a minute")),
         _ => return Err(wrong("the units are s, min and h")),
     };
-    per_minute.filter(|count| *count > 0).ok_or_else(|| wrong("it is from 1 to 4294967295 messages a minute"))
+    per_minute.filter(|count| *count > 0).ok_or_else(|| wrong("it is from 1 on messages a minute"))
 }
 
 /// Reads a batch as `MESSAGES/PAUSE`, such as `50/30s`.

@@ -196,7 +196,7 @@ struct SubmittedView {
 
 impl SubmittedView {
     fn new(index: Option<u64>, stored: SubmitJobResponse) -> Self {
-        let SubmitJobResponse { job_id, existing, warnings, message_bytes } = stored;
+        let SubmitJobResponse { job_id, existing, warnings, message_bytes, .. } = stored;
         Self { index, job_id: Some(job_id).filter(|id| !id.is_empty()), existing, warnings, message_bytes }
     }
 }

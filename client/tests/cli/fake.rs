@@ -73,7 +73,12 @@ impl Fake {
         };
         state.jobs.insert(job_id.clone(), job);
         let _ = self.events.send(event);
-        Ok(SubmitJobResponse { job_id, message_bytes: 400, warnings: vec!["it is late".to_owned()], existing: false })
+        Ok(SubmitJobResponse {
+            job_id,
+            message_bytes: 400,
+            warnings: vec!["it is late".to_owned()],
+            ..SubmitJobResponse::default()
+        })
     }
 
     /// Keeps a merge job; the first of its recipients is submitted, the others wait.
@@ -332,6 +337,14 @@ impl job_service_server::JobService for Fake {
         });
         Ok(Response::new(Box::pin(events)))
     }
+
+    async fn explain_job(&self, _: Request<ExplainJobRequest>) -> Answer<ExplainJobResponse> {
+        Ok(Response::new(ExplainJobResponse::default()))
+    }
+
+    async fn estimate_completion(&self, _: Request<EstimateCompletionRequest>) -> Answer<EstimateCompletionResponse> {
+        Ok(Response::new(EstimateCompletionResponse::default()))
+    }
 }
 
 #[tonic::async_trait]
@@ -339,7 +352,7 @@ impl account_service_server::AccountService for Fake {
     async fn create_account(&self, request: Request<CreateAccountRequest>) -> Answer<CreateAccountResponse> {
         let key = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
         let created_by = key.unwrap_or("socket").to_owned();
-        let CreateAccountRequest { account_id, settings } = request.into_inner();
+        let CreateAccountRequest { account_id, settings, .. } = request.into_inner();
         let account = Account {
             account_id: account_id.clone(),
             settings,
@@ -396,12 +409,29 @@ impl account_service_server::AccountService for Fake {
         let account = self.account(&request.into_inner().account_id)?;
         let quotas = account.settings.unwrap_or_default().limits.unwrap_or_default().quotas;
         let usage = quotas.into_iter().map(|quota| QuotaUsage {
-            left: u64::from(quota.limit) - 1,
+            left: quota.limit - 1,
             used: 1,
             quota: Some(quota),
             resets_at: Some(time(60)),
+            ..QuotaUsage::default()
         });
         Ok(Response::new(GetAccountUsageResponse { quotas: usage.collect() }))
+    }
+
+    async fn report_usage(&self, _: Request<ReportUsageRequest>) -> Answer<ReportUsageResponse> {
+        Ok(Response::new(ReportUsageResponse::default()))
+    }
+
+    async fn test_account(&self, _: Request<TestAccountRequest>) -> Answer<TestAccountResponse> {
+        Ok(Response::new(TestAccountResponse::default()))
+    }
+
+    async fn begin_consent(&self, _: Request<BeginConsentRequest>) -> Answer<BeginConsentResponse> {
+        Ok(Response::new(BeginConsentResponse::default()))
+    }
+
+    async fn finish_consent(&self, _: Request<FinishConsentRequest>) -> Answer<FinishConsentResponse> {
+        Ok(Response::new(FinishConsentResponse::default()))
     }
 }
 

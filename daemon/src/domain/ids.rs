@@ -181,7 +181,7 @@ impl fmt::Display for MessageKey {
 }
 
 /// Which version of an account's settings a client has seen; a change that names an older one is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Etag(pub u64);
 
 impl fmt::Display for Etag {

@@ -1,6 +1,9 @@
 //! What an account may send: quotas, pace and connections.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    time::Duration,
+};
 
 use super::reserves::Reserves;
 
@@ -15,7 +18,7 @@ pub const QUOTA_WINDOW_MAX: Duration = Duration::from_secs(31 * 24 * 3_600);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// How many units fit into one window.
-    pub limit: NonZeroU32,
+    pub limit: NonZeroU64,
     /// What is counted.
     pub unit: QuotaUnit,
     /// The stretch of time in which it is counted.
@@ -29,6 +32,8 @@ pub enum QuotaUnit {
     Messages,
     /// Accepted RCPT TO commands.
     Recipients,
+    /// Bytes of messages, once for each transaction.
+    Bytes,
 }
 
 /// The stretch of time in which a quota counts. Two quotas with equal unit and window share their history.
@@ -65,6 +70,8 @@ pub struct Limits {
     pub quotas: Vec<Quota>,
     /// What is kept back of every quota.
     pub reserves: Reserves,
+    /// What becomes of a job that must wait for a quota.
+    pub over_quota: OverQuota,
     /// Shortest time between the ends of two sends; zero for none.
     pub interval: Duration,
     /// A steady pace that the account keeps besides its quotas.
@@ -87,6 +94,7 @@ impl Default for Limits {
         Self {
             quotas: Vec::new(),
             reserves: Reserves::default(),
+            over_quota: OverQuota::Queue,
             interval: Duration::ZERO,
             pace: None,
             batch: None,
@@ -97,6 +105,16 @@ impl Default for Limits {
             message_bytes_max: 25 * 1_024 * 1_024,
         }
     }
+}
+
+/// What becomes of a job that the quotas do not let go at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OverQuota {
+    /// It is accepted and waits.
+    #[default]
+    Queue,
+    /// It is refused.
+    Reject,
 }
 
 /// Messages spread evenly, as a leaky bucket (GCRA) meters them.

@@ -1,6 +1,6 @@
 //! What is kept back of every quota: for people, and for urgent jobs.
 
-use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 
 use super::job::Priority;
 
@@ -70,10 +70,10 @@ impl Reserves {
 
     /// How many units of a quota may count in a window once a send of this class is made; from 1 to `limit`.
     #[must_use]
-    pub fn share(&self, limit: NonZeroU32, class: Priority) -> u32 {
-        let left = u64::from(RESERVES_PERCENT_BELOW.saturating_sub(self.kept_from(class)));
-        let units = u64::from(limit.get()) * left / u64::from(RESERVES_PERCENT_BELOW);
-        u32::try_from(units).unwrap_or(limit.get()).max(1)
+    pub fn share(&self, limit: NonZeroU64, class: Priority) -> u64 {
+        let left = u128::from(RESERVES_PERCENT_BELOW.saturating_sub(self.kept_from(class)));
+        let units = u128::from(limit.get()) * left / u128::from(RESERVES_PERCENT_BELOW);
+        u64::try_from(units).unwrap_or(limit.get()).max(1)
     }
 
     /// The percent that is kept from this class.
@@ -91,9 +91,9 @@ mod tests {
 
     /// What each class may use of a quota.
     #[track_caller]
-    fn check(humans: u32, classes: &[(Priority, u32)], limit: u32, expected: [u32; 4]) {
+    fn check(humans: u32, classes: &[(Priority, u32)], limit: u64, expected: [u64; 4]) {
         let reserves = Reserves::new(humans, classes).expect("they leave something");
-        let limit = NonZeroU32::new(limit).expect("not zero");
+        let limit = NonZeroU64::new(limit).expect("not zero");
         assert_eq!(Priority::ALL.map(|class| reserves.share(limit, class)), expected);
     }
 
@@ -104,7 +104,7 @@ mod tests {
         check(10, &[], 500, [450, 450, 450, 450]);
         check(0, &[(High, 20)], 500, [500, 400, 400, 400]);
         check(10, &[(High, 20), (Normal, 30), (Low, 5)], 100, [90, 70, 40, 35]);
-        check(99, &[], u32::MAX, [42_949_672; 4]);
+        check(99, &[], u64::MAX, [184_467_440_737_095_516; 4]);
     }
 
     #[test]
@@ -132,12 +132,11 @@ mod tests {
     proptest! {
         #[test]
         fn shares_grow_with_urgency_and_hold_at_least_the_reserve(
-            humans in 0..30_u32, high in 0..30_u32, normal in 0..30_u32, low in 0..10_u32, limit in 1..u32::MAX,
+            humans in 0..30_u32, high in 0..30_u32, normal in 0..30_u32, low in 0..10_u32, limit in 1..u64::from(u32::MAX),
         ) {
             let classes = [(Priority::High, high), (Priority::Normal, normal), (Priority::Low, low)];
             let reserves = Reserves::new(humans, &classes).expect("less than all");
-            let shares = Priority::ALL.map(|class| u64::from(reserves.share(limit.try_into().expect("from one"), class)));
-            let limit = u64::from(limit);
+            let shares = Priority::ALL.map(|class| reserves.share(limit.try_into().expect("from one"), class));
             prop_assert!(shares[0] <= limit && shares[3] >= 1);
             prop_assert!(shares[0] == 1 || (limit - shares[0]) * 100 >= limit * u64::from(humans));
             for (pair, (_, percent)) in shares.windows(2).zip(classes) {

@@ -139,7 +139,7 @@ fn check_recipients(submission: &Submission<'_>, settings: &AccountSettings, vio
     let quotas = quotas.iter().filter(|quota| quota.unit == QuotaUnit::Recipients);
     let shares = quotas.map(|quota| (reserves.share(quota.limit, submission.priority), quota.limit));
     if let Some((share, limit)) = shares.min()
-        && count > share as usize
+        && count as u64 > share
     {
         let kept =
             if share == limit.get() { String::new() } else { format!(", of which its priority may use {share}") };
@@ -198,7 +198,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        account::{Encryption, InDoubtPolicy, ProviderKind, Retry, SenderPattern, Server, SignIn, Timeouts},
+        account::{Encryption, SenderPattern, Server},
         limits::{Quota, QuotaWindow},
         reserves::Reserves,
     };
@@ -214,24 +214,11 @@ mod tests {
     }
 
     fn settings() -> AccountSettings {
+        let host = "smtp.example.jp".parse().expect("a host");
+        let server = Server::new(host, 587.try_into().expect("a port"), Encryption::StartTls);
         AccountSettings {
-            display_name: String::new(),
-            from: mailbox("shop@example.jp"),
             may_send_as: vec![SenderPattern::Domain("shop.example".into())],
-            reply_to: None,
-            server: Server {
-                host: "smtp.example.jp".parse().expect("a host"),
-                port: 587.try_into().expect("a port"),
-                encryption: Encryption::StartTls,
-                ehlo_name: None,
-                custom_ca_pem: None,
-                provider: ProviderKind::Generic,
-                timeouts: Timeouts::default(),
-            },
-            sign_in: SignIn::None,
-            limits: Limits::default(),
-            retry: Retry::default(),
-            in_doubt: InDoubtPolicy::Resend,
+            ..AccountSettings::new(mailbox("shop@example.jp"), server)
         }
     }
 
@@ -282,9 +269,9 @@ mod tests {
         check_fields(&submission(&draft, &many), &settings, &["job.to"]);
         let day = QuotaWindow::Sliding(Duration::from_secs(86_400));
         let limit = NonZeroU32::new(99).expect("not zero");
-        settings.limits.quotas.push(Quota { limit, unit: QuotaUnit::Messages, window: day.clone() });
+        settings.limits.quotas.push(Quota { limit: limit.into(), unit: QuotaUnit::Messages, window: day.clone() });
         check_fields(&submission(&draft, &few), &settings, &[]);
-        settings.limits.quotas.push(Quota { limit, unit: QuotaUnit::Recipients, window: day });
+        settings.limits.quotas.push(Quota { limit: limit.into(), unit: QuotaUnit::Recipients, window: day });
         check_fields(&submission(&draft, &few), &settings, &["job.to"]);
         check_fields(&Submission { bcc: &few, ..submission(&draft, &[]) }, &settings, &["job.to"]);
     }
@@ -294,7 +281,7 @@ mod tests {
         let (draft, to, mut settings) = (draft("shop@example.jp"), mailboxes(81), settings());
         let window = QuotaWindow::Sliding(Duration::from_secs(86_400));
         let limit = NonZeroU32::new(100).expect("not zero");
-        settings.limits.quotas.push(Quota { limit, unit: QuotaUnit::Recipients, window });
+        settings.limits.quotas.push(Quota { limit: limit.into(), unit: QuotaUnit::Recipients, window });
         settings.limits.reserves = Reserves::new(0, &[(Priority::High, 20)]).expect("something is left");
         let of = |priority| Submission { priority, ..submission(&draft, &to) };
         check_fields(&of(Priority::High), &settings, &[]);

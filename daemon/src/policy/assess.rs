@@ -173,10 +173,9 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        account::{Encryption, Host, ProviderKind, Retry, Server, SignIn, Timeouts},
+        account::{Encryption, Host, Retry, Server},
         ids::{AccountId, Caller, JobId},
         job::{Audience, Job, MessageFacts, Priority, Schedule},
-        limits::Limits,
         mail::Mailbox,
         parking::ParkingCause,
         recipient::{Recipient, RecipientField, RecipientState},
@@ -187,24 +186,12 @@ mod tests {
     const T0: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
     fn settings(in_doubt: InDoubtPolicy) -> AccountSettings {
+        let host = Host::from_str("smtp.example.jp").expect("a host");
+        let from = Mailbox { name: None, address: "a@example.jp".parse().expect("an address") };
         AccountSettings {
-            display_name: String::new(),
-            from: Mailbox { name: None, address: "a@example.jp".parse().expect("an address") },
-            may_send_as: Vec::new(),
-            reply_to: None,
-            server: Server {
-                host: Host::from_str("smtp.example.jp").expect("a host"),
-                port: std::num::NonZeroU16::MIN,
-                encryption: Encryption::None,
-                ehlo_name: None,
-                custom_ca_pem: None,
-                provider: ProviderKind::Generic,
-                timeouts: Timeouts::default(),
-            },
-            sign_in: SignIn::None,
-            limits: Limits::default(),
             retry: Retry { jitter: 0.0, ..Retry::default() },
             in_doubt,
+            ..AccountSettings::new(from, Server::new(host, std::num::NonZeroU16::MIN, Encryption::None))
         }
     }
 

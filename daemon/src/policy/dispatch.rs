@@ -270,7 +270,7 @@ mod tests {
     fn daily(limit: u32) -> (Limits, WaitReason) {
         let window = QuotaWindow::Calendar { span: CalendarSpan::Day, zone: "Asia/Tokyo".to_owned() };
         let key = QuotaKey { unit: QuotaUnit::Recipients, window: window.clone() };
-        let quotas = vec![Quota { limit: number(limit), unit: key.unit, window }];
+        let quotas = vec![Quota { limit: number(limit).into(), unit: key.unit, window }];
         (Limits { quotas, ..Limits::default() }, WaitReason::Quota(key))
     }
 

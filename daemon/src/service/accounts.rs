@@ -28,8 +28,11 @@ use crate::{
     storage::{AccountRecord, SharedStorage},
 };
 
+mod consent;
 mod deletion;
 mod exhaustion;
+mod reporting;
+mod testing;
 
 const PAUSE_REASON_BYTES_MAX: usize = 500;
 
@@ -144,6 +147,8 @@ impl Accounts {
             used: status.used,
             left: status.left,
             resets_at: (status.used > 0).then(|| from_time(status.resets_at)),
+            observed_limit: 0,
+            observed_at: None,
         });
         Ok(v1::GetAccountUsageResponse { quotas: quotas.collect() })
     }
@@ -230,5 +235,37 @@ impl AccountService for Accounts {
         request: Request<v1::GetAccountUsageRequest>,
     ) -> Result<Response<v1::GetAccountUsageResponse>, Status> {
         Ok(Response::new(self.usage(&request.into_inner().account_id).await?))
+    }
+
+    async fn report_usage(
+        &self,
+        request: Request<v1::ReportUsageRequest>,
+    ) -> Result<Response<v1::ReportUsageResponse>, Status> {
+        let caller = caller_of(&request)?;
+        Ok(Response::new(self.report(request.into_inner(), &caller).await?))
+    }
+
+    async fn test_account(
+        &self,
+        request: Request<v1::TestAccountRequest>,
+    ) -> Result<Response<v1::TestAccountResponse>, Status> {
+        let caller = caller_of(&request)?;
+        Ok(Response::new(self.test(request.into_inner(), &caller).await?))
+    }
+
+    async fn begin_consent(
+        &self,
+        request: Request<v1::BeginConsentRequest>,
+    ) -> Result<Response<v1::BeginConsentResponse>, Status> {
+        let caller = caller_of(&request)?;
+        Ok(Response::new(self.begin_asking(request.into_inner(), &caller).await?))
+    }
+
+    async fn finish_consent(
+        &self,
+        request: Request<v1::FinishConsentRequest>,
+    ) -> Result<Response<v1::FinishConsentResponse>, Status> {
+        let caller = caller_of(&request)?;
+        Ok(Response::new(self.finish_asking(request.into_inner(), &caller).await?))
     }
 }

@@ -52,6 +52,8 @@ fn rule_of(path: &str) -> Option<Rule> {
                 | "ReleaseJobs"
                 | "RetryJobs"
                 | "WatchJobs"
+                | "ExplainJob"
+                | "EstimateCompletion"
         )
         .then_some(Rule::KnownCaller),
         "hikyaku.v1.AccountService" => matches!(
@@ -64,8 +66,18 @@ fn rule_of(path: &str) -> Option<Rule> {
                 | "PauseAccount"
                 | "ResumeAccount"
                 | "GetAccountUsage"
+                | "ReportUsage"
+                | "TestAccount"
+                | "BeginConsent"
+                | "FinishConsent"
         )
         .then_some(Rule::KnownCaller),
+        "hikyaku.v1.ProviderService" => {
+            matches!(method, "ListPresets" | "DiscoverSettings").then_some(Rule::KnownCaller)
+        }
+        "hikyaku.v1.RouteService" => {
+            matches!(method, "GetRouting" | "SetRouting" | "ExplainRoute").then_some(Rule::KnownCaller)
+        }
         "hikyaku.v1.ClassificationService" => (method == "Classify").then_some(Rule::KnownCaller),
         "hikyaku.v1.StoreService" => matches!(method, "BackupStore" | "VerifyStore").then_some(Rule::KnownCaller),
         "grpc.reflection.v1.ServerReflection" | "grpc.reflection.v1alpha.ServerReflection" => {

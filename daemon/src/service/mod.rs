@@ -9,7 +9,9 @@ mod jobs;
 pub mod load;
 mod paging;
 pub mod parts;
+mod providers;
 pub mod routes;
+mod routing;
 mod status;
 mod store;
 

@@ -6,7 +6,8 @@ use hikyaku_proto::{
     DESCRIPTOR_SET,
     v1::{
         account_service_server::AccountServiceServer, classification_service_server::ClassificationServiceServer,
-        job_service_server::JobServiceServer, store_service_server::StoreServiceServer,
+        job_service_server::JobServiceServer, provider_service_server::ProviderServiceServer,
+        route_service_server::RouteServiceServer, store_service_server::StoreServiceServer,
     },
 };
 use tonic::{server::NamedService, service::Routes, transport::Server};
@@ -20,6 +21,8 @@ use super::{
     jobs::service::Jobs,
     load::{Load, LoadLayer},
     parts::Parts,
+    providers::Providers,
+    routing::RoutingRules,
     store::Store,
 };
 
@@ -44,6 +47,8 @@ pub async fn routes(parts: Parts) -> (Routes, Health) {
     let accounts = AccountServiceServer::new(Accounts::new(&parts));
     let classification = ClassificationServiceServer::new(Classification::new(Arc::clone(&parts.rules)));
     let store = StoreServiceServer::new(Store::new(&parts));
+    let providers = ProviderServiceServer::new(Providers::new(&parts));
+    let routing = RouteServiceServer::new(RoutingRules::new(&parts));
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let health = Health { reporter };
     health.set_not_serving().await;
@@ -54,6 +59,8 @@ pub async fn routes(parts: Parts) -> (Routes, Health) {
         .add_service(accounts)
         .add_service(classification)
         .add_service(store)
+        .add_service(providers)
+        .add_service(routing)
         .add_service(health_service)
         .add_service(reflection)
         .add_service(reflection_alpha);
@@ -92,12 +99,14 @@ pub struct Health {
 }
 
 impl Health {
-    const SERVICES: [&'static str; 5] = [
+    const SERVICES: [&'static str; 7] = [
         "",
         <JobServiceServer<Jobs> as NamedService>::NAME,
         <AccountServiceServer<Accounts> as NamedService>::NAME,
         <ClassificationServiceServer<Classification> as NamedService>::NAME,
         <StoreServiceServer<Store> as NamedService>::NAME,
+        <ProviderServiceServer<Providers> as NamedService>::NAME,
+        <RouteServiceServer<RoutingRules> as NamedService>::NAME,
     ];
 
     /// The daemon takes calls.

@@ -100,7 +100,11 @@ impl Api {
     }
 
     async fn create_account(&self, account_id: &str) -> v1::Account {
-        let request = v1::CreateAccountRequest { account_id: account_id.into(), settings: Some(settings()) };
+        let request = v1::CreateAccountRequest {
+            account_id: account_id.into(),
+            settings: Some(settings()),
+            ..Default::default()
+        };
         let answer = self.accounts().create_account(request).await.expect("a good account");
         answer.into_inner().account.expect("the account")
     }

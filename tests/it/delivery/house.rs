@@ -15,13 +15,10 @@ use hikyaku_daemon::{
     app::demo::capture::{CaptureServer, Records, Rules as ServerRules},
     delivery::{Context, connections::ConnectionSlots, supervisor},
     domain::{
-        account::{
-            Account, AccountSettings, Encryption, Host, InDoubtPolicy, ProviderKind, Retry, Server, SignIn, Stamp,
-            Timeouts,
-        },
+        account::{Account, AccountSettings, Encryption, Host, Retry, Server, SignIn, Stamp},
         ids::{AccountId, Caller, Etag, JobId},
         job::{Audience, Flight, Job, JobState, MessageFacts, Priority, Schedule},
-        limits::{Limits, Quota, QuotaUnit, QuotaWindow},
+        limits::{Quota, QuotaUnit, QuotaWindow},
         mail::{Mailbox, Message},
         parking::Standing,
         recipient::{Recipient, RecipientField, RecipientState},
@@ -251,7 +248,7 @@ pub(super) fn number(n: u32) -> NonZeroU32 {
 
 pub(super) fn sliding(limit: u32, seconds: u64) -> Quota {
     let window = QuotaWindow::Sliding(Duration::from_secs(seconds));
-    Quota { limit: number(limit), unit: QuotaUnit::Messages, window }
+    Quota { limit: number(limit).into(), unit: QuotaUnit::Messages, window }
 }
 
 pub(super) fn with_password(settings: &mut AccountSettings, password: &str) {
@@ -264,24 +261,12 @@ pub(super) fn with_password(settings: &mut AccountSettings, password: &str) {
 }
 
 fn settings(id: &str) -> AccountSettings {
+    let host = format!("{id}.example.jp").parse().expect("a host");
+    let server = Server::new(host, NonZeroU16::new(25).expect("not zero"), Encryption::None);
     AccountSettings {
         display_name: id.to_owned(),
-        from: Mailbox { name: None, address: sender(id) },
-        may_send_as: Vec::new(),
-        reply_to: None,
-        server: Server {
-            host: format!("{id}.example.jp").parse().expect("a host"),
-            port: NonZeroU16::new(25).expect("not zero"),
-            encryption: Encryption::None,
-            ehlo_name: None,
-            custom_ca_pem: None,
-            provider: ProviderKind::Generic,
-            timeouts: Timeouts::default(),
-        },
-        sign_in: SignIn::None,
-        limits: Limits::default(),
         retry: Retry { jitter: 0.0, ..Retry::default() },
-        in_doubt: InDoubtPolicy::Resend,
+        ..AccountSettings::new(Mailbox { name: None, address: sender(id) }, server)
     }
 }
 

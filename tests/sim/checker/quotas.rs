@@ -31,6 +31,7 @@ fn excess(window: &Window, sends: &[(u64, u64)]) -> Option<(u64, u64)> {
     let cost = |recipients: u64| match window.unit {
         QuotaUnit::Messages => 1,
         QuotaUnit::Recipients => recipients,
+        QuotaUnit::Bytes => unreachable!("the plan has no quotas of bytes"),
     };
     let (mut first, mut used) = (0, 0);
     for &(at, recipients) in sends {

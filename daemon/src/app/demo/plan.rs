@@ -107,6 +107,7 @@ impl Allowance {
         match self.unit {
             QuotaUnit::Messages => "messages",
             QuotaUnit::Recipients => "recipients",
+            QuotaUnit::Bytes => "bytes",
         }
     }
 
@@ -114,10 +115,11 @@ impl Allowance {
         let unit = match self.unit {
             QuotaUnit::Messages => proto::QuotaUnit::Messages,
             QuotaUnit::Recipients => proto::QuotaUnit::Recipients,
+            QuotaUnit::Bytes => proto::QuotaUnit::Bytes,
         };
         let seconds = i64::try_from(self.seconds).unwrap_or(i64::MAX);
         let window = proto::quota::Window::Sliding(prost_types::Duration { seconds, nanos: 0 });
-        proto::Quota { limit: self.limit, unit: unit.into(), window: Some(window) }
+        proto::Quota { limit: self.limit.into(), unit: unit.into(), window: Some(window) }
     }
 }
 

@@ -26,7 +26,7 @@ fn limits() -> Limits {
     let limit = NonZeroU32::new(LIMIT).expect("not zero");
     let reserves = Reserves::new(10, &[(Priority::High, 20)]).expect("something is left");
     Limits {
-        quotas: vec![Quota { limit, unit: QuotaUnit::Recipients, window: window() }],
+        quotas: vec![Quota { limit: limit.into(), unit: QuotaUnit::Recipients, window: window() }],
         reserves,
         ..Limits::default()
     }

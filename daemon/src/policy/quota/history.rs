@@ -15,7 +15,7 @@
 //! went ahead by no more than one window and came back over a restart finds again all that it had left behind. After a
 //! longer leap that is lost.
 
-use std::{collections::BTreeMap, iter, num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, iter, num::NonZeroU64, time::Duration};
 
 use super::span::{Calendar, Span};
 use crate::domain::{
@@ -32,7 +32,7 @@ const BUCKETS_PER_WINDOW: u64 = 128;
 pub(super) struct History {
     key: QuotaKey,
     /// Nothing for a key that is no longer configured: its use is kept until it has left the window.
-    pub(super) limit: Option<NonZeroU32>,
+    pub(super) limit: Option<NonZeroU64>,
     cut: Cut,
     /// Units by bucket: those that count, and before them those that left the window less than one window ago.
     buckets: BTreeMap<u64, u64>,

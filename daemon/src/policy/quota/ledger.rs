@@ -85,7 +85,7 @@ impl Ledger {
             let (need, in_flight) = (need.of(history.key().unit), self.in_flight.of(history.key().unit));
             let share = self.reserves.share(limit, class);
             let room = if need > share { limit.get() } else { share };
-            let until = history.fits_at(need.into(), in_flight.into(), room.into(), now).unwrap_or(NEVER);
+            let until = history.fits_at(need, in_flight, room, now).unwrap_or(NEVER);
             if until > worst.map_or(now, |(_, until)| until) {
                 worst = Some((history, until));
             }
@@ -100,7 +100,7 @@ impl Ledger {
 
     /// Takes note that the provider refused some of a permit's recipients: only `recipients` of them count.
     pub fn narrow(&mut self, permit: &mut Permit, recipients: u32) {
-        let surplus = Need { messages: 0, recipients: permit.need.recipients.saturating_sub(recipients) };
+        let surplus = Need { recipients: permit.need.recipients.saturating_sub(recipients), ..Need::default() };
         permit.need = permit.need.minus(surplus);
         self.in_flight = self.in_flight.minus(surplus);
     }
@@ -200,7 +200,7 @@ impl Ledger {
 
     fn charges(&self, need: Need, at: Timestamp) -> Vec<Charge> {
         let in_force = self.histories.iter().filter(|history| history.limit.is_some());
-        let charges = in_force.map(|history| history.charge_at(at, need.of(history.key().unit).into()));
+        let charges = in_force.map(|history| history.charge_at(at, signed(need.of(history.key().unit))));
         charges.filter(|charge| charge.amount != 0).collect()
     }
 

@@ -210,15 +210,18 @@ impl World {
                 };
                 let stretch = self.counted[index..].iter().take_while(|(time, ..)| inside(*time));
                 let sum: u32 = stretch.clone().map(|&(_, recipients, _)| units(recipients)).sum();
-                prop_assert!(sum <= quota.limit.get(), "{sum} units from {start} in {quota:?}");
+                prop_assert!(u64::from(sum) <= quota.limit.get(), "{sum} units from {start} in {quota:?}");
                 // What is no more urgent than a class, and no larger than its share, keeps to that share together.
                 let largest = stretch.clone().map(|&(_, recipients, _)| units(recipients)).max().unwrap_or(0);
                 for class in Priority::ALL {
                     let share = self.limits.reserves.share(quota.limit, class);
                     let kept = stretch.clone().filter(|(_, _, other)| *other >= class);
                     let sum: u32 = kept.map(|&(_, recipients, _)| units(recipients)).sum();
-                    let is_bounded = largest <= self.limits.reserves.share(quota.limit, Priority::Bulk);
-                    prop_assert!(!is_bounded || sum <= share, "{sum} units from {start} for {class:?} in {quota:?}");
+                    let is_bounded = u64::from(largest) <= self.limits.reserves.share(quota.limit, Priority::Bulk);
+                    prop_assert!(
+                        !is_bounded || u64::from(sum) <= share,
+                        "{sum} units from {start} for {class:?} in {quota:?}"
+                    );
                 }
             }
         }
@@ -229,7 +232,7 @@ impl World {
 fn sliding_quotas() -> impl Strategy<Value = Vec<Quota>> {
     let unit = prop_oneof![Just(QuotaUnit::Messages), Just(QuotaUnit::Recipients)];
     let quota = (1..12_u32, unit, 1_000..90_000_u64).prop_map(|(limit, unit, millis)| Quota {
-        limit: NonZeroU32::new(limit).expect("from one"),
+        limit: NonZeroU32::new(limit).expect("from one").into(),
         unit,
         window: QuotaWindow::Sliding(Duration::from_millis(millis)),
     });
@@ -240,7 +243,7 @@ fn quotas() -> impl Strategy<Value = Vec<Quota>> {
     let window = QuotaWindow::Calendar { span: CalendarSpan::Minute, zone: "Asia/Tokyo".to_owned() };
     let unit = prop_oneof![Just(QuotaUnit::Messages), Just(QuotaUnit::Recipients)];
     let calendar = (1..12_u32, unit).prop_map(move |(limit, unit)| Quota {
-        limit: NonZeroU32::new(limit).expect("from one"),
+        limit: NonZeroU32::new(limit).expect("from one").into(),
         unit,
         window: window.clone(),
     });
@@ -306,7 +309,7 @@ proptest! {
 #[test]
 fn a_greedy_drain_wastes_less_than_two_percent() {
     let quota = |limit: u32, seconds| Quota {
-        limit: NonZeroU32::new(limit).expect("not zero"),
+        limit: NonZeroU32::new(limit).expect("not zero").into(),
         unit: QuotaUnit::Messages,
         window: QuotaWindow::Sliding(Duration::from_secs(seconds)),
     };

@@ -19,19 +19,22 @@ pub struct Need {
     pub messages: u32,
     /// Recipients.
     pub recipients: u32,
+    /// Bytes of the message.
+    pub bytes: u64,
 }
 
 impl Need {
     /// One message to so many recipients.
     #[must_use]
     pub const fn message_to(recipients: u32) -> Self {
-        Self { messages: 1, recipients }
+        Self { messages: 1, recipients, bytes: 0 }
     }
 
-    pub(super) const fn of(self, unit: QuotaUnit) -> u32 {
+    pub(super) const fn of(self, unit: QuotaUnit) -> u64 {
         match unit {
-            QuotaUnit::Messages => self.messages,
-            QuotaUnit::Recipients => self.recipients,
+            QuotaUnit::Messages => self.messages as u64,
+            QuotaUnit::Recipients => self.recipients as u64,
+            QuotaUnit::Bytes => self.bytes,
         }
     }
 
@@ -39,6 +42,7 @@ impl Need {
         Self {
             messages: self.messages.saturating_add(other.messages),
             recipients: self.recipients.saturating_add(other.recipients),
+            bytes: self.bytes.saturating_add(other.bytes),
         }
     }
 
@@ -46,6 +50,7 @@ impl Need {
         Self {
             messages: self.messages.saturating_sub(other.messages),
             recipients: self.recipients.saturating_sub(other.recipients),
+            bytes: self.bytes.saturating_sub(other.bytes),
         }
     }
 }

@@ -43,6 +43,7 @@ pub(in crate::service) fn from_account(record: &AccountRecord) -> v1::Account {
         updated_by: account.updated.by.as_str().to_owned(),
         standing: Some(from_standing(&record.standing)),
         open_jobs: record.open_jobs,
+        oauth: None,
     }
 }
 
@@ -65,6 +66,7 @@ fn from_settings(settings: &AccountSettings) -> v1::AccountSettings {
             InDoubtPolicy::Hold => v1::InDoubtPolicy::Hold,
         }
         .into(),
+        ..v1::AccountSettings::default()
     }
 }
 
@@ -149,14 +151,13 @@ fn read_settings(
     };
     Some(AccountSettings {
         display_name: display_name?,
-        from: from?,
         may_send_as: may_send_as?,
         reply_to: reply_to?,
-        server: server?,
         sign_in: sign_in?,
         limits: limits?,
         retry: retry?,
         in_doubt: in_doubt?,
+        ..AccountSettings::new(from?, server?)
     })
 }
 

@@ -6,14 +6,14 @@ use hikyaku_proto::v1::{self, quota::Window};
 
 use super::{
     job::{from_priority, to_priority},
-    values::{at_least_one, from_duration, to_duration, to_number},
+    values::{at_least_one, at_least_one_of, from_duration, to_duration, to_number},
     violations::Violations,
 };
 use crate::domain::{
     job::Priority,
     limits::{
-        BatchPause, CalendarSpan, Limits, Pace, QUOTA_WINDOW_MAX, QUOTA_WINDOW_MIN, QUOTAS_MAX, Quota, QuotaUnit,
-        QuotaWindow,
+        BatchPause, CalendarSpan, Limits, OverQuota, Pace, QUOTA_WINDOW_MAX, QUOTA_WINDOW_MIN, QUOTAS_MAX, Quota,
+        QuotaUnit, QuotaWindow,
     },
     reserves::{RESERVES_PERCENT_BELOW, Reserves, ReservesError},
 };
@@ -47,6 +47,7 @@ pub(in crate::service) fn from_limits(limits: &Limits) -> v1::Limits {
         message_bytes_max: limits.message_bytes_max,
         reserve_for_humans: limits.reserves.humans(),
         reserves: limits.reserves.classes().map(from_reserve).collect(),
+        over_quota: v1::OverQuota::Queue.into(),
     }
 }
 
@@ -71,6 +72,7 @@ pub(in crate::service) fn from_quota(quota: &Quota) -> v1::Quota {
     let unit = match quota.unit {
         QuotaUnit::Messages => v1::QuotaUnit::Messages,
         QuotaUnit::Recipients => v1::QuotaUnit::Recipients,
+        QuotaUnit::Bytes => v1::QuotaUnit::Bytes,
     };
     v1::Quota { limit: quota.limit.get(), unit: unit.into(), window: Some(window) }
 }
@@ -123,6 +125,7 @@ pub(in crate::service) fn to_limits(
         messages_per_connection_max: messages_per_connection_max?,
         recipients_per_job_max: recipients_per_job_max?,
         message_bytes_max: message_bytes_max?,
+        over_quota: OverQuota::Queue,
     })
 }
 
@@ -148,12 +151,13 @@ fn to_quotas(wire: Vec<v1::Quota>, at: &str, violations: &mut Violations) -> Opt
 }
 
 fn to_quota(wire: v1::Quota, at: &str, violations: &mut Violations) -> Option<Quota> {
-    let limit = at_least_one(wire.limit, format_args!("{at}.limit"), violations);
+    let limit = at_least_one_of(wire.limit, format_args!("{at}.limit"), violations);
     let unit = match v1::QuotaUnit::try_from(wire.unit) {
         Ok(v1::QuotaUnit::Messages) => Some(QuotaUnit::Messages),
         Ok(v1::QuotaUnit::Recipients) => Some(QuotaUnit::Recipients),
+        Ok(v1::QuotaUnit::Bytes) => Some(QuotaUnit::Bytes),
         Ok(v1::QuotaUnit::Unspecified) | Err(_) => {
-            violations.add(format_args!("{at}.unit"), "must be MESSAGES or RECIPIENTS");
+            violations.add(format_args!("{at}.unit"), "must be MESSAGES, RECIPIENTS or BYTES");
             None
         }
     };

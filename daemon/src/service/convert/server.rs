@@ -9,7 +9,7 @@ use super::{
     values::{from_duration, parse, to_duration},
     violations::Violations,
 };
-use crate::domain::account::{EhloName, Encryption, Host, ProviderKind, Server, Timeouts};
+use crate::domain::account::{EhloName, Encryption, Host, ProviderKind, Server, Timeouts, TlsOptions};
 
 /// Longest custom CA in PEM, in bytes.
 const CUSTOM_CA_BYTES_MAX: usize = 64 * 1_024;
@@ -33,6 +33,8 @@ pub(in crate::service) fn from_server(server: &Server) -> v1::Server {
         custom_ca_pem: server.custom_ca_pem.clone().unwrap_or_default(),
         provider: server.provider.as_str().to_owned(),
         timeouts: Some(from_timeouts(&server.timeouts)),
+        tls: None,
+        proxy: None,
     }
 }
 
@@ -67,6 +69,8 @@ pub(in crate::service) fn to_server(
         custom_ca_pem: custom_ca_pem?,
         provider: provider?,
         timeouts: timeouts?,
+        tls: TlsOptions::default(),
+        proxy: None,
     })
 }
 

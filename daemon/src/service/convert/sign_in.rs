@@ -21,6 +21,7 @@ pub(in crate::service) fn from_sign_in(sign_in: &SignIn) -> Option<v1::SignIn> {
         PasswordMechanism::Auto => v1::PasswordMechanism::Unspecified,
         PasswordMechanism::Plain => v1::PasswordMechanism::Plain,
         PasswordMechanism::Login => v1::PasswordMechanism::Login,
+        PasswordMechanism::CramMd5 => v1::PasswordMechanism::CramMd5,
     };
     let password = v1::PasswordSignIn {
         user: user.clone(),
@@ -48,9 +49,12 @@ pub(in crate::service) fn to_sign_in(
         Ok(v1::PasswordMechanism::Unspecified) => Some(PasswordMechanism::Auto),
         Ok(v1::PasswordMechanism::Plain) => Some(PasswordMechanism::Plain),
         Ok(v1::PasswordMechanism::Login) => Some(PasswordMechanism::Login),
+        Ok(v1::PasswordMechanism::CramMd5) => Some(PasswordMechanism::CramMd5),
         Err(_) => {
-            violations
-                .add(format_args!("{at}.password.mechanism"), "must be PLAIN or LOGIN, or unset for the first offered");
+            violations.add(
+                format_args!("{at}.password.mechanism"),
+                "must be PLAIN, LOGIN or CRAM_MD5, or unset for the first offered",
+            );
             None
         }
     };
@@ -128,6 +132,7 @@ mod tests {
         let found = found.map(|made| match made {
             SignIn::None => String::from("none"),
             SignIn::Password { password, .. } => password.expose().clone(),
+            other => format!("{other:?}"),
         });
         assert_eq!(found, expected.map(str::to_owned).map_err(str::to_owned));
     }

@@ -1,6 +1,12 @@
 //! Times, lengths of time, texts, names and mailboxes on the wire.
 
-use std::{fmt::Display, num::NonZeroU32, ops::RangeInclusive, str::FromStr, time::Duration};
+use std::{
+    fmt::Display,
+    num::{NonZeroU32, NonZeroU64},
+    ops::RangeInclusive,
+    str::FromStr,
+    time::Duration,
+};
 
 use hikyaku_proto::v1;
 
@@ -110,6 +116,19 @@ pub(in crate::service) fn at_least_one(
     violations: &mut Violations,
 ) -> Option<NonZeroU32> {
     let given = NonZeroU32::new(number);
+    if given.is_none() {
+        violations.add(at, "must be at least 1");
+    }
+    given
+}
+
+/// A large number that is not zero.
+pub(in crate::service) fn at_least_one_of(
+    number: u64,
+    at: impl Display,
+    violations: &mut Violations,
+) -> Option<NonZeroU64> {
+    let given = NonZeroU64::new(number);
     if given.is_none() {
         violations.add(at, "must be at least 1");
     }

@@ -120,7 +120,7 @@ impl Intake {
         let birth = Birth { id: self.new_id(now), caller, now };
         let (job, message) = compose(order, account.account.settings, birth, bytes).await?;
         let (id, account, message_bytes) = (job.id, job.account.clone(), job.message.bytes);
-        let mut answer = v1::SubmitJobResponse { job_id: String::new(), existing: false, warnings, message_bytes };
+        let mut answer = v1::SubmitJobResponse { warnings, message_bytes, ..v1::SubmitJobResponse::default() };
         if dry_run {
             return Ok(answer);
         }

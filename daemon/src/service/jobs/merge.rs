@@ -167,11 +167,10 @@ impl MergeIntake {
         let incoming = incoming.finish().map_err(Refusal::from)?;
         warnings.extend(incoming.warning);
         let mut answer = v1::SubmitMergeResponse {
-            job_id: String::new(),
-            existing: false,
             warnings,
             recipients: incoming.recipients,
             message_bytes: incoming.first.bytes,
+            ..v1::SubmitMergeResponse::default()
         };
         if opening.order.dry_run {
             return Ok(answer);

@@ -5,6 +5,7 @@ mod control;
 mod intake;
 mod list;
 mod merge;
+mod outlook;
 mod recipients;
 pub(super) mod service;
 mod stream;

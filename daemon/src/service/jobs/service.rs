@@ -180,4 +180,20 @@ impl JobService for Jobs {
         let events = events(Arc::clone(&self.storage), wanted, self.shutdown.clone(), place);
         Ok(Response::new(events.boxed()))
     }
+
+    async fn explain_job(
+        &self,
+        request: Request<v1::ExplainJobRequest>,
+    ) -> Result<Response<v1::ExplainJobResponse>, Status> {
+        let caller = caller_of(&request)?;
+        Ok(Response::new(self.explain(request.into_inner(), &caller).await?))
+    }
+
+    async fn estimate_completion(
+        &self,
+        request: Request<v1::EstimateCompletionRequest>,
+    ) -> Result<Response<v1::EstimateCompletionResponse>, Status> {
+        let caller = caller_of(&request)?;
+        Ok(Response::new(self.estimate(request.into_inner(), &caller).await?))
+    }
 }

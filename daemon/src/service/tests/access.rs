@@ -10,7 +10,13 @@ async fn a_key_is_needed_where_keys_are_configured() {
     let (key, line) = new_key(&"shop".parse().expect("a name"), &SeededEntropy::new(5));
     let guard = Guard::Keys(ApiKeys::parse(&line).expect("a key file"));
     let api = Api::guarded(guard, MemoryStore::new()).await;
-    let create = || Request::new(v1::CreateAccountRequest { account_id: "sales".into(), settings: Some(settings()) });
+    let create = || {
+        Request::new(v1::CreateAccountRequest {
+            account_id: "sales".into(),
+            settings: Some(settings()),
+            ..Default::default()
+        })
+    };
     check_refused(api.accounts().create_account(create()).await, Code::Unauthenticated, "API_KEY_INVALID", &[]);
     let mut wrong = create();
     wrong.metadata_mut().insert("authorization", MetadataValue::from_static("Bearer hk_wrong"));

@@ -18,7 +18,8 @@ async fn an_account_is_created_once_and_never_shows_its_password() {
     assert_eq!((account.etag.as_str(), account.created_by.as_str()), ("1", "local"));
     assert_eq!(account.standing.as_ref().map(v1::AccountStanding::state), Some(v1::AccountState::Active));
     assert!(!format!("{account:?}").contains("hunter2"));
-    let again = v1::CreateAccountRequest { account_id: "sales".into(), settings: Some(settings()) };
+    let again =
+        v1::CreateAccountRequest { account_id: "sales".into(), settings: Some(settings()), ..Default::default() };
     check_refused(api.accounts().create_account(again).await, Code::AlreadyExists, "ACCOUNT_EXISTS", &[]);
     let got = api.accounts().get_account(v1::GetAccountRequest { account_id: "sales".into() }).await;
     assert_eq!(got.expect("an account").into_inner().account, Some(account));
@@ -30,6 +31,7 @@ async fn all_mistakes_of_an_account_are_told_at_once() {
     let wrong = v1::CreateAccountRequest {
         account_id: "A".into(),
         settings: Some(v1::AccountSettings { from: None, in_doubt: 9, ..settings() }),
+        ..Default::default()
     };
     let fields = ["account_id", "settings.from.address", "settings.in_doubt"];
     check_refused(api.accounts().create_account(wrong).await, Code::InvalidArgument, "INVALID_FIELDS", &fields);
@@ -61,7 +63,7 @@ async fn accounts_are_listed_page_by_page() {
     let mut page_token = String::new();
     let mut pages = Vec::new();
     loop {
-        let request = v1::ListAccountsRequest { page_size: 2, page_token };
+        let request = v1::ListAccountsRequest { page_size: 2, page_token, ..Default::default() };
         let page = api.accounts().list_accounts(request).await.expect("a page").into_inner();
         pages.push(page.accounts.iter().map(|account| account.account_id.clone()).collect::<String>());
         page_token = page.next_page_token;
@@ -70,7 +72,7 @@ async fn accounts_are_listed_page_by_page() {
         }
     }
     assert_eq!(pages, ["ab", "cd"]);
-    let wrong = v1::ListAccountsRequest { page_size: 1_001, page_token: "x".into() };
+    let wrong = v1::ListAccountsRequest { page_size: 1_001, page_token: "x".into(), ..Default::default() };
     let fields = ["page_size", "page_token"];
     check_refused(api.accounts().list_accounts(wrong).await, Code::InvalidArgument, "INVALID_FIELDS", &fields);
 }
@@ -173,7 +175,8 @@ async fn usage_names_each_quota_in_order() {
     let quota = |limit, seconds| v1::Quota { limit, unit: v1::QuotaUnit::Messages.into(), window: window(seconds) };
     let limits = v1::Limits { quotas: vec![quota(20, 60), quota(7, 10)], ..v1::Limits::default() };
     let settings = v1::AccountSettings { limits: Some(limits), ..settings() };
-    let request = v1::CreateAccountRequest { account_id: "sales".into(), settings: Some(settings) };
+    let request =
+        v1::CreateAccountRequest { account_id: "sales".into(), settings: Some(settings), ..Default::default() };
     api.accounts().create_account(request).await.expect("an account");
     let usage = api.accounts().get_account_usage(v1::GetAccountUsageRequest { account_id: "sales".into() }).await;
     let quotas = usage.expect("a usage").into_inner().quotas;
@@ -188,7 +191,8 @@ async fn an_account_that_waits_for_its_own_quota_says_so() {
     let quota = v1::Quota { limit: 1, unit: v1::QuotaUnit::Messages.into(), window };
     let limits = v1::Limits { quotas: vec![quota], ..v1::Limits::default() };
     let settings = v1::AccountSettings { limits: Some(limits), ..settings() };
-    let request = v1::CreateAccountRequest { account_id: "sales".into(), settings: Some(settings) };
+    let request =
+        v1::CreateAccountRequest { account_id: "sales".into(), settings: Some(settings), ..Default::default() };
     api.accounts().create_account(request).await.expect("an account");
     api.submit(draft("sales", "a@example.jp")).await.expect("a job");
     let state = async || {

@@ -4,14 +4,12 @@ use bytes::Bytes;
 
 use crate::{
     domain::{
-        account::{
-            Account, AccountSettings, Encryption, InDoubtPolicy, ProviderKind, Retry, Server, SignIn, Stamp, Timeouts,
-        },
+        account::{Account, AccountSettings, Encryption, Server, Stamp},
         attempt::{Attempt, Fate, Finding, Outcome, Response},
         ids::{AccountId, Caller, Etag, JobId, Label, MessageKey},
         job::{Audience, Job, MessageFacts, Priority, Schedule},
         ledger::{Charge, QuotaKey},
-        limits::{Limits, QuotaUnit, QuotaWindow},
+        limits::{QuotaUnit, QuotaWindow},
         mail::{Attachment, Draft, Mailbox, Message},
         merge::{MergeRecipient, MergeTemplate, progress::MergeProgress},
         parking::{Parking, ParkingCause, Standing},
@@ -49,26 +47,9 @@ pub fn caller() -> Caller {
 pub fn sample_account(id: &str) -> Account {
     let stamp = Stamp { at: at(0), by: caller() };
     let from = Mailbox { name: None, address: format!("{id}@example.jp").parse().expect("an address") };
-    let server = Server {
-        host: "localhost".parse().expect("a host"),
-        port: std::num::NonZeroU16::new(25).expect("not zero"),
-        encryption: Encryption::None,
-        ehlo_name: None,
-        custom_ca_pem: None,
-        provider: ProviderKind::Generic,
-        timeouts: Timeouts::default(),
-    };
-    let settings = AccountSettings {
-        display_name: id.to_owned(),
-        from,
-        may_send_as: Vec::new(),
-        reply_to: None,
-        server,
-        sign_in: SignIn::None,
-        limits: Limits::default(),
-        retry: Retry::default(),
-        in_doubt: InDoubtPolicy::Resend,
-    };
+    let host = "localhost".parse().expect("a host");
+    let server = Server::new(host, std::num::NonZeroU16::new(25).expect("not zero"), Encryption::None);
+    let settings = AccountSettings { display_name: id.to_owned(), ..AccountSettings::new(from, server) };
     Account { id: account_id(id), settings, etag: Etag(1), created: stamp.clone(), updated: stamp }
 }
 

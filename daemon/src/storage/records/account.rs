@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{BadRow, as_base64, codes::Code, job::parsed, ledger::nanos, limits::LimitsRow};
 use crate::{
     domain::{
-        account::{Account, AccountSettings, Retry, SenderPattern, Server, SignIn, Stamp, Timeouts},
+        account::{Account, AccountSettings, Retry, SenderPattern, Server, SignIn, Stamp, Timeouts, TlsOptions},
         ids::Etag,
         mail::Mailbox,
         secret::Secret,
@@ -140,7 +140,7 @@ impl AccountRow {
             reply_to: settings.reply_to.as_ref().map(MailboxRow::from),
             server: Some((&settings.server).into()),
             password: match &settings.sign_in {
-                SignIn::None => None,
+                SignIn::None | SignIn::AsMailbox | SignIn::OAuth2(_) | SignIn::PopBeforeSmtp(_) => None,
                 SignIn::Password { user, password, mechanism, allow_plaintext } => Some(PasswordRow {
                     user: user.clone(),
                     sealed: sealer.seal(account.id.as_str().as_bytes(), password.expose().as_bytes()),
@@ -165,16 +165,17 @@ impl AccountRow {
             None => SignIn::None,
             Some(row) => row.into_sign_in(&self.id, sealer)?,
         };
+        let from = self.from.ok_or_else(missing("from"))?.try_into()?;
+        let server = self.server.ok_or_else(missing("server"))?.try_into()?;
         let settings = AccountSettings {
             display_name: self.display_name,
-            from: self.from.ok_or_else(missing("from"))?.try_into()?,
             may_send_as: self.may_send_as.iter().map(|text| pattern(text)).collect::<Result<_, _>>()?,
             reply_to: self.reply_to.map(Mailbox::try_from).transpose()?,
-            server: self.server.ok_or_else(missing("server"))?.try_into()?,
             sign_in,
             limits: self.limits.ok_or_else(missing("limits"))?.try_into()?,
             retry: self.retry.ok_or_else(missing("retry"))?.into(),
             in_doubt: Code::from_code(self.in_doubt)?,
+            ..AccountSettings::new(from, server)
         };
         Ok(Account {
             id: parsed("account", &self.id)?,
@@ -264,6 +265,8 @@ impl TryFrom<ServerRow> for Server {
                 data: Duration::from_nanos(data),
                 end_of_data: Duration::from_nanos(end_of_data),
             },
+            tls: TlsOptions::default(),
+            proxy: None,
         })
     }
 }

@@ -53,12 +53,12 @@ codes!(Fate, "fate": 1 Submitted, 2 Deferred, 3 Failed, 4 GivenUp, 5 LeftInDoubt
 codes!(Phase, "phase": 1 Resolve, 2 Connect, 3 Greeting, 4 Hello, 5 Tls, 6 SignIn, 7 Mail, 8 Rcpt, 9 Data,
     10 EndOfData);
 codes!(Blame, "blame": 1 Recipient, 2 Message, 3 Account, 4 Provider, 5 Us);
-codes!(QuotaUnit, "quota unit": 1 Messages, 2 Recipients);
+codes!(QuotaUnit, "quota unit": 1 Messages, 2 Recipients, 3 Bytes);
 codes!(CalendarSpan, "calendar span": 1 Minute, 2 Hour, 3 Day, 4 Month);
 codes!(ParkingCause, "parking cause": 1 Paused, 2 NeedsReauth, 3 QuotaExhausted, 4 Throttled, 5 SuspendedByProvider,
     6 Unreachable);
 codes!(Encryption, "encryption": 1 None, 2 StartTls, 3 Tls);
-codes!(PasswordMechanism, "password mechanism": 0 Auto, 1 Plain, 2 Login);
+codes!(PasswordMechanism, "password mechanism": 0 Auto, 1 Plain, 2 Login, 3 CramMd5);
 codes!(InDoubtPolicy, "in-doubt policy": 0 Resend, 1 Hold);
 
 impl Code for Verdict {

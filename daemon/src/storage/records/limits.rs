@@ -1,6 +1,9 @@
 //! How an account's limits are kept.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +15,7 @@ use super::{
 use crate::domain::{
     job::Priority,
     ledger::QuotaKey,
-    limits::{BatchPause, Limits, Pace, Quota},
+    limits::{BatchPause, Limits, OverQuota, Pace, Quota},
     reserves::Reserves,
 };
 
@@ -66,8 +69,8 @@ pub struct ReserveRow {
 #[serde(default)]
 #[expect(missing_docs, reason = "the fields are those of the quota")]
 pub struct QuotaRow {
-    #[prost(uint32, tag = "1")]
-    pub limit: u32,
+    #[prost(uint64, tag = "1")]
+    pub limit: u64,
     #[prost(message, optional, tag = "2")]
     pub key: Option<QuotaKeyRow>,
 }
@@ -112,6 +115,7 @@ impl TryFrom<LimitsRow> for Limits {
             messages_per_connection_max: non_zero(row.messages_per_connection_max)?,
             recipients_per_job_max: non_zero(row.recipients_per_job_max)?,
             message_bytes_max: row.message_bytes_max,
+            over_quota: OverQuota::Queue,
             reserves: reserves(row.reserve_for_humans, &row.reserves)?,
         })
     }
@@ -122,7 +126,11 @@ impl TryFrom<QuotaRow> for Quota {
 
     fn try_from(row: QuotaRow) -> Result<Self, BadRow> {
         let key: QuotaKey = row.key.ok_or_else(|| BadRow::new("quota", "has no key"))?.try_into()?;
-        Ok(Self { limit: non_zero(row.limit)?, unit: key.unit, window: key.window })
+        Ok(Self {
+            limit: NonZeroU64::new(row.limit).ok_or_else(|| BadRow::new("limits", "a quota is zero"))?,
+            unit: key.unit,
+            window: key.window,
+        })
     }
 }
 

@@ -118,9 +118,9 @@ fn accounts_survive_their_rows_and_show_no_password() {
     let number = |n| NonZeroU32::new(n).unwrap();
     let window = QuotaWindow::Calendar { span: CalendarSpan::Day, zone: "Asia/Tokyo".into() };
     settings.limits.quotas = vec![
-        Quota { limit: number(5), unit: QuotaUnit::Recipients, window },
+        Quota { limit: number(5).into(), unit: QuotaUnit::Recipients, window },
         Quota {
-            limit: number(6),
+            limit: number(6).into(),
             unit: QuotaUnit::Messages,
             window: QuotaWindow::Sliding(Duration::from_millis(1_500)),
         },

@@ -208,7 +208,8 @@ impl Opening<'_> {
         let wanted: &[Mechanism] = match mechanism {
             PasswordMechanism::Auto => &[Mechanism::Plain, Mechanism::Login],
             PasswordMechanism::Plain => &[Mechanism::Plain],
-            PasswordMechanism::Login => &[Mechanism::Login],
+            // CRAM-MD5 follows.
+            PasswordMechanism::Login | PasswordMechanism::CramMd5 => &[Mechanism::Login],
         };
         let chosen = wanted.iter().copied().find(|mechanism| offers.offers_mechanism(&mechanism.to_string()));
         let chosen = chosen.ok_or_else(|| ObstacleCause::SignInNotOffered { offered: offers.auth.clone() })?;

@@ -121,6 +121,7 @@ impl Records {
             let units = match unit {
                 QuotaUnit::Messages => 1,
                 QuotaUnit::Recipients => message.recipients.len(),
+                QuotaUnit::Bytes => message.bytes,
             };
             inside.push_back((message.at, units));
             sum += units;

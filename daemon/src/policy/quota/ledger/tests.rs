@@ -14,7 +14,7 @@ fn at(millis: u64) -> Timestamp {
 }
 
 fn quota(limit: u32, unit: QuotaUnit, window: QuotaWindow) -> Quota {
-    Quota { limit: NonZeroU32::new(limit).expect("not zero"), unit, window }
+    Quota { limit: NonZeroU32::new(limit).expect("not zero").into(), unit, window }
 }
 
 fn per_seconds(limit: u32, seconds: u64) -> Quota {

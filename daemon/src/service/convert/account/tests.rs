@@ -4,10 +4,10 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use super::*;
 use crate::domain::{
-    account::{Account, Encryption, PasswordMechanism, ProviderKind, Server, Stamp, Timeouts},
+    account::{Account, Encryption, PasswordMechanism, ProviderKind, Server, Stamp, Timeouts, TlsOptions},
     ids::Etag,
     job::Priority,
-    limits::{BatchPause, CalendarSpan, Pace, Quota, QuotaUnit, QuotaWindow},
+    limits::{BatchPause, CalendarSpan, OverQuota, Pace, Quota, QuotaUnit, QuotaWindow},
     mail::Mailbox,
     parking::Parking,
     reply::Reply,
@@ -27,29 +27,30 @@ fn mailbox(name: Option<&str>, address: &str) -> Mailbox {
 /// Settings in which nothing is as it is by default.
 fn unusual_settings() -> AccountSettings {
     let seconds = Duration::from_secs;
+    let server = Server {
+        host: "smtp.example.jp".parse().expect("a host"),
+        port: NonZeroU16::new(2_525).expect("not zero"),
+        encryption: Encryption::None,
+        ehlo_name: Some("client.example.jp".parse().expect("a name")),
+        custom_ca_pem: None,
+        provider: ProviderKind::Sakura,
+        timeouts: Timeouts {
+            connect: seconds(1),
+            greeting: seconds(2),
+            command: seconds(3),
+            data: seconds(4),
+            end_of_data: seconds(5),
+        },
+        tls: TlsOptions::default(),
+        proxy: None,
+    };
     AccountSettings {
         display_name: "営業".into(),
-        from: mailbox(Some("Sales"), "sales@example.jp"),
         may_send_as: vec![
             SenderPattern::Address("other@example.com".parse().expect("an address")),
             SenderPattern::Domain("shop.example".into()),
         ],
         reply_to: Some(mailbox(None, "answers@example.jp")),
-        server: Server {
-            host: "smtp.example.jp".parse().expect("a host"),
-            port: NonZeroU16::new(2_525).expect("not zero"),
-            encryption: Encryption::None,
-            ehlo_name: Some("client.example.jp".parse().expect("a name")),
-            custom_ca_pem: None,
-            provider: ProviderKind::Sakura,
-            timeouts: Timeouts {
-                connect: seconds(1),
-                greeting: seconds(2),
-                command: seconds(3),
-                data: seconds(4),
-                end_of_data: seconds(5),
-            },
-        },
         sign_in: SignIn::Password {
             user: "sales".into(),
             password: Secret::new("hunter2".into()),
@@ -65,6 +66,7 @@ fn unusual_settings() -> AccountSettings {
             give_up_after: seconds(500),
         },
         in_doubt: InDoubtPolicy::Hold,
+        ..AccountSettings::new(mailbox(Some("Sales"), "sales@example.jp"), server)
     }
 }
 
@@ -73,11 +75,11 @@ fn unusual_limits() -> Limits {
     Limits {
         quotas: vec![
             Quota {
-                limit: number(7),
+                limit: number(7).into(),
                 unit: QuotaUnit::Messages,
                 window: QuotaWindow::Sliding(Duration::from_millis(1_500)),
             },
-            Quota { limit: number(9), unit: QuotaUnit::Recipients, window: calendar },
+            Quota { limit: number(9).into(), unit: QuotaUnit::Recipients, window: calendar },
         ],
         interval: Duration::from_millis(250),
         pace: Some(Pace { messages_per_minute: number(30), burst: number(3) }),
@@ -86,6 +88,7 @@ fn unusual_limits() -> Limits {
         messages_per_connection_max: number(4),
         recipients_per_job_max: number(5),
         message_bytes_max: 6_000,
+        over_quota: OverQuota::Queue,
         reserves: Reserves::new(10, &[(Priority::High, 20), (Priority::Normal, 5)]).expect("something is left"),
     }
 }

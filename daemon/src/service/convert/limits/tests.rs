@@ -7,7 +7,7 @@ fn seconds(seconds: i64) -> prost_types::Duration {
 }
 
 fn quota(limit: u32, window: Window) -> v1::Quota {
-    v1::Quota { limit, unit: v1::QuotaUnit::Messages.into(), window: Some(window) }
+    v1::Quota { limit: limit.into(), unit: v1::QuotaUnit::Messages.into(), window: Some(window) }
 }
 
 fn calendar(zone: &str) -> Window {

@@ -1,0 +1,51 @@
+//! How an account's messages are composed, and which are allowed.
+
+/// What stands under every composed message; empty where nothing does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signature {
+    /// For the plain text.
+    pub text: String,
+    /// For the HTML.
+    pub html: String,
+}
+
+/// How messages are composed, and which are allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContentRules {
+    /// The charset of composed messages.
+    pub charset: Charset,
+    /// Whether jobs may have attachments.
+    pub attachments_allowed: bool,
+    /// Whether recipients are named in To and Cc, and not only their addresses.
+    pub recipient_names: bool,
+    /// Whether addresses are accepted that Japanese carriers once issued against RFC 5321.
+    pub lenient_addresses: bool,
+    /// Whether a virus scanner must have passed the attachments.
+    pub virus_scan_required: bool,
+}
+
+impl Default for ContentRules {
+    fn default() -> Self {
+        Self {
+            charset: Charset::Utf8,
+            attachments_allowed: true,
+            recipient_names: true,
+            lenient_addresses: false,
+            virus_scan_required: false,
+        }
+    }
+}
+
+/// Charsets of composed messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Charset {
+    /// UTF-8 (RFC 3629).
+    #[default]
+    Utf8,
+    /// ISO-2022-JP (RFC 1468); a message with characters outside it is sent in UTF-8.
+    Iso2022Jp,
+    /// ISO-2022-JP; characters outside it are replaced.
+    Iso2022JpReplace,
+    /// ISO-2022-JP; a message with characters outside it is refused.
+    Iso2022JpReject,
+}
