@@ -12,7 +12,7 @@ use hikyaku_daemon::{
     delivery::{Context, connections::ConnectionSlots, supervisor},
     domain::time::Clock,
     platform::{clock::VirtualClock, entropy::SeededEntropy},
-    policy::classify::rules::Rules,
+    policy::{classify::rules::Rules, verp::VerpKey},
     storage::SharedStorage,
 };
 use tokio_util::sync::CancellationToken;
@@ -56,6 +56,7 @@ impl Estate {
             dial: Arc::new(SimulatedDial),
             clock: Arc::new(clock) as Arc<dyn Clock>,
             entropy: Arc::new(SeededEntropy::new(self.seed.wrapping_add(start << 32))),
+            verp: VerpKey::new([7; 32]),
             host_name: "hikyakud.sim.example".parse()?,
             connections: ConnectionSlots::new(self.connections_max),
             stopping,

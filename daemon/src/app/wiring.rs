@@ -25,7 +25,7 @@ use crate::{
         sealing::Sealer,
         shutdown::StopSignals,
     },
-    policy::classify::rules::Rules,
+    policy::{classify::rules::Rules, verp::VerpKey},
     service::{
         guard::Guard,
         parts::Parts,
@@ -170,6 +170,7 @@ impl Daemon {
             dial: Arc::new(TcpDialer),
             clock: Arc::clone(&clock),
             entropy,
+            verp: VerpKey::new(Sealer::from_key_file(&config.seal_key_file)?.derive("verp")),
             host_name: config.delivery.host_name.clone().unwrap_or_else(host::name),
             connections: ConnectionSlots::new(config.delivery.connections_max),
             stopping: stop_delivery.clone(),

@@ -3,6 +3,7 @@
 mod check;
 mod encode;
 pub mod identity;
+pub mod letterhead;
 pub mod merge;
 pub mod message;
 mod plain_text;

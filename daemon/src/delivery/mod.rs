@@ -9,7 +9,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::time::Clock, platform::entropy::Entropy, policy::classify::rules::Rules, storage::SharedStorage,
+    domain::time::Clock,
+    platform::entropy::Entropy,
+    policy::{classify::rules::Rules, verp::VerpKey},
+    storage::SharedStorage,
     wire::dial::Dial,
 };
 
@@ -42,6 +45,8 @@ pub struct Context {
     pub entropy: Arc<dyn Entropy>,
     /// This host's name, for accounts that set no EHLO name.
     pub host_name: crate::domain::account::EhloName,
+    /// Signs the envelope senders of messages whose accounts want it.
+    pub verp: VerpKey,
     /// The connections that may be open at once, over all accounts.
     pub connections: Arc<ConnectionSlots>,
     /// Cancelled when the daemon stops: nothing new is sent then, and what is past its mark is finished.

@@ -157,8 +157,17 @@ fn check_content(submission: &Submission<'_>, settings: &AccountSettings, violat
         let reason = format!("the account may not send as {from}: allow it in may_send_as");
         violations.push(Violation::new(from_field, reason));
     }
+    let may_have_files = match submission.content {
+        Content::Draft(draft) => !draft.attachments.is_empty(),
+        Content::Raw { .. } => true,
+    };
+    if settings.content.virus_scan_required && may_have_files {
+        let reason = "the account wants attachments to be scanned for viruses, and no scanner is configured";
+        let field = if from_field == "job.raw" { "job.raw" } else { "job.attachments" };
+        violations.push(Violation::new(field, reason));
+    }
     if let Content::Draft(draft) = submission.content {
-        check_draft(draft, violations);
+        check_draft(draft, settings, violations);
     }
     let bytes_max = settings.limits.message_bytes_max;
     if let Some(bytes) = submission.message_bytes.filter(|bytes| *bytes > bytes_max) {
@@ -167,9 +176,12 @@ fn check_content(submission: &Submission<'_>, settings: &AccountSettings, violat
     }
 }
 
-fn check_draft(draft: &Draft, violations: &mut Vec<Violation>) {
+fn check_draft(draft: &Draft, settings: &AccountSettings, violations: &mut Vec<Violation>) {
     if draft.text.is_none() && draft.html.is_none() {
         violations.push(Violation::new("job.text", "has neither text nor html"));
+    }
+    if !draft.attachments.is_empty() && !settings.content.attachments_allowed {
+        violations.push(Violation::new("job.attachments", "are not allowed by the account"));
     }
     if draft.attachments.len() > ATTACHMENTS_MAX {
         let reason = format!("has more than {ATTACHMENTS_MAX} attachments");

@@ -12,7 +12,7 @@ use hikyaku_daemon::{
     },
     domain::{account::Host, time::Clock},
     platform::entropy::SeededEntropy,
-    policy::classify::rules::Rules,
+    policy::{classify::rules::Rules, verp::VerpKey},
     wire::dial::{Dial, DialError, Stream},
 };
 use tokio::{task::JoinHandle, time::Instant};
@@ -69,6 +69,7 @@ impl Crowd {
             dial: Arc::new(Servers(server.clone())),
             clock,
             entropy: Arc::new(SeededEntropy::new(1)),
+            verp: VerpKey::new([7; 32]),
             host_name: "test.example.jp".parse().expect("a name"),
             connections: ConnectionSlots::new(SLOTS),
             stopping: stopping.clone(),

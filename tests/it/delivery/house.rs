@@ -26,7 +26,7 @@ use hikyaku_daemon::{
         time::{Clock, Timestamp},
     },
     platform::{clock::VirtualClock, entropy::SeededEntropy},
-    policy::classify::rules::Rules,
+    policy::{classify::rules::Rules, verp::VerpKey},
     storage::{Acceptance, JobRecord, SharedStorage, Submission, memory::MemoryStore},
     wire::dial::{Dial, DialCause, DialError, DialPhase, Stream},
 };
@@ -141,6 +141,7 @@ impl House {
             dial: Arc::clone(&self.network) as Arc<dyn Dial>,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             entropy: Arc::new(SeededEntropy::new(1)),
+            verp: VerpKey::new([7; 32]),
             host_name: "test.example.jp".parse().expect("a name"),
             connections: ConnectionSlots::new(100),
             stopping: self.stopping.clone(),

@@ -16,7 +16,7 @@ use tonic::Status;
 
 use self::{
     content::{MergeContent, content_of},
-    incoming::{Incoming, PayloadHash},
+    incoming::{Bounds, Incoming, PayloadHash},
 };
 use super::intake::warnings;
 use crate::{
@@ -143,8 +143,8 @@ impl MergeIntake {
         let mut warnings = warnings(&account, opening.now);
         let content = content_of(&opening.order, &account.account.settings, id, opening.now);
         let MergeContent { template, renderer, identity } = content.map_err(Refusal::from)?;
-        let bytes_max = account.account.settings.limits.message_bytes_max;
-        let mut incoming = Incoming::new(renderer, identity, bytes_max, opening.hash.take());
+        let bounds = Bounds::of(&account.account.settings);
+        let mut incoming = Incoming::new(renderer, identity, bounds, opening.hash.take());
 
         // While a batch is being stored, the next one is read and checked.
         let mut storing: BoxFuture<'_, Result<(), StorageError>> = future::ready(Ok(())).boxed();
@@ -176,7 +176,7 @@ impl MergeIntake {
             return Ok(answer);
         }
         let idempotency = incoming.payload_hash.map(|hash| opening.idempotency(hash));
-        let job = content::job_of(opening, &template, incoming.recipients, incoming.first);
+        let job = content::job_of(opening, &template, &account.account.settings, incoming.recipients, incoming.first);
         let account = job.account.clone();
         match self.storage.accept_merge(MergeSubmission { job, template, idempotency }).await.map_err(Refusal::from)? {
             Acceptance::Accepted => answer.job_id = id.to_string(),

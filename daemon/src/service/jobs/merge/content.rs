@@ -63,7 +63,13 @@ pub(super) fn content_of(
 }
 
 /// The job, in its first state.
-pub(super) fn job_of(opening: Opening, template: &MergeTemplate, recipients: u32, first: MessageFacts) -> Job {
+pub(super) fn job_of(
+    opening: Opening,
+    template: &MergeTemplate,
+    settings: &AccountSettings,
+    recipients: u32,
+    first: MessageFacts,
+) -> Job {
     let Opening { order, caller, id, now, .. } = opening;
     let due = order.send_at.map_or(now, |send_at| send_at.max(now));
     Job {
@@ -71,7 +77,7 @@ pub(super) fn job_of(opening: Opening, template: &MergeTemplate, recipients: u32
         account: order.account,
         caller,
         accepted_at: now,
-        sender: template.draft.from.address.clone(),
+        sender: settings.results.sender_of(&template.draft.from.address),
         audience: Audience::Each(Box::new(MergeProgress::new(recipients, due))),
         subject: beginning(&template.draft.subject),
         message: first,
