@@ -32,7 +32,7 @@ fn sign(draft: &mut Draft, signature: &Signature) {
     if let Some(text) = &mut draft.text {
         let signed = match signature.text.as_str() {
             "" if signature.html.is_empty() => None,
-            "" => Some(super::plain_text::from_html(&signature.html)),
+            "" => Some(super::plain_text::from_html(&signature.html).trim_end().to_owned()),
             text => Some(text.to_owned()),
         };
         if let Some(signed) = signed {
