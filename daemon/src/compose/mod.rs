@@ -1,5 +1,6 @@
 //! Pure building of RFC 5322 messages: no tokio, no socket, no clock.
 
+mod charset;
 mod check;
 mod encode;
 pub mod identity;

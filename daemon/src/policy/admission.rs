@@ -245,6 +245,7 @@ mod tests {
             html: None,
             headers: Vec::new(),
             attachments: Vec::new(),
+            charset: crate::domain::account::Charset::default(),
         }
     }
 

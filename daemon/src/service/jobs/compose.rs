@@ -151,6 +151,7 @@ pub(super) fn draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings
         html: None,
         headers: Vec::new(),
         attachments: Vec::new(),
+        charset: settings.content.charset,
     };
     if let OrderContent::Mail { subject, text, html, headers, attachments } = &order.content {
         draft.subject.clone_from(subject);
