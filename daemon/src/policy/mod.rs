@@ -7,5 +7,6 @@ pub mod dispatch;
 pub mod fair_share;
 pub mod pacing;
 pub mod parking;
+pub mod quiet;
 pub mod quota;
 pub mod retry_schedule;
