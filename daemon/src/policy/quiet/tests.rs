@@ -128,12 +128,12 @@ fn is_quiet_by_the_wall(windows: &[QuietWindow], at: Timestamp) -> bool {
 }
 
 fn windows() -> impl Strategy<Value = Vec<QuietWindow>> {
-    let zones =
+    const ZONES: [&str; 6] =
         ["Asia/Tokyo", "Europe/London", "America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "Asia/Beirut"];
-    let rules = [QuietRule::Defer, QuietRule::Reject, QuietRule::Warn];
+    const RULES: [QuietRule; 3] = [QuietRule::Defer, QuietRule::Reject, QuietRule::Warn];
     let minutes = prop_oneof![(0..24_u16).prop_map(|hour| hour * 60), 0..1_440_u16];
     let parts =
-        (0..128_u8, minutes.clone(), minutes, prop::sample::select(&zones[..]), prop::sample::select(&rules[..]));
+        (0..128_u8, minutes.clone(), minutes, prop::sample::select(&ZONES[..]), prop::sample::select(&RULES[..]));
     let window = parts.prop_map(|(days, from, to, zone, rule)| {
         let days = Weekdays::new((0..7).filter(|day| days & (1 << day) != 0));
         QuietWindow { days, from, to: if to == 0 { 1_440 } else { to }, zone: zone.to_owned(), rule }
