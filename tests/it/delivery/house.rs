@@ -120,6 +120,7 @@ impl House {
             clock,
             network: Arc::new(network),
             server,
+            desk: desk::open().0,
             stopping: CancellationToken::new(),
             supervisor: None,
             jobs: AtomicU32::new(0),
@@ -145,7 +146,9 @@ impl House {
             connections: ConnectionSlots::new(100),
             stopping: self.stopping.clone(),
         };
-        let run = async move { supervisor::run(context, GRACE).await.expect("delivery goes on") };
+        let (desk, asks) = desk::open();
+        self.desk = desk;
+        let run = async move { supervisor::run(context, asks, GRACE).await.expect("delivery goes on") };
         self.supervisor = Some(tokio::spawn(run));
     }
 

@@ -18,6 +18,7 @@ use crate::{
     policy::{
         assess::{self, Assessment, Case},
         parking::{self, Obstacle},
+        quota::permit::measured,
     },
     storage::settlement::Settlement,
 };
@@ -25,12 +26,16 @@ use crate::{
 impl Worker {
     /// Takes in what a courier brings back.
     pub(super) async fn returned(&mut self, returned: Return) -> Result<(), WorkerError> {
-        let Return { message, marked, result } = returned;
-        let Some(underway) = self.window.come_back(message) else {
+        let Return { message, bytes, marked, result } = returned;
+        let Some(mut underway) = self.window.come_back(message) else {
             debug_assert!(false, "a courier comes back once");
             return Ok(());
         };
         self.roster.came_back(underway.courier);
+        if let Some(bytes) = bytes {
+            self.ledger.measure(&mut underway.permit, bytes);
+            underway.charges = measured(underway.charges, bytes);
+        }
         match result {
             ErrandResult::Tried(trial) => self.tried(message, underway, *trial, marked).await,
             ErrandResult::Obstructed { obstacle, started } => {
