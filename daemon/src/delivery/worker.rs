@@ -44,6 +44,7 @@ use crate::{
 mod account;
 mod hours;
 mod leap;
+mod learning;
 mod lending;
 mod outcome;
 mod recovery;

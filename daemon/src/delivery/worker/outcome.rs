@@ -1,6 +1,6 @@
 //! What a courier brings back: the ledger, the standing and the settlement that follow from it.
 
-use super::{Worker, WorkerError};
+use super::{Worker, WorkerError, learning::Learnt};
 use crate::{
     delivery::{
         errand::{ErrandResult, Return, Trial},
@@ -41,11 +41,12 @@ impl Worker {
             ErrandResult::Obstructed { obstacle, started } => {
                 tracing::debug!(%message, account = %self.tenure.account, %obstacle, transcript = obstacle.transcript, "no connection");
                 let met = self.judge().obstructed(&obstacle);
+                let learnt = self.lesson(std::slice::from_ref(&met));
                 let now = self.context.clock.now();
                 let obstacle = Obstacle { phase: met.phase, ruling: &met.ruling, response: &met.response };
                 let parking = parking::park(&obstacle, self.standing.last(), now, self.context.entropy.chance());
                 self.give_back(underway, marked);
-                self.park(parking, started).await
+                self.park(parking, learnt, started).await
             }
             ErrandResult::Expired => {
                 self.book_expiry(message);
@@ -83,6 +84,7 @@ impl Worker {
         marked: bool,
     ) -> Result<(), WorkerError> {
         let Trial { tries, connection, started, ended, met } = trial;
+        let learnt = self.lesson(&met);
         let case = Case {
             tries,
             settings: self.account.settings(),
@@ -121,7 +123,7 @@ impl Worker {
         if was_answered && let Some(standing) = self.standing.reached() {
             self.report(standing).await?;
         }
-        self.park(parking, started).await
+        self.park(parking, learnt, started).await
     }
 
     /// What an attempt costs: its message, and the recipients that were not refused at RCPT.
@@ -169,9 +171,20 @@ impl Worker {
         self.owed = ledger::sum(std::mem::take(&mut self.owed));
     }
 
-    async fn park(&mut self, parking: Option<Parking>, started: Timestamp) -> Result<(), WorkerError> {
+    async fn park(
+        &mut self,
+        parking: Option<Parking>,
+        learnt: Option<Learnt>,
+        started: Timestamp,
+    ) -> Result<(), WorkerError> {
         let now = self.context.clock.now();
-        let Some(standing) = parking.and_then(|parking| self.standing.park(parking, started, now)) else {
+        let Some(mut parking) = parking.filter(|_| self.standing.may_park(started)) else {
+            return Ok(());
+        };
+        if let Some(learnt) = learnt {
+            parking = self.learn(parking, learnt, now).await?;
+        }
+        let Some(standing) = self.standing.park(parking, started, now) else {
             return Ok(());
         };
         self.window.forget_waiting();
