@@ -26,7 +26,9 @@ impl Accounts {
         }
         let usage = self.storage.usage(&record.account.id).await?;
         // As long as the most urgent mail may go, the account sends, though less urgent mail may wait for a reserve.
-        if let Some(exhausted) = Ledger::new(limits, usage, now).obstacle(Need::message_to(1), Priority::High, now) {
+        if let Some(exhausted) =
+            Ledger::new(limits, usage, now).obstacle(Need::message_to(1).of_bytes(1), Priority::High, now)
+        {
             record.standing = Standing::Parked(Parking {
                 cause: ParkingCause::QuotaExhausted,
                 reason: String::from("The account has used up one of its own quotas."),
