@@ -15,6 +15,7 @@ use crate::{
         merge::Renderers,
     },
     domain::{account::InDoubtPolicy, address::Address, ids::MessageKey, ledger::Charge, mail::Message},
+    policy::quota::permit::measured,
     storage::{Consignment, Content, StorageError, Tenure, TenureError, settlement::MarkOutcome},
 };
 
@@ -56,7 +57,7 @@ impl Preparation {
                 Ok(consignment) => consignment,
                 Err(Refused::Store(error)) => return Err(error.into()),
                 Err(Refused::Errand(result)) => {
-                    returns.push(Return { message: assignment.message, marked: false, result });
+                    returns.push(Return { message: assignment.message, bytes: None, marked: false, result });
                     continue;
                 }
             };
@@ -65,7 +66,7 @@ impl Preparation {
                 Ok(message) => message,
                 Err(error) => {
                     let result = ErrandResult::Unreadable(StorageError::Damaged(error.to_string()));
-                    returns.push(Return { message: key, marked: false, result });
+                    returns.push(Return { message: key, bytes: None, marked: false, result });
                     continue;
                 }
             };
@@ -73,17 +74,19 @@ impl Preparation {
             if verp_base.as_ref() == Some(&envelope.sender) {
                 envelope.sender = context.verp.address(&envelope.sender, key);
             }
+            // Of a merge job it was only known how long its messages are at most.
+            let charges = measured(assignment.charges, message.bytes.len() as u64);
             let mark = MarkStage::Due(Vec::new());
             let mut errand = Errand { key, tries, recipients, envelope, message, started, mark };
             errand.mark = match policy {
                 // To send again what was never sent harms nobody: the mark is written while the envelope travels.
                 InDoubtPolicy::Resend => {
-                    marks.push(errand.mark_with(assignment.charges, context.clock.now()));
+                    marks.push(errand.mark_with(charges, context.clock.now()));
                     let (answer, coming) = oneshot::channel();
                     answers.push(answer);
                     MarkStage::Coming(coming)
                 }
-                InDoubtPolicy::Hold => MarkStage::Due(assignment.charges),
+                InDoubtPolicy::Hold => MarkStage::Due(charges),
             };
             if let Err(refused) = assignment.courier.try_send(errand) {
                 // The courier has just ended.

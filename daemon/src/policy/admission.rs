@@ -169,11 +169,20 @@ fn check_content(submission: &Submission<'_>, settings: &AccountSettings, violat
     if let Content::Draft(draft) = submission.content {
         check_draft(draft, settings, violations);
     }
-    let bytes_max = settings.limits.message_bytes_max;
+    let bytes_max = message_bytes_max(&settings.limits, submission.priority);
     if let Some(bytes) = submission.message_bytes.filter(|bytes| *bytes > bytes_max) {
         let reason = format!("the composed message has {bytes} bytes, the account allows {bytes_max}");
         violations.push(Violation::new("job", reason));
     }
+}
+
+/// Most bytes of a message of this class: what the account allows, and what the class may use of the smallest quota of bytes,
+/// as a larger one would never go.
+#[must_use]
+pub fn message_bytes_max(limits: &Limits, class: Priority) -> u64 {
+    let quotas = limits.quotas.iter().filter(|quota| quota.unit == QuotaUnit::Bytes);
+    let shares = quotas.map(|quota| limits.reserves.share(quota.limit, class));
+    shares.fold(limits.message_bytes_max, u64::min)
 }
 
 fn check_draft(draft: &Draft, settings: &AccountSettings, violations: &mut Vec<Violation>) {
@@ -303,6 +312,20 @@ mod tests {
         let said =
             "has 81 recipients, which exceeds the account's quota of 100 recipients, of which its priority may use 80";
         assert_eq!(reason, said);
+    }
+
+    #[test]
+    fn a_message_must_fit_into_what_a_quota_of_bytes_leaves_to_its_priority() {
+        let (draft, to, mut settings) = (draft("shop@example.jp"), mailboxes(1), settings());
+        let window = QuotaWindow::Sliding(Duration::from_secs(3_600));
+        let limit = NonZeroU32::new(10_000).expect("not zero");
+        settings.limits.quotas.push(Quota { limit: limit.into(), unit: QuotaUnit::Bytes, window });
+        settings.limits.reserves = Reserves::new(0, &[(Priority::High, 20)]).expect("something is left");
+        let of = |priority, bytes| Submission { priority, message_bytes: Some(bytes), ..submission(&draft, &to) };
+        check_fields(&of(Priority::High, 10_000), &settings, &[]);
+        check_fields(&of(Priority::High, 10_001), &settings, &["job"]);
+        check_fields(&of(Priority::Normal, 8_000), &settings, &[]);
+        check_fields(&of(Priority::Normal, 8_001), &settings, &["job"]);
     }
 
     #[test]

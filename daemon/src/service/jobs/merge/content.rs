@@ -1,6 +1,6 @@
 //! What the head of a merge job becomes: its content made ready to be filled in, and at the end the job.
 
-use super::Opening;
+use super::{Opening, incoming::Whole};
 use crate::{
     compose::{
         identity::{ComposeError, Identity},
@@ -67,8 +67,7 @@ pub(super) fn job_of(
     opening: Opening,
     template: &MergeTemplate,
     settings: &AccountSettings,
-    recipients: u32,
-    first: MessageFacts,
+    incoming: &Whole,
 ) -> Job {
     let Opening { order, caller, id, now, .. } = opening;
     let due = order.send_at.map_or(now, |send_at| send_at.max(now));
@@ -78,9 +77,11 @@ pub(super) fn job_of(
         caller,
         accepted_at: now,
         sender: settings.results.sender_of(&template.draft.from.address),
-        audience: Audience::Each(Box::new(MergeProgress::new(recipients, due))),
+        audience: Audience::Each(Box::new(
+            MergeProgress::new(incoming.recipients, due).with_message_bytes_max(incoming.bytes_max),
+        )),
         subject: beginning(&template.draft.subject),
-        message: first,
+        message: incoming.first.clone(),
         priority: order.priority,
         labels: order.labels,
         expires_at: order.expires_at,

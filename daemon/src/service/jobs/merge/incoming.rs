@@ -38,13 +38,6 @@ pub(super) struct Bounds {
     pub(super) recipient_names: bool,
 }
 
-impl Bounds {
-    pub(super) const fn of(settings: &AccountSettings) -> Self {
-        let AccountSettings { limits, content, .. } = settings;
-        Self { message_bytes_max: limits.message_bytes_max, recipient_names: content.recipient_names }
-    }
-}
-
 /// What has been read of the recipients.
 #[derive(Debug)]
 pub(super) struct Incoming {
@@ -53,6 +46,8 @@ pub(super) struct Incoming {
     bounds: Bounds,
     count: u32,
     first: Option<MessageFacts>,
+    /// Most bytes that a message can have, of those that came.
+    bytes_max: u64,
     hash: Option<PayloadHash>,
     /// A hash of each address. Two that are equal by chance among a million are one case in some ten million, and cost
     /// no more than a wrong warning.
@@ -65,13 +60,16 @@ pub(super) struct Whole {
     pub(super) recipients: u32,
     /// What the first message is like.
     pub(super) first: MessageFacts,
+    /// Most bytes that each of the messages has.
+    pub(super) bytes_max: u64,
     pub(super) payload_hash: Option<[u8; 32]>,
     pub(super) warning: Option<String>,
 }
 
 impl Incoming {
     pub(super) const fn new(renderer: Renderer, identity: Identity, bounds: Bounds, hash: Option<PayloadHash>) -> Self {
-        Self { renderer, identity, bounds, count: 0, first: None, hash, addresses: Vec::new() }
+        let addresses = Vec::new();
+        Self { renderer, identity, bounds, count: 0, first: None, bytes_max: 0, hash, addresses }
     }
 
     /// How many came so far.
@@ -112,8 +110,8 @@ impl Incoming {
             format!("{count} of the recipients have an address that came before: each gets a message of its own")
         });
         let payload_hash = self.hash.map(PayloadHash::finish);
-        let recipients = self.count;
-        violations.finish(self.first.map(|first| Whole { recipients, first, payload_hash, warning }))
+        let (recipients, bytes_max) = (self.count, self.bytes_max);
+        violations.finish(self.first.map(|first| Whole { recipients, first, bytes_max, payload_hash, warning }))
     }
 
     fn take_one(&mut self, wire: v1::MergeRecipient, violations: &mut Violations) -> Option<MergeRecipient> {
@@ -149,7 +147,7 @@ impl Incoming {
         let mut wrong = |field: &dyn Display, reason: &dyn Display| {
             violations.add(format_args!("recipients[{index}]{field}"), reason);
         };
-        let bytes_max = match self.renderer.check(recipient) {
+        let mut bytes_max = match self.renderer.check(recipient) {
             Ok(bytes_max) => bytes_max as u64,
             Err(ComposeError { field, reason }) => {
                 wrong(&format_args!(".{field}"), &reason);
@@ -169,7 +167,9 @@ impl Incoming {
                 wrong(&"", &format_args!("its message would have {bytes} bytes, the account allows {most}"));
                 return None;
             }
+            bytes_max = bytes;
         }
+        self.bytes_max = self.bytes_max.max(bytes_max);
         Some(())
     }
 }
