@@ -3,9 +3,12 @@
 pub mod admission;
 pub mod assess;
 pub mod classify;
+pub mod diagnosis;
+pub mod discovery;
 pub mod dispatch;
 pub mod fair_share;
 pub mod pacing;
 pub mod parking;
+pub mod presets;
 pub mod quota;
 pub mod retry_schedule;
