@@ -11,7 +11,7 @@ use crate::{
     storage::{AccountStore, StorageError},
     wire::{
         smtp::Provider,
-        tls::{self, TlsSetupError},
+        tls::{TlsClient, TlsSetupError},
     },
 };
 
@@ -42,7 +42,7 @@ impl LiveAccount {
     /// Loads an account with its standing. `host_name` is given in EHLO when the account sets no name.
     ///
     /// # Errors
-    /// When there is no such account, its certificate authority is unreadable, or the store fails.
+    /// When there is no such account, a certificate of its settings cannot be used, or the store fails.
     pub async fn load(
         storage: &dyn AccountStore,
         id: &AccountId,
@@ -73,7 +73,7 @@ fn provider(settings: &AccountSettings, host_name: &EhloName) -> Result<Provider
         port: server.port,
         encryption: server.encryption,
         ehlo_name: server.ehlo_name.clone().unwrap_or_else(|| host_name.clone()),
-        tls: tls::client_config(server.custom_ca_pem.as_deref())?,
+        tls: TlsClient::new(server.custom_ca_pem.as_deref(), &server.tls)?,
         sign_in: settings.sign_in.clone(),
         timeouts: server.timeouts,
     })

@@ -3,3 +3,6 @@
 pub mod dial;
 pub mod smtp;
 pub mod tls;
+
+#[cfg(test)]
+mod certificates;

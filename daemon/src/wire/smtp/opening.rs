@@ -3,7 +3,7 @@
 //! All but AUTH is done on our own channel, so that every reply is kept as it was and nothing that a stranger puts
 //! before TLS is taken for an answer within it; lettre then hears the greeting and the offers played back.
 
-use std::{fmt, num::NonZeroU16, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroU16, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use lettre::transport::smtp::{
@@ -11,7 +11,6 @@ use lettre::transport::smtp::{
     client::AsyncSmtpConnection,
     extension::ClientId,
 };
-use rustls::ClientConfig;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -31,7 +30,7 @@ use crate::{
     },
     wire::{
         dial::{Dial, DialCause, DialError, DialPhase, Stream},
-        tls::{self, TlsFailure},
+        tls::{Encrypted, TlsClient, TlsFailure},
     },
 };
 
@@ -46,8 +45,8 @@ pub struct Provider {
     pub encryption: Encryption,
     /// The name we give in EHLO.
     pub ehlo_name: EhloName,
-    /// What is trusted; see [`tls::client_config`].
-    pub tls: Arc<ClientConfig>,
+    /// How TLS is spoken.
+    pub tls: TlsClient,
     /// How to sign in.
     pub sign_in: SignIn,
     /// How long each phase may take.
@@ -114,14 +113,16 @@ impl Opening<'_> {
 
     async fn encrypt(&self, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>, Obstacle> {
         let Provider { host, tls, timeouts, .. } = self.provider;
-        tls::encrypt(stream, host, tls, timeouts.connect).await.map_err(|failure| {
+        let encrypted = tls.encrypt(stream, host, timeouts.connect).await;
+        let Encrypted { stream, facts: _ } = encrypted.map_err(|failure| {
             let cause = match failure {
                 TlsFailure::TimedOut(limit) => Fault::TimedOut(limit).into(),
                 TlsFailure::Closed => Fault::Closed.into(),
-                TlsFailure::Refused(why) => ObstacleCause::Tls(why),
+                TlsFailure::Refused { kind, text } => ObstacleCause::Tls { kind, text },
             };
             self.obstacle(Phase::Tls, cause)
-        })
+        })?;
+        Ok(stream)
     }
 
     /// All up to the sign-in: what is offered, and how to sign in.

@@ -23,12 +23,12 @@ use tokio_rustls::TlsAcceptor;
 use super::{opening::Provider, session::Session};
 use crate::{
     domain::{
-        account::{Encryption, Host, SignIn, Timeouts},
+        account::{Encryption, Host, SignIn, Timeouts, TlsOptions},
         mail::{Envelope, Message},
     },
     wire::{
         dial::{Dial, DialError, Stream},
-        tls::client_config,
+        tls::TlsClient,
     },
 };
 
@@ -204,7 +204,7 @@ pub(super) fn provider() -> Provider {
         port: NonZeroU16::new(587).expect("not zero"),
         encryption: Encryption::None,
         ehlo_name: "client.test".parse().expect("a name"),
-        tls: client_config(None).expect("no authority to parse"),
+        tls: TlsClient::new(None, &TlsOptions::default()).expect("no authority to parse"),
         sign_in: SignIn::None,
         timeouts: Timeouts { connect, greeting, command, data, end_of_data },
     }
