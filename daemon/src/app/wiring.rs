@@ -35,7 +35,7 @@ use crate::{
         SharedStorage,
         sled::{self, SledSettings, SledStore},
     },
-    wire::dial::TcpDialer,
+    wire::{dial::TcpDialer, dns::NameServers},
 };
 
 /// How long calls under way may take to end when the daemon stops. Streams are told to end at once.
@@ -154,6 +154,7 @@ impl Daemon {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             rules: Arc::clone(&rules),
+            dns: Arc::new(NameServers::new(config.dns_server)),
             shutdown: stop_calls.clone(),
         };
         let (routes, health) = routes(parts).await;
@@ -267,6 +268,7 @@ mod tests {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SeededEntropy::new(1)),
             rules: Arc::new(Rules::built_in()),
+            dns: Arc::new(NameServers::new(None)),
             shutdown: stop_calls.clone(),
         };
         let (_, health) = routes(parts).await;

@@ -9,6 +9,7 @@ use super::{
     convert::{
         account::{from_account, to_settings},
         limits::from_quota,
+        preset::with_preset,
         values::{from_time, one_line, parse, to_time},
         violations::Violations,
     },
@@ -51,7 +52,8 @@ impl Accounts {
     async fn create(&self, request: v1::CreateAccountRequest, caller: Caller) -> Result<AccountRecord, Refusal> {
         let mut violations = Violations::default();
         let id = parse::<AccountId>(&request.account_id, "account_id", &mut violations);
-        let settings = to_settings(request.settings, None, violations)?;
+        let settings = with_preset(request.settings, &request.preset, &mut violations);
+        let settings = to_settings(settings, None, violations)?;
         let id = id.ok_or(Refusal::Internal("an account without an id was let through"))?;
         let created = Stamp { at: self.clock.now(), by: caller };
         let account = Account { id: id.clone(), settings, etag: Etag(1), created: created.clone(), updated: created };

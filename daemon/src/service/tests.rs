@@ -27,6 +27,7 @@ use crate::{
     platform::entropy::SeededEntropy,
     policy::classify::rules::Rules,
     storage::memory::MemoryStore,
+    wire::dns::NameServers,
 };
 
 mod access;
@@ -79,6 +80,7 @@ impl Api {
             clock: Arc::new(TickingClock(AtomicU64::new(BEGIN_MS))),
             entropy: Arc::new(SeededEntropy::new(1)),
             rules: Arc::clone(&RULES),
+            dns: Arc::new(NameServers::new(None)),
             shutdown: shutdown.clone(),
         };
         let (routes, health) = routes(parts).await;

@@ -30,6 +30,7 @@ use crate::{
     },
     wire::{
         dial::{Dial, DialCause, DialError, DialPhase, Stream},
+        steps::{self, Dialogue, StepName},
         tls::{Encrypted, TlsClient, TlsFailure},
     },
 };
@@ -113,15 +114,19 @@ impl Opening<'_> {
 
     async fn encrypt(&self, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>, Obstacle> {
         let Provider { host, tls, timeouts, .. } = self.provider;
+        let step = steps::begin(StepName::Tls);
         let encrypted = tls.encrypt(stream, host, timeouts.connect).await;
-        let Encrypted { stream, facts: _ } = encrypted.map_err(|failure| {
+        let encrypted = encrypted.map_err(|failure| {
             let cause = match failure {
                 TlsFailure::TimedOut(limit) => Fault::TimedOut(limit).into(),
                 TlsFailure::Closed => Fault::Closed.into(),
                 TlsFailure::Refused { kind, text } => ObstacleCause::Tls { kind, text },
             };
             self.obstacle(Phase::Tls, cause)
-        })?;
+        });
+        step.end(Dialogue::default(), encrypted.as_ref().map(|encrypted| &encrypted.facts.version));
+        let Encrypted { stream, facts } = encrypted?;
+        steps::saw_tls(&facts);
         Ok(stream)
     }
 
@@ -137,7 +142,10 @@ impl Opening<'_> {
 
     /// The greeting and EHLO.
     async fn meet(&self) -> Result<Offers, Obstacle> {
-        let greeting = self.line.hear(Phase::Greeting).await.map_err(|fault| {
+        let step = steps::begin(StepName::Greeting);
+        let greeting = self.line.hear(Phase::Greeting).await;
+        self.line.end_step(step, &greeting);
+        let greeting = greeting.map_err(|fault| {
             let cause = match fault {
                 Fault::Unreadable(line) => ObstacleCause::NotSmtp(line),
                 fault => fault.into(),
@@ -159,7 +167,9 @@ impl Opening<'_> {
             self.accepted(Phase::Hello, reply)?;
             return Ok(Offers::default());
         }
-        Ok(Offers::from_lines(self.accepted(Phase::Hello, reply)?.lines()))
+        let reply = self.accepted(Phase::Hello, reply)?;
+        steps::saw_capabilities(reply.lines().lines().skip(1).filter_map(|line| line.get(4..)));
+        Ok(Offers::from_lines(reply.lines()))
     }
 
     /// STARTTLS, and EHLO again: what was offered in the clear counts for nothing (RFC 3207 4.2).
@@ -180,7 +190,10 @@ impl Opening<'_> {
             self.line.post(phase, command.as_bytes()).await?;
             self.line.hear(phase).await
         };
-        asked.await.map_err(|fault| self.obstacle(phase, fault))
+        let step = steps::begin(if phase == Phase::Tls { StepName::StartTls } else { StepName::Hello });
+        let answer = asked.await;
+        self.line.end_step(step, &answer);
+        answer.map_err(|fault| self.obstacle(phase, fault))
     }
 
     fn accepted(&self, phase: Phase, reply: WholeReply) -> Result<WholeReply, Obstacle> {
@@ -232,6 +245,7 @@ impl Opening<'_> {
         credentials: &Credentials,
     ) -> Result<(), Obstacle> {
         self.line.enter(Phase::SignIn);
+        let step = steps::begin(StepName::SignIn);
         // What lettre makes of the reply is no matter: the line keeps the reply itself.
         let _ = connection.auth(&[mechanism], credentials).await;
         let mut last = self.last_outcome();
@@ -240,6 +254,7 @@ impl Opening<'_> {
             let _ = connection.command(PlainResponse(credentials)).await;
             last = self.last_outcome();
         }
+        self.line.end_step(step, &last);
         let reply = last.map_err(|fault| self.obstacle(Phase::SignIn, fault))?.reply;
         if reply.is_positive() {
             return Ok(());
