@@ -5,6 +5,7 @@ pub mod assess;
 pub mod classify;
 pub mod dispatch;
 pub mod fair_share;
+pub mod oauth;
 pub mod pacing;
 pub mod parking;
 pub mod quota;
