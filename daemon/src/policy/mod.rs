@@ -7,6 +7,7 @@ pub mod diagnosis;
 pub mod discovery;
 pub mod dispatch;
 pub mod fair_share;
+pub mod oauth;
 pub mod pacing;
 pub mod parking;
 pub mod presets;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::time::Clock, platform::entropy::Entropy, policy::classify::rules::Rules, storage::SharedStorage,
-    wire::dns::Dns,
+    accounts::tokens::TokenKeeper, domain::time::Clock, platform::entropy::Entropy, policy::classify::rules::Rules,
+    storage::SharedStorage, wire::dns::Dns,
 };
 
 /// What the services work with.
@@ -22,6 +22,8 @@ pub struct Parts {
     pub rules: Arc<Rules>,
     /// Asks the name system.
     pub dns: Arc<dyn Dns>,
+    /// The access tokens of accounts that sign in with OAuth 2.
+    pub tokens: TokenKeeper,
     /// Ends streams and refuses new ones when the daemon stops.
     pub shutdown: CancellationToken,
 }

@@ -2,6 +2,7 @@
 
 pub mod dial;
 pub mod dns;
+pub mod oauth;
 pub mod smtp;
 pub mod steps;
 pub mod tls;

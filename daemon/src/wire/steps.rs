@@ -159,6 +159,11 @@ impl Running {
         self.close(succeeded, said, note);
     }
 
+    /// Keeps nothing of it: it was not needed.
+    pub fn forget(mut self) {
+        self.0 = None;
+    }
+
     fn close(mut self, succeeded: bool, said: Dialogue, note: String) {
         if let Some(begun) = self.0.take() {
             begun.close(succeeded, said, note);

@@ -108,7 +108,7 @@ impl Session {
             let _ = connection.message_iter(content.chunks(BLOCK_BYTES)).await;
         }
         let outcome = self.line.outcome();
-        self.line.end_step(step, &outcome);
+        self.line.end_step(step, outcome.as_ref().map(|whole| &whole.reply));
         let cause = match outcome {
             Ok(whole) if whole.reply.code() == 421 => {
                 self.close();

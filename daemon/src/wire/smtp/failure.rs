@@ -4,7 +4,10 @@ use std::{io, time::Duration};
 
 use crate::{
     domain::{reply::Reply, verdict::Phase},
-    wire::tls::{TlsFault, is_hang_up},
+    wire::{
+        oauth::OauthError,
+        tls::{TlsFault, is_hang_up},
+    },
 };
 
 /// Why no session could be opened. Nothing was sent of any message.
@@ -54,6 +57,9 @@ pub enum ObstacleCause {
         /// The mechanisms that it offers, in capitals.
         offered: Vec<String>,
     },
+    /// There is no access token to sign in with.
+    #[error("there is no access token: {0}")]
+    Token(OauthError),
     /// What greeted us is no SMTP server; the first line that it sent.
     #[error("the server does not speak SMTP; it said {0:?}")]
     NotSmtp(String),

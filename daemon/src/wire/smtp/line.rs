@@ -26,7 +26,7 @@ use super::{
     reply_reader::WholeReply,
 };
 use crate::{
-    domain::{account::Timeouts, verdict::Phase},
+    domain::{account::Timeouts, reply::Reply, verdict::Phase},
     wire::{dial::Stream, steps::Running},
 };
 
@@ -160,11 +160,11 @@ impl Line {
     }
 
     /// Ends a step with what was said since the last one was ended.
-    pub(super) fn end_step(&self, step: Running, answer: &Result<WholeReply, Fault>) {
+    pub(super) fn end_step(&self, step: Running, answer: Result<&Reply, &Fault>) {
         if step.is_recorded() {
             let said = self.shared().channel.transcript.news();
             match answer {
-                Ok(whole) if whole.reply.code() < 400 => step.end(said, Ok::<_, &str>("")),
+                Ok(reply) if reply.code() < 400 => step.end(said, Ok::<_, &str>("")),
                 Ok(_) => step.end(said, Err::<&str, _>("")),
                 Err(fault) => step.end(said, Err::<&str, _>(fault)),
             }

@@ -131,7 +131,7 @@ impl Session {
             self.line.enter(Phase::Mail);
             let step = steps::begin(StepName::Quit);
             let _ = timeout(Duration::from_secs(FAREWELL_SECONDS), connection.quit()).await;
-            self.line.end_step(step, &self.line.outcome());
+            self.line.end_step(step, self.line.outcome().as_ref().map(|whole| &whole.reply));
         }
     }
 
@@ -164,7 +164,7 @@ impl Session {
             _ => StepName::Mail,
         });
         let answer = self.line.hear(phase).await;
-        self.line.end_step(step, &answer);
+        self.line.end_step(step, answer.as_ref().map(|whole| &whole.reply));
         let fault = match answer {
             Ok(whole) => match whole.reply.code() {
                 421 => Fault::Closing(whole.reply),
