@@ -46,12 +46,13 @@ mod tests {
     use super::*;
     use crate::{
         accounts::tokens::TokenKeeper,
+        delivery::desk,
         domain::time::{Clock, Timestamp},
         platform::{clock::VirtualClock, entropy::SeededEntropy},
         policy::classify::rules::Rules,
         service::{parts::Parts, routes::routes},
         storage::memory::MemoryStore,
-        wire::oauth::TokenClient,
+        wire::{dns::NameServers, oauth::TokenClient},
     };
 
     #[tokio::test(start_paused = true)]
@@ -63,7 +64,9 @@ mod tests {
             clock: Arc::clone(&clock),
             entropy: Arc::new(SeededEntropy::new(1)),
             rules: Arc::new(Rules::built_in()),
+            dns: Arc::new(NameServers::new(None)),
             tokens: TokenKeeper::new(Arc::clone(&storage), Arc::new(TokenClient::default()), clock),
+            desk: desk::open().0,
             shutdown: CancellationToken::new(),
         })
         .await;

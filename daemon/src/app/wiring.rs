@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     accounts::tokens::{TokenKeeper, idle},
-    delivery::{self, connections::ConnectionSlots, supervisor, supervisor::DeliveryError},
+    delivery::{self, connections::ConnectionSlots, desk, supervisor, supervisor::DeliveryError},
     domain::time::Clock,
     platform::{
         clock::SystemClock,
@@ -157,6 +157,7 @@ impl Daemon {
         let stop_calls = CancellationToken::new();
         let issuer = Arc::new(TokenClient::default());
         let tokens = TokenKeeper::new(Arc::clone(&storage), issuer, Arc::clone(&clock));
+        let (desk, asks) = desk::open();
         let parts = Parts {
             storage: Arc::clone(&storage),
             clock: Arc::clone(&clock),
@@ -164,6 +165,7 @@ impl Daemon {
             rules: Arc::clone(&rules),
             dns: Arc::new(NameServers::new(config.dns_server)),
             tokens: tokens.clone(),
+            desk,
             shutdown: stop_calls.clone(),
         };
         let (routes, health) = routes(parts).await;
@@ -191,7 +193,7 @@ impl Daemon {
             janitor: tokio::spawn(janitor::run(Arc::clone(&storage), clock, config.store.keep_finished)),
             idle_grants: tokio::spawn(idle::run(tokens.clone(), entropy, stop_delivery.clone())),
         };
-        let delivery = Some(tokio::spawn(supervisor::run(context, grace)));
+        let delivery = Some(tokio::spawn(supervisor::run(context, asks, grace)));
         Ok(Self { storage, health, listeners, delivery, stop_delivery, grace, tokens, chores })
     }
 
@@ -287,6 +289,7 @@ mod tests {
             rules: Arc::new(Rules::built_in()),
             dns: Arc::new(NameServers::new(None)),
             tokens: tokens.clone(),
+            desk: desk::open().0,
             shutdown: stop_calls.clone(),
         };
         let (_, health) = routes(parts).await;

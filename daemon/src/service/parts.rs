@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    accounts::tokens::TokenKeeper, domain::time::Clock, platform::entropy::Entropy, policy::classify::rules::Rules,
-    storage::SharedStorage, wire::dns::Dns,
+    accounts::tokens::TokenKeeper, delivery::desk::Desk, domain::time::Clock, platform::entropy::Entropy,
+    policy::classify::rules::Rules, storage::SharedStorage, wire::dns::Dns,
 };
 
 /// What the services work with.
@@ -24,6 +24,8 @@ pub struct Parts {
     pub dns: Arc<dyn Dns>,
     /// The access tokens of accounts that sign in with OAuth 2.
     pub tokens: TokenKeeper,
+    /// Asks the accounts' workers.
+    pub desk: Desk,
     /// Ends streams and refuses new ones when the daemon stops.
     pub shutdown: CancellationToken,
 }

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     accounts::tokens::TokenKeeper,
+    delivery::desk,
     domain::time::{Clock, Timestamp},
     platform::entropy::SeededEntropy,
     policy::classify::rules::Rules,
@@ -95,6 +96,7 @@ impl Api {
             rules: Arc::clone(&RULES),
             dns: Arc::new(NameServers::new(None)),
             tokens,
+            desk: desk::open().0,
             shutdown: shutdown.clone(),
         };
         let (routes, health) = routes(parts).await;

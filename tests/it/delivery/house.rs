@@ -14,7 +14,12 @@ use bytes::Bytes;
 use hikyaku_daemon::{
     accounts::tokens::TokenKeeper,
     app::demo::capture::{CaptureServer, Records, Rules as ServerRules},
-    delivery::{Context, connections::ConnectionSlots, supervisor},
+    delivery::{
+        Context,
+        connections::ConnectionSlots,
+        desk::{self, Desk},
+        supervisor,
+    },
     domain::{
         account::{Account, AccountSettings, Encryption, Host, Retry, Server, SignIn, Stamp},
         ids::{AccountId, Caller, Etag, JobId},
@@ -50,6 +55,8 @@ pub(super) struct House {
     pub(super) storage: SharedStorage,
     pub(super) clock: Arc<VirtualClock>,
     pub(super) network: Arc<Network>,
+    /// Asks the workers of the present process.
+    pub(super) desk: Desk,
     server: CaptureServer,
     stopping: CancellationToken,
     supervisor: Option<JoinHandle<()>>,
@@ -124,6 +131,7 @@ impl House {
             clock,
             network: Arc::new(network),
             server,
+            desk: desk::open().0,
             stopping: CancellationToken::new(),
             supervisor: None,
             jobs: AtomicU32::new(0),
@@ -152,7 +160,9 @@ impl House {
             connections: ConnectionSlots::new(100),
             stopping: self.stopping.clone(),
         };
-        let run = async move { supervisor::run(context, GRACE).await.expect("delivery goes on") };
+        let (desk, asks) = desk::open();
+        self.desk = desk;
+        let run = async move { supervisor::run(context, asks, GRACE).await.expect("delivery goes on") };
         self.supervisor = Some(tokio::spawn(run));
     }
 

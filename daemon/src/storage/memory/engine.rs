@@ -17,7 +17,7 @@ use crate::{
         event::{Cursor, Event},
         ids::{AccountId, Etag, JobId, MessageKey},
         job::Control,
-        ledger::{QuotaKey, Usage},
+        ledger::{ObservedLimit, QuotaKey, Usage},
         mail::Message,
         merge::{MergeRecipient, MergeTemplate},
         parking::Standing,
@@ -260,6 +260,16 @@ impl Queue for MemoryStore {
 
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError> {
         Ok(self.model().in_doubt(account))
+    }
+
+    async fn observe_limit(&self, tenure: &Tenure, observed: ObservedLimit) -> Result<(), TenureError> {
+        self.work(tenure, |model| {
+            model.observed.insert((tenure.account.clone(), observed.key.clone()), observed);
+        })
+    }
+
+    async fn observed_limits(&self, account: &AccountId) -> Result<Vec<ObservedLimit>, StorageError> {
+        Ok(self.model().observed_limits(account))
     }
 
     async fn usage(&self, account: &AccountId) -> Result<Vec<Usage>, StorageError> {
