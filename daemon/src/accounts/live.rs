@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use crate::{
     domain::{
-        account::{Account, AccountSettings, EhloName},
+        account::{Account, AccountSettings, EhloName, MailboxSignIn, PasswordMechanism, SignIn},
         ids::{AccountId, Etag},
         parking::Standing,
+        secret::Secret,
     },
     storage::{AccountStore, StorageError},
     wire::{
-        smtp::Provider,
-        tls::{self, TlsSetupError},
+        smtp::{Credentials, Provider},
+        tls::{TlsClient, TlsSetupError},
     },
 };
 
@@ -42,7 +43,7 @@ impl LiveAccount {
     /// Loads an account with its standing. `host_name` is given in EHLO when the account sets no name.
     ///
     /// # Errors
-    /// When there is no such account, its certificate authority is unreadable, or the store fails.
+    /// When there is no such account, a certificate of its settings cannot be used, or the store fails.
     pub async fn load(
         storage: &dyn AccountStore,
         id: &AccountId,
@@ -73,8 +74,41 @@ fn provider(settings: &AccountSettings, host_name: &EhloName) -> Result<Provider
         port: server.port,
         encryption: server.encryption,
         ehlo_name: server.ehlo_name.clone().unwrap_or_else(|| host_name.clone()),
-        tls: tls::client_config(server.custom_ca_pem.as_deref())?,
-        sign_in: settings.sign_in.clone(),
+        tls: TlsClient::new(server.custom_ca_pem.as_deref(), &server.tls)?,
+        sign_in: credentials(settings),
         timeouts: server.timeouts,
     })
+}
+
+/// What the settings say of the sign-in. A token is not among it yet: it is fetched when a connection is opened.
+fn credentials(settings: &AccountSettings) -> Credentials {
+    match &settings.sign_in {
+        // Whoever wants POP before SMTP is let in as he is.
+        SignIn::None | SignIn::PopBeforeSmtp(_) => Credentials::Nothing,
+        SignIn::AsMailbox => {
+            let sign_in = settings.mailbox.as_ref().and_then(|mailbox| mailbox.sign_in.as_ref());
+            sign_in.map_or(Credentials::Nothing, as_mailbox)
+        }
+        SignIn::Password { user, password, mechanism, allow_plaintext } => Credentials::Password {
+            user: user.clone(),
+            password: password.clone(),
+            mechanism: *mechanism,
+            allow_plaintext: *allow_plaintext,
+        },
+        SignIn::OAuth2(oauth) => Credentials::Token {
+            user: oauth.user.clone(),
+            token: Secret::new(String::new()),
+            mechanism: oauth.mechanism,
+            allow_plaintext: oauth.allow_plaintext,
+        },
+    }
+}
+
+fn as_mailbox(sign_in: &MailboxSignIn) -> Credentials {
+    Credentials::Password {
+        user: sign_in.credentials.user.clone(),
+        password: sign_in.credentials.password.clone(),
+        mechanism: PasswordMechanism::Auto,
+        allow_plaintext: sign_in.allow_plaintext,
+    }
 }

@@ -18,7 +18,7 @@ use super::{
     session::{OpenSession, Wear, idle_from_now},
 };
 use crate::{
-    accounts::live::LiveAccount,
+    accounts::{live::LiveAccount, opening::NotOpened},
     domain::{
         account::InDoubtPolicy,
         time::Timestamp,
@@ -26,7 +26,7 @@ use crate::{
     },
     policy::assess::{Connection, Met},
     storage::{Tenure, TenureError, settlement::MarkOutcome},
-    wire::smtp::{Fault, Obstacle, Session},
+    wire::smtp::{Fault, Obstacle},
 };
 
 mod each;
@@ -143,13 +143,16 @@ impl Courier {
             let slot = self.context.connections.open(&self.tenure.account).await;
             // Its message goes over one of the connections that the account has.
             let slot = slot.map_err(|NotNow| ErrandResult::Recalled)?;
-            let session = tokio::select! {
+            let opened = tokio::select! {
                 biased;
-                session = Session::open(&self.account.provider, &*self.context.dial) => session,
-                () = slot.called_off() => Err(too_slow()),
+                opened = self.account.open(&self.context.tokens, &*self.context.dial) => opened,
+                () = slot.called_off() => Err(too_slow().into()),
             };
-            let session = session.map_err(|obstacle| ErrandResult::Obstructed { obstacle, started })?;
-            Ok(OpenSession::new(session, slot.established()))
+            let opened = opened.map_err(|not| match not {
+                NotOpened::Obstacle(obstacle) => ErrandResult::Obstructed { obstacle, started },
+                NotOpened::Storage(error) => ErrandResult::StoreFailed(error.into()),
+            })?;
+            Ok(OpenSession::new(opened, slot.established()))
         };
         tokio::select! {
             biased;

@@ -5,7 +5,7 @@ use crate::{
     policy::{
         assess::Met,
         classify::{
-            broken::{Breakage, classify_broken},
+            broken::{Breakage, classify_broken, classify_no_token},
             rules::Rules,
         },
     },
@@ -123,6 +123,9 @@ impl Judge<'_> {
             }
             ObstacleCause::Fault(fault) => {
                 met(Response::Broken(fault.to_string()), classify_broken(obstacle.phase, breakage(fault)))
+            }
+            ObstacleCause::Token(error) => {
+                met(Response::Broken(error.to_string()), classify_no_token(error.needs_a_person()))
             }
             other => met(Response::Broken(other.to_string()), classify_broken(obstacle.phase, Breakage::Garbled)),
         }

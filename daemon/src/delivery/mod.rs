@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    accounts::tokens::TokenKeeper,
     domain::time::Clock,
     platform::entropy::Entropy,
     policy::{classify::rules::Rules, verp::VerpKey},
@@ -50,6 +51,8 @@ pub struct Context {
     pub verp: VerpKey,
     /// The connections that may be open at once, over all accounts.
     pub connections: Arc<ConnectionSlots>,
+    /// The access tokens of accounts that sign in with OAuth 2.
+    pub tokens: TokenKeeper,
     /// Cancelled when the daemon stops: nothing new is sent then, and what is past its mark is finished.
     pub stopping: CancellationToken,
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    delivery::desk::Desk, domain::time::Clock, platform::entropy::Entropy, policy::classify::rules::Rules,
-    storage::SharedStorage,
+    accounts::tokens::TokenKeeper, delivery::desk::Desk, domain::time::Clock, platform::entropy::Entropy,
+    policy::classify::rules::Rules, storage::SharedStorage, wire::dns::Dns,
 };
 
 /// What the services work with.
@@ -20,6 +20,10 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// Judge replies.
     pub rules: Arc<Rules>,
+    /// Asks the name system.
+    pub dns: Arc<dyn Dns>,
+    /// The access tokens of accounts that sign in with OAuth 2.
+    pub tokens: TokenKeeper,
     /// Asks the accounts' workers.
     pub desk: Desk,
     /// Ends streams and refuses new ones when the daemon stops.

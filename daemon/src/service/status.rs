@@ -83,6 +83,15 @@ pub(super) enum Refusal {
          or from \"0\" for all events that are kept"
     )]
     EventsPruned,
+    /// There is no such consent, or it has lapsed, or another caller began it.
+    #[error("there is no such consent, or it has lapsed: begin it anew")]
+    NoConsent,
+    /// The issuer of access tokens, or the person, did not consent; in the issuer's words.
+    #[error("{0}")]
+    ConsentRefused(String),
+    /// The issuer of access tokens does not answer.
+    #[error("{0}")]
+    IssuerUnreachable(String),
     /// Too many calls of this kind are under way.
     #[error("too many {0} are under way: repeat the call later")]
     TooMany(&'static str),
@@ -191,6 +200,9 @@ impl Refusal {
             Self::WorkerAway => Telling::new(Code::Unavailable, "ACCOUNT_WORKER_AWAY").retry(SOON),
             Self::QueueFull => Telling::new(Code::ResourceExhausted, "QUEUE_FULL").retry(LATER),
             Self::EventsPruned => Telling::new(Code::OutOfRange, "EVENTS_PRUNED"),
+            Self::NoConsent => Telling::new(Code::NotFound, "CONSENT_NOT_FOUND"),
+            Self::ConsentRefused(_) => Telling::new(Code::FailedPrecondition, "CONSENT_REFUSED"),
+            Self::IssuerUnreachable(_) => Telling::new(Code::Unavailable, "ISSUER_UNREACHABLE").retry(SOON),
             Self::TooMany(_) => Telling::new(Code::ResourceExhausted, "TOO_MANY_CALLS").retry(SOON),
             Self::TooSlow(_) => Telling::new(Code::DeadlineExceeded, "STREAM_TOO_SLOW"),
             Self::ShuttingDown => Telling::new(Code::Unavailable, "SHUTTING_DOWN").retry(SOON),
@@ -350,6 +362,9 @@ mod tests {
         check(Refusal::OpenJobs(2), Code::FailedPrecondition, "ACCOUNT_HAS_OPEN_JOBS", false);
         check(Refusal::AccountBusy(2), Code::Aborted, "ACCOUNT_BUSY", true);
         check(ControlRefusal::IsHeld.into(), Code::FailedPrecondition, "JOB_IS_HELD", false);
+        check(Refusal::NoConsent, Code::NotFound, "CONSENT_NOT_FOUND", false);
+        check(Refusal::ConsentRefused("x".into()), Code::FailedPrecondition, "CONSENT_REFUSED", false);
+        check(Refusal::IssuerUnreachable("x".into()), Code::Unavailable, "ISSUER_UNREACHABLE", true);
         let (now, later) = (Timestamp::EPOCH, Timestamp::from_millis(90_000));
         check(Refusal::QuietWindow(Some(later)), Code::FailedPrecondition, "QUIET_WINDOW", false);
         check(Refusal::OverQuota { until: Some(later), now }, Code::ResourceExhausted, "QUOTA_EXHAUSTED", true);

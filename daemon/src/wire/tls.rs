@@ -1,20 +1,27 @@
-//! How is a stream encrypted, and what is said when that fails?
+//! How is a stream encrypted, and whose certificate must the server show?
 
 use std::{
-    io,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use rustls::{
-    CertificateError, ClientConfig, Error as RustlsError, RootCertStore,
-    pki_types::{CertificateDer, InvalidDnsNameError, ServerName, pem::PemObject},
+    ClientConfig, RootCertStore, SupportedProtocolVersion,
+    pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName, pem::PemObject},
 };
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::dial::Stream;
-use crate::domain::account::Host;
+use crate::domain::account::{ClientCertificate, Host, TlsOptions, TlsVersion};
+
+mod facts;
+mod fault;
+
+pub use self::{
+    facts::TlsFacts,
+    fault::{TlsFailure, TlsFault, is_hang_up},
+};
 
 /// Why no configuration could be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,45 +32,120 @@ pub enum TlsSetupError {
     /// The PEM holds no certificate at all.
     #[error("the custom certificate authority holds no certificate")]
     EmptyPem,
+    /// Our own certificate is no PEM, or what it holds is no certificate.
+    #[error("the client certificate is not a PEM certificate: {0}")]
+    BadClientCertificate(String),
+    /// The key of our own certificate cannot be read.
+    #[error("the key of the client certificate is not a PEM private key: {0}")]
+    BadClientKey(String),
+    /// The key does not belong to our own certificate, or cannot sign.
+    #[error("the client certificate cannot be used with its key: {0}")]
+    UnusableClientCertificate(String),
     /// The cryptographic provider does not support the protocol versions.
     #[error("cannot set up TLS: {0}")]
     Provider(String),
 }
 
-/// Why a handshake failed.
+/// How TLS is spoken with a server: what is trusted, which versions, under which name, with which certificate of ours.
+#[derive(Clone, Debug)]
+pub struct TlsClient {
+    config: Arc<ClientConfig>,
+    server_name: Option<Host>,
+}
+
+/// A stream within TLS.
 #[derive(Debug)]
-pub enum TlsFailure {
-    /// The server did not finish it in time.
-    TimedOut(Duration),
-    /// The server closed the connection.
-    Closed,
-    /// TLS itself failed; one sentence for people.
-    Refused(String),
+pub struct Encrypted {
+    /// The stream.
+    pub stream: Box<dyn Stream>,
+    /// What is known of it.
+    pub facts: TlsFacts,
 }
 
-/// What TLS clients trust: the system's authorities, which are loaded once, and `custom_ca_pem` besides. All who have no
-/// authority of their own share one configuration: a copy of a few hundred authorities for each account would be large.
-///
-/// # Errors
-/// When `custom_ca_pem` holds no certificate.
-pub fn client_config(custom_ca_pem: Option<&str>) -> Result<Arc<ClientConfig>, TlsSetupError> {
-    static SHARED: OnceLock<Result<Arc<ClientConfig>, TlsSetupError>> = OnceLock::new();
-    let Some(pem) = custom_ca_pem else {
-        return SHARED.get_or_init(|| trusting(native_roots().clone())).clone();
-    };
-    let mut roots = native_roots().clone();
-    add_pem(&mut roots, pem)?;
-    trusting(roots)
+impl TlsClient {
+    /// Trusts the system's authorities, which are loaded once, and `custom_ca_pem` besides. All who want nothing of
+    /// their own but a server's name share one configuration: a copy of a few hundred authorities for each account
+    /// would be large.
+    ///
+    /// # Errors
+    /// When `custom_ca_pem` holds no certificate, or our own certificate cannot be used.
+    pub fn new(custom_ca_pem: Option<&str>, options: &TlsOptions) -> Result<Self, TlsSetupError> {
+        static SHARED: OnceLock<Result<Arc<ClientConfig>, TlsSetupError>> = OnceLock::new();
+        let TlsOptions { version_min, server_name, client_certificate } = options;
+        let is_common = *version_min == TlsVersion::default() && client_certificate.is_none();
+        let config = match custom_ca_pem {
+            None if is_common => {
+                SHARED.get_or_init(|| configure(native_roots().clone(), *version_min, None)).clone()?
+            }
+            None => configure(native_roots().clone(), *version_min, client_certificate.as_ref())?,
+            Some(pem) => {
+                let mut roots = native_roots().clone();
+                add_pem(&mut roots, pem)?;
+                configure(roots, *version_min, client_certificate.as_ref())?
+            }
+        };
+        Ok(Self { config, server_name: server_name.clone() })
+    }
+
+    /// Shakes hands with the server on `stream`. Its certificate must be for the name that the account sets, or else
+    /// for `host`.
+    ///
+    /// # Errors
+    /// When the handshake fails or takes longer than `limit`.
+    pub async fn encrypt(
+        &self,
+        stream: Box<dyn Stream>,
+        host: &Host,
+        limit: Duration,
+    ) -> Result<Encrypted, TlsFailure> {
+        let host = self.server_name.as_ref().unwrap_or(host);
+        let name = server_name(host).map_err(|_| TlsFailure::Refused {
+            kind: TlsFault::WrongName,
+            text: format!("{host} cannot stand in a certificate"),
+        })?;
+        let handshake = TlsConnector::from(Arc::clone(&self.config)).connect(name, stream);
+        match timeout(limit, handshake).await {
+            Err(_) => Err(TlsFailure::TimedOut(limit)),
+            Ok(Err(error)) => Err(TlsFailure::of(&error, host)),
+            Ok(Ok(stream)) => {
+                let facts = TlsFacts::of(stream.get_ref().1);
+                Ok(Encrypted { stream: Box::new(stream), facts })
+            }
+        }
+    }
 }
 
-fn trusting(roots: RootCertStore) -> Result<Arc<ClientConfig>, TlsSetupError> {
+fn configure(
+    roots: RootCertStore,
+    version_min: TlsVersion,
+    certificate: Option<&ClientCertificate>,
+) -> Result<Arc<ClientConfig>, TlsSetupError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions(version_min))
         .map_err(|e| TlsSetupError::Provider(e.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+        .with_root_certificates(roots);
+    let Some(ClientCertificate { chain_pem, key_pem }) = certificate else {
+        return Ok(Arc::new(builder.with_no_client_auth()));
+    };
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain_pem.as_bytes()).collect();
+    let chain = chain.map_err(|e| TlsSetupError::BadClientCertificate(e.to_string()))?;
+    if chain.is_empty() {
+        return Err(TlsSetupError::BadClientCertificate("it holds none".to_owned()));
+    }
+    let key = PrivateKeyDer::from_pem_slice(key_pem.expose().as_bytes());
+    let key = key.map_err(|e| TlsSetupError::BadClientKey(e.to_string()))?;
+    let config = builder.with_client_auth_cert(chain, key);
+    config.map(Arc::new).map_err(|e| TlsSetupError::UnusableClientCertificate(e.to_string()))
+}
+
+fn versions(least: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
+    static NEWEST: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
+    match least {
+        // rustls knows no older ones.
+        TlsVersion::V1_2 => rustls::ALL_VERSIONS,
+        TlsVersion::V1_3 => NEWEST,
+    }
 }
 
 fn native_roots() -> &'static RootCertStore {
@@ -85,90 +167,9 @@ fn add_pem(roots: &mut RootCertStore, pem: &str) -> Result<(), TlsSetupError> {
     if roots.len() == before { Err(TlsSetupError::EmptyPem) } else { Ok(()) }
 }
 
-/// Shakes hands with the server on `stream`, which must be `host`'s by its certificate.
-///
-/// # Errors
-/// When the handshake fails or takes longer than `limit`.
-pub async fn encrypt(
-    stream: Box<dyn Stream>,
-    host: &Host,
-    config: &Arc<ClientConfig>,
-    limit: Duration,
-) -> Result<Box<dyn Stream>, TlsFailure> {
-    let name = server_name(host).map_err(|_| TlsFailure::Refused(format!("{host} cannot stand in a certificate")))?;
-    let handshake = TlsConnector::from(Arc::clone(config)).connect(name, stream);
-    match timeout(limit, handshake).await {
-        Err(_) => Err(TlsFailure::TimedOut(limit)),
-        Ok(Ok(stream)) => Ok(Box::new(stream)),
-        Ok(Err(error)) => Err(failure(&error, host)),
-    }
-}
-
 fn server_name(host: &Host) -> Result<ServerName<'static>, InvalidDnsNameError> {
     ServerName::try_from(host.as_str().to_owned())
 }
 
-fn failure(error: &io::Error, host: &Host) -> TlsFailure {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<RustlsError>());
-    match inner {
-        Some(error) => TlsFailure::Refused(explain(error, host)),
-        None if is_hang_up(error.kind()) => TlsFailure::Closed,
-        None => TlsFailure::Refused(error.to_string()),
-    }
-}
-
-/// Whether an error of this kind says that the peer has gone.
-pub(super) const fn is_hang_up(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    matches!(kind, UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe)
-}
-
-fn explain(error: &RustlsError, host: &Host) -> String {
-    use CertificateError as Bad;
-    match error {
-        RustlsError::InvalidCertificate(bad) => match bad {
-            Bad::Expired | Bad::ExpiredContext { .. } => format!("the server's certificate has expired ({bad})"),
-            Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
-                format!("the server's certificate is not valid yet ({bad})")
-            }
-            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-                format!("the server's certificate is not for {host} ({bad})")
-            }
-            Bad::UnknownIssuer => "the server's certificate is signed by an authority that is not trusted".to_owned(),
-            other => format!("the server's certificate is not accepted: {other}"),
-        },
-        RustlsError::InvalidMessage(_) | RustlsError::PeerSentOversizedRecord => {
-            format!("the server does not speak TLS at this point ({error})")
-        }
-        RustlsError::AlertReceived(alert) => format!("the server refused the handshake with the alert {alert:?}"),
-        RustlsError::PeerIncompatible(_) => format!("the server speaks no version of TLS that is safe ({error})"),
-        other => format!("the TLS handshake failed: {other}"),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_custom_authority_must_be_a_certificate() {
-        assert_eq!(client_config(Some("")).err(), Some(TlsSetupError::EmptyPem));
-        assert_eq!(client_config(Some("hello")).err(), Some(TlsSetupError::EmptyPem));
-        let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(matches!(client_config(Some(damaged)), Err(TlsSetupError::BadPem(_))));
-        assert!(client_config(None).is_ok());
-    }
-
-    #[test]
-    fn who_has_no_authority_of_its_own_shares_one_configuration() {
-        let (one, other) = (client_config(None).unwrap(), client_config(None).unwrap());
-        assert!(Arc::ptr_eq(&one, &other));
-    }
-
-    #[test]
-    fn names_and_ip_addresses_can_be_checked() {
-        for good in ["smtp.example.jp", "localhost", "127.0.0.1", "::1", "my_host"] {
-            assert!(server_name(&good.parse().expect(good)).is_ok(), "{good}");
-        }
-    }
-}
+mod tests;

@@ -12,6 +12,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use hikyaku_daemon::{
+    accounts::tokens::TokenKeeper,
     app::demo::capture::{CaptureServer, Records, Rules as ServerRules},
     delivery::{
         Context,
@@ -33,7 +34,10 @@ use hikyaku_daemon::{
     platform::{clock::VirtualClock, entropy::SeededEntropy},
     policy::{classify::rules::Rules, verp::VerpKey},
     storage::{Acceptance, JobRecord, SharedStorage, Submission, memory::MemoryStore},
-    wire::dial::{Dial, DialCause, DialError, DialPhase, Stream},
+    wire::{
+        dial::{Dial, DialCause, DialError, DialPhase, Stream},
+        oauth::TokenClient,
+    },
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -143,11 +147,14 @@ impl House {
     /// Starts delivery, as a new process would.
     pub(super) fn start(&mut self) {
         self.stopping = CancellationToken::new();
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let issuer = Arc::new(TokenClient::default());
         let context = Context {
             storage: Arc::clone(&self.storage),
             rules: Arc::clone(&RULES),
             dial: Arc::clone(&self.network) as Arc<dyn Dial>,
-            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            tokens: TokenKeeper::new(Arc::clone(&self.storage), issuer, Arc::clone(&clock)),
+            clock,
             entropy: Arc::new(SeededEntropy::new(1)),
             verp: VerpKey::new([7; 32]),
             host_name: "test.example.jp".parse().expect("a name"),

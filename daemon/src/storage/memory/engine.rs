@@ -22,6 +22,7 @@ use crate::{
         merge::{MergeRecipient, MergeTemplate},
         parking::Standing,
         time::Timestamp,
+        tokens::Tokens,
     },
     storage::{
         Acceptance, AccountRecord, AccountStore, Consignment, Controlled, CreateAccountError, DeleteAccountError,
@@ -123,6 +124,18 @@ impl AccountStore for MemoryStore {
 
     async fn set_standing(&self, id: &AccountId, standing: Standing, now: Timestamp) -> Result<(), StorageError> {
         self.change(|model| model.set_standing(id, standing, now))
+    }
+
+    async fn tokens(&self, id: &AccountId) -> Result<Option<Tokens>, StorageError> {
+        Ok(self.model().tokens.get(id).cloned())
+    }
+
+    async fn put_tokens(&self, id: &AccountId, tokens: Tokens) -> Result<(), StorageError> {
+        self.change(|model| {
+            if model.accounts.contains_key(id) {
+                model.tokens.insert(id.clone(), tokens);
+            }
+        })
     }
 }
 

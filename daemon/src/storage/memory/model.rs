@@ -16,6 +16,7 @@ use crate::{
         merge::{MergeRecipient, MergeTemplate, progress::MergeOutcome},
         parking::Standing,
         time::Timestamp,
+        tokens::Tokens,
     },
     storage::{AccountRecord, CreateAccountError, DeleteAccountError, PAGE_MAX, UpdateAccountError, settlement::Mark},
 };
@@ -24,6 +25,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Model {
     pub(super) accounts: BTreeMap<AccountId, (Account, Standing)>,
+    pub(super) tokens: BTreeMap<AccountId, Tokens>,
     pub(super) jobs: BTreeMap<JobId, StoredJob>,
     pub(super) keys: BTreeMap<(String, String), UsedKey>,
     pub(super) ledger: BTreeMap<(AccountId, QuotaKey, u64), u64>,
@@ -128,6 +130,7 @@ impl Model {
             return Err(DeleteAccountError::OpenJobs(open_jobs));
         }
         self.accounts.remove(id);
+        self.tokens.remove(id);
         self.ledger.retain(|(account, ..), _| account != id);
         self.observed.retain(|(account, _), _| account != id);
         self.begin_epoch(id);

@@ -4,7 +4,10 @@ use std::{io, time::Duration};
 
 use crate::{
     domain::{reply::Reply, verdict::Phase},
-    wire::tls::is_hang_up,
+    wire::{
+        oauth::OauthError,
+        tls::{TlsFault, is_hang_up},
+    },
 };
 
 /// Why no session could be opened. Nothing was sent of any message.
@@ -31,9 +34,14 @@ pub enum ObstacleCause {
     /// The name has no address.
     #[error("the name has no address")]
     NoAddress,
-    /// TLS failed; one sentence for people.
-    #[error("{0}")]
-    Tls(String),
+    /// TLS failed.
+    #[error("{text}")]
+    Tls {
+        /// In a word.
+        kind: TlsFault,
+        /// In one sentence for people.
+        text: String,
+    },
     /// The account wants STARTTLS and the server does not offer it.
     #[error("the server does not offer STARTTLS")]
     StartTlsNotOffered,
@@ -49,6 +57,9 @@ pub enum ObstacleCause {
         /// The mechanisms that it offers, in capitals.
         offered: Vec<String>,
     },
+    /// There is no access token to sign in with.
+    #[error("there is no access token: {0}")]
+    Token(OauthError),
     /// What greeted us is no SMTP server; the first line that it sent.
     #[error("the server does not speak SMTP; it said {0:?}")]
     NotSmtp(String),

@@ -2,25 +2,25 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
-use rustls::{
-    ServerConfig,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
-};
+use rustls::ServerConfig;
 
 use super::{
     failure::{Obstacle, ObstacleCause},
     opening::Provider,
     scripted::{Scripted, provider},
     session::Session,
+    sign_in::Credentials,
 };
 use crate::{
     domain::{
-        account::{Encryption, PasswordMechanism, SignIn},
+        account::{Encryption, PasswordMechanism, TlsOptions},
         secret::Secret,
         verdict::Phase,
     },
-    wire::tls::client_config,
+    wire::{
+        certificates::{Authority, Valid},
+        tls::{TlsClient, TlsFault},
+    },
 };
 
 const HELLO: &str = "S: 220 hi\nC: EHLO client.test\n";
@@ -31,7 +31,7 @@ const QUIT: &str = "QUIT\r\n";
 
 fn signing_in(mechanism: PasswordMechanism) -> Provider {
     let password = Secret::new("secret".to_owned());
-    let sign_in = SignIn::Password { user: "alice".to_owned(), password, mechanism, allow_plaintext: true };
+    let sign_in = Credentials::Password { user: "alice".to_owned(), password, mechanism, allow_plaintext: true };
     Provider { sign_in, ..provider() }
 }
 
@@ -63,9 +63,9 @@ async fn each_refusal_before_mail_is_told_with_its_phase_and_followed_by_quit() 
         ),
         (
             &login,
-            format!("{HELLO}S: 250-hi\nS: 250 AUTH CRAM-MD5 xoauth2\n"),
+            format!("{HELLO}S: 250-hi\nS: 250 AUTH GSSAPI xoauth2\n"),
             Phase::SignIn,
-            "the server does not offer the sign-in mechanism; it offers: CRAM-MD5, XOAUTH2",
+            "the server does not offer the sign-in mechanism; it offers: GSSAPI, XOAUTH2",
         ),
         (
             &login,
@@ -198,7 +198,7 @@ async fn a_password_that_the_server_repeats_is_shown_nowhere() {
 #[tokio::test(start_paused = true)]
 async fn a_password_never_crosses_a_clear_connection_unless_allowed() {
     let mut provider = signing_in(PasswordMechanism::Auto);
-    if let SignIn::Password { allow_plaintext, .. } = &mut provider.sign_in {
+    if let Credentials::Password { allow_plaintext, .. } = &mut provider.sign_in {
         *allow_plaintext = false;
     }
     let (obstacle, rest) = refused(&provider, &format!("{HELLO}S: 250-hi\nS: 250 AUTH PLAIN\n")).await;
@@ -214,37 +214,20 @@ async fn helo_is_enough_where_nothing_is_needed() {
     assert_eq!(session.offers(), &super::Offers::default());
 }
 
-/// An authority, as PEM, and a server certificate of it.
-fn certificate(name: &str, is_expired: bool) -> (String, Arc<ServerConfig>) {
-    let authority_key = KeyPair::generate().expect("a key");
-    let mut authority = CertificateParams::new(vec![]).expect("parameters");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let pem = authority.self_signed(&authority_key).expect("signed").pem();
-    let issuer = Issuer::new(authority, authority_key);
-
-    let key = KeyPair::generate().expect("a key");
-    let mut leaf = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
-    if is_expired {
-        leaf.not_before = date_time_ymd(2020, 1, 1);
-        leaf.not_after = date_time_ymd(2021, 1, 1);
-    }
-    let chain = vec![leaf.signed_by(&key, &issuer).expect("signed").der().clone()];
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .expect("a configuration");
-    (pem, Arc::new(config))
+/// An authority, as PEM, and a server with a certificate of it.
+fn certificate(name: &str, valid: Valid) -> (String, Arc<ServerConfig>) {
+    let authority = Authority::new();
+    let config = authority.server(name, valid);
+    (authority.pem, config)
 }
 
 fn trusting(encryption: Encryption, authority: Option<&str>) -> Provider {
     let mut provider = signing_in(PasswordMechanism::Plain);
-    if let SignIn::Password { allow_plaintext, .. } = &mut provider.sign_in {
+    if let Credentials::Password { allow_plaintext, .. } = &mut provider.sign_in {
         *allow_plaintext = false;
     }
-    Provider { encryption, tls: client_config(authority).expect("a configuration"), ..provider }
+    let tls = TlsClient::new(authority, &TlsOptions::default()).expect("a configuration");
+    Provider { encryption, tls, ..provider }
 }
 
 const INSIDE: &str = "C: EHLO client.test\nS: 250-hi\nS: 250-PIPELINING\nS: 250 AUTH PLAIN\n";
@@ -252,7 +235,7 @@ const INSIDE: &str = "C: EHLO client.test\nS: 250-hi\nS: 250-PIPELINING\nS: 250 
 #[tokio::test(start_paused = true)]
 async fn encrypted_sessions_open_by_either_way_and_by_name_or_address() {
     for host in ["smtp.lab.test", "127.0.0.1"] {
-        let (authority, config) = certificate(host, false);
+        let (authority, config) = certificate(host, Valid::Now);
         let rows = [
             (Encryption::Tls, format!("starttls\nS: 220 hi\n{INSIDE}{PLAIN}S: 235 in\n")),
             (
@@ -276,21 +259,33 @@ async fn encrypted_sessions_open_by_either_way_and_by_name_or_address() {
 #[tokio::test(start_paused = true)]
 async fn bad_certificates_are_named() {
     let rows = [
-        (certificate("smtp.lab.test", true), true, "the server's certificate has expired"),
-        (certificate("other.test", false), true, "the server's certificate is not for smtp.lab.test"),
         (
-            certificate("smtp.lab.test", false),
+            certificate("smtp.lab.test", Valid::UntilLongAgo),
+            true,
+            TlsFault::Expired,
+            "the server's certificate has expired",
+        ),
+        (
+            certificate("other.test", Valid::Now),
+            true,
+            TlsFault::WrongName,
+            "the server's certificate is not for smtp.lab.test",
+        ),
+        (
+            certificate("smtp.lab.test", Valid::Now),
             false,
+            TlsFault::UnknownIssuer,
             "the server's certificate is signed by an authority that is not trusted",
         ),
     ];
-    for ((authority, config), is_trusted, expected) in rows {
+    for ((authority, config), is_trusted, word, expected) in rows {
         let server = Scripted::new("starttls\n").with_tls(config);
         let provider = trusting(Encryption::Tls, is_trusted.then_some(authority.as_str()));
         let obstacle = Session::open(&provider, &server).await.expect_err(expected);
         assert_eq!(obstacle.phase, Phase::Tls);
         let cause = obstacle.cause.to_string();
-        assert!(matches!(obstacle.cause, ObstacleCause::Tls(_)) && cause.starts_with(expected), "{cause}");
+        assert!(matches!(obstacle.cause, ObstacleCause::Tls { kind, .. } if kind == word), "{cause}");
+        assert!(cause.starts_with(expected), "{cause}");
     }
 }
 
