@@ -14,6 +14,7 @@ mod ready;
 pub mod samples;
 pub mod script;
 pub mod step;
+pub mod unusual;
 
 use super::SharedStorage;
 

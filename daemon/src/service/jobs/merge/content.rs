@@ -64,12 +64,12 @@ pub(super) fn content_of(
 
 /// The job, in its first state.
 pub(super) fn job_of(opening: Opening, template: &MergeTemplate, recipients: u32, first: MessageFacts) -> Job {
-    let Opening { order, caller, id, now, .. } = opening;
+    let Opening { order, visitor, id, now, .. } = opening;
     let due = order.send_at.map_or(now, |send_at| send_at.max(now));
     Job {
         id,
         account: order.account,
-        caller,
+        caller: visitor.into_caller(),
         accepted_at: now,
         sender: template.draft.from.address.clone(),
         audience: Audience::Each(Box::new(MergeProgress::new(recipients, due))),
