@@ -67,7 +67,12 @@ impl LiveAccount {
     }
 }
 
-fn provider(settings: &AccountSettings, host_name: &EhloName) -> Result<Provider, TlsSetupError> {
+/// Where and how the settings of an account connect. `host_name` is given in EHLO when they set no name. An access token is not
+/// among it yet.
+///
+/// # Errors
+/// When a certificate among them cannot be used.
+pub fn provider(settings: &AccountSettings, host_name: &EhloName) -> Result<Provider, TlsSetupError> {
     let server = &settings.server;
     Ok(Provider {
         host: server.host.clone(),

@@ -11,5 +11,6 @@ pub(super) mod limits;
 pub(super) mod preset;
 pub(super) mod server;
 pub(super) mod sign_in;
+pub(super) mod trial;
 pub(super) mod values;
 pub(super) mod violations;

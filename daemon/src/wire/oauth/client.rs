@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use reqwest::{Client, Url, header::ACCEPT, redirect::Policy};
 
 use super::{Application, DeviceCodes, Ground, Issued, Issuer, OauthError, answer, words};
-use crate::{domain::secret::Secret, wire::tls::client_config};
+use crate::{
+    domain::{account::TlsOptions, secret::Secret},
+    wire::tls::TlsClient,
+};
 
 /// How long connecting may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -77,7 +80,8 @@ impl TokenClient {
 }
 
 fn client(adapt: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Result<Client, String> {
-    let mut tls = client_config(None).map_err(|error| error.to_string())?.as_ref().clone();
+    let client = TlsClient::new(None, &TlsOptions::default()).map_err(|error| error.to_string())?;
+    let mut tls = client.config().clone();
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let builder = Client::builder()
         .tls_backend_preconfigured(tls)
