@@ -249,8 +249,8 @@ struct Turn<'a> {
 impl<'a> Turn<'a> {
     fn take(shared: &'a Shared, id: Option<AccountId>) -> Result<Self, NotTested> {
         let mut under_test = shared.under_test.lock().unwrap_or_else(PoisonError::into_inner);
-        match id.clone() {
-            Some(id) if !under_test.insert(id) => Err(NotTested::AlreadyUnderTest),
+        match &id {
+            Some(id) if !under_test.insert(id.clone()) => Err(NotTested::AlreadyUnderTest),
             _ => Ok(Self { shared, id }),
         }
     }
