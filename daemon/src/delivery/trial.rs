@@ -33,6 +33,7 @@ use crate::{
     },
 };
 
+mod mailbox;
 mod met;
 mod smtp;
 
@@ -129,6 +130,9 @@ pub enum NotTested {
     /// The account has no mailbox.
     #[error("the account has no mailbox")]
     NoMailbox,
+    /// Neither the mailbox nor SMTP has credentials.
+    #[error("neither the mailbox nor SMTP has credentials")]
+    NoMailboxSignIn,
     /// A test mail needs a stored account.
     #[error("a test mail can only be sent from a stored account, whose quotas count it")]
     NotStored,
@@ -179,7 +183,7 @@ impl Trials {
         let way = async {
             match trial.server {
                 TestedServer::Smtp => Box::pin(smtp::walk(&self.0.tools, &trial)).await.map(|()| Contents::default()),
-                TestedServer::Mailbox => Err(Halt::NotTested(NotTested::NoMailbox)),
+                TestedServer::Mailbox => Box::pin(mailbox::look(&self.0.tools, &trial)).await,
             }
         };
         let ended = timeout(limit, recorder.run(way)).await;

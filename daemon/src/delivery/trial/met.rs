@@ -7,6 +7,8 @@ use crate::{
     domain::{reply::Reply, verdict::Phase},
     policy::diagnosis::{TlsTrouble, Trouble},
     wire::{
+        dial::ProxyFailure,
+        mailbox::{MailboxCause, MailboxFailure},
         oauth::OauthError,
         smtp::{Broken, EnvelopeFailure, Fault, Needed, Obstacle, ObstacleCause},
         steps::StepName,
@@ -31,6 +33,7 @@ enum Cause {
     Replied(Reply),
     NotOffered(Needed),
     Token(OauthError),
+    Mailbox(MailboxFailure),
     Setup(TlsSetupError),
     Composing(String),
     TooLate(Duration),
@@ -41,6 +44,8 @@ impl Met {
         let step = match &cause {
             ObstacleCause::StartTlsNotOffered | ObstacleCause::StartTlsInjected => StepName::StartTls,
             ObstacleCause::Token(_) => StepName::Token,
+            ObstacleCause::Proxy(_) => StepName::Proxy,
+            ObstacleCause::Pop(_) => StepName::Pop,
             _ => step_of(phase),
         };
         Self { step, phase, cause: Cause::Obstacle(cause) }
@@ -63,6 +68,10 @@ impl Met {
 
     pub(super) const fn token(error: OauthError) -> Self {
         Self { step: StepName::Token, phase: Phase::SignIn, cause: Cause::Token(error) }
+    }
+
+    pub(super) const fn mailbox(failure: MailboxFailure) -> Self {
+        Self { step: failure.phase, phase: phase_of(failure.phase), cause: Cause::Mailbox(failure) }
     }
 
     pub(super) const fn setup(error: TlsSetupError) -> Self {
@@ -89,6 +98,7 @@ impl Met {
             Cause::Replied(reply) => Trouble::Replied(reply),
             Cause::NotOffered(_) => Trouble::ExtensionMissing,
             Cause::Token(error) => of_token(error),
+            Cause::Mailbox(failure) => of_mailbox(&failure.cause),
             Cause::Setup(_) => Trouble::Tls(TlsTrouble::Other),
             Cause::Composing(_) => Trouble::Broken,
             Cause::TooLate(limit) => Trouble::TimedOut(*limit),
@@ -104,6 +114,7 @@ impl fmt::Display for Met {
             Cause::Replied(reply) => write!(f, "the server replied {reply}"),
             Cause::NotOffered(needed) => write!(f, "the server does not offer {}", needed.keyword()),
             Cause::Token(error) => error.fmt(f),
+            Cause::Mailbox(failure) => failure.cause.fmt(f),
             Cause::Setup(error) => error.fmt(f),
             Cause::Composing(error) => f.write_str(error),
             Cause::TooLate(limit) => write!(f, "given up: the test has taken {} s", limit.as_secs()),
@@ -125,6 +136,33 @@ fn of_obstacle(phase: Phase, cause: &ObstacleCause) -> Trouble<'_> {
         }
         ObstacleCause::NotSmtp(line) => Trouble::OtherProtocol(line),
         ObstacleCause::Token(error) => of_token(error),
+        ObstacleCause::Proxy(failure) => of_proxy(failure),
+        ObstacleCause::Pop(failure) => of_mailbox(&failure.cause),
+    }
+}
+
+fn of_mailbox(cause: &MailboxCause) -> Trouble<'_> {
+    match cause {
+        MailboxCause::Refused(words) => Trouble::Said(words),
+        MailboxCause::NoAddress => Trouble::NoAddress,
+        MailboxCause::Proxy(failure) => of_proxy(failure),
+        MailboxCause::Tls { kind, .. } => Trouble::Tls(of_tls(*kind)),
+        MailboxCause::NotOffered("STLS" | "STARTTLS") => Trouble::StartTlsNotOffered,
+        MailboxCause::NotOffered(_) => Trouble::MechanismNotOffered { offers_others: true },
+        MailboxCause::Injected(_) => Trouble::StartTlsInjected,
+        MailboxCause::PlaintextSignIn => Trouble::PlaintextSignIn,
+        MailboxCause::TimedOut(limit) => Trouble::TimedOut(*limit),
+        MailboxCause::Closed => Trouble::Closed,
+        MailboxCause::Io(error) => Trouble::Io(error.kind()),
+        MailboxCause::Unreadable { said, .. } => Trouble::OtherProtocol(said),
+        MailboxCause::BadCredentials | MailboxCause::TooLong(_) => Trouble::Broken,
+    }
+}
+
+const fn of_proxy(failure: &ProxyFailure) -> Trouble<'static> {
+    match failure {
+        ProxyFailure::SignInRefused(_) => Trouble::ProxySignIn,
+        _ => Trouble::ProxyFailed,
     }
 }
 

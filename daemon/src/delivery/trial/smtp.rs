@@ -2,7 +2,7 @@
 
 use super::{Halt, Met, NotTested, Tools, Trial};
 use crate::{
-    accounts::{live, tokens::TokenError},
+    accounts::{live, pop_gate::PopGate, tokens::TokenError},
     compose::{identity::Identity, message::compose},
     domain::{
         account::SignIn,
@@ -29,6 +29,10 @@ pub(super) async fn walk(tools: &Tools, trial: &Trial) -> Result<(), Halt> {
     if let Credentials::Token { token, .. } = &mut provider.sign_in {
         *token = access_token(tools, trial).await?;
     }
+    if let SignIn::PopBeforeSmtp(pop) = &trial.settings.sign_in {
+        let gate = PopGate::new(pop).map_err(Met::setup)?;
+        gate.pass(&*tools.dial).await.map_err(Met::obstacle)?;
+    }
     let mut session = Session::open(&provider, &*tools.dial).await.map_err(Met::obstacle)?;
     if let Some(recipient) = &trial.recipient {
         send(&mut session, tools, trial, recipient).await?;
@@ -38,7 +42,7 @@ pub(super) async fn walk(tools: &Tools, trial: &Trial) -> Result<(), Halt> {
 }
 
 /// A token for the settings: the account's own, where they sign in as it does.
-async fn access_token(tools: &Tools, trial: &Trial) -> Result<Secret<String>, Halt> {
+pub(super) async fn access_token(tools: &Tools, trial: &Trial) -> Result<Secret<String>, Halt> {
     let step = steps::begin(StepName::Token);
     let own = trial.stored.as_ref().filter(|account| account.settings.sign_in == trial.settings.sign_in);
     let got = match (own, &trial.settings.sign_in) {

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     delivery::desk,
     domain::{
-        account::{Encryption, Host, OAuth2SignIn, OauthGrant, OauthIssuer, PasswordMechanism, Server, SignIn, Stamp},
+        account::{Encryption, Host, IncomingMailbox, MailboxProtocol, OAuth2SignIn, OauthGrant, OauthIssuer, PasswordMechanism, Server, SignIn, Stamp},
         ids::Etag,
         mail::Mailbox,
         secret::Secret,
@@ -314,6 +314,56 @@ async fn no_secret_is_told_by_any_mechanism() {
         assert!(report.diagnosis.is_some());
         assert!(secrets.iter().all(|secret| !told.contains(secret)), "{told}");
     }
+}
+
+fn with_mailbox(protocol: MailboxProtocol) -> Trial {
+    let mut settings = settings();
+    settings.mailbox = Some(IncomingMailbox {
+        protocol,
+        server: Server::new("mail.lab.test".parse().expect("a host"), settings.server.port, Encryption::None),
+        sign_in: None,
+        interval: Duration::from_secs(300),
+        delete_after_fetch: false,
+        all_folders: false,
+        unseen_only: false,
+        all_mail: false,
+        archive_folder: None,
+        message_bytes_max: 1 << 20,
+        warn_messages: 10_000,
+        errors_to: None,
+    });
+    Trial { server: TestedServer::Mailbox, ..trial(settings) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_is_looked_into_with_the_credentials_of_smtp() {
+    let script = "S: +OK hi\nC: CAPA\nS: +OK\nS: USER\nS: .\nC: USER alice\nS: +OK\nC: PASS secret\nS: +OK in\nC: STAT\n\
+                  S: +OK 3 1200\nC: QUIT\nS: +OK bye\n";
+    let report = trials(Scripted::new(script)).run(with_mailbox(MailboxProtocol::Pop3)).await.expect("a report");
+    assert_eq!((shown(&report).1, report.contents.messages), ("PASSED", 3));
+    assert!(shown(&report).0.starts_with("greeting hello sign-in"), "{report:?}");
+    assert!(!format!("{report:?}").contains("secret"), "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_of_a_mailbox_are_diagnosed() {
+    let pop = |reply: &str| {
+        format!("S: +OK hi\nC: CAPA\nS: -ERR\nC: USER alice\nS: +OK\nC: PASS secret\nS: {reply}\n")
+    };
+    let rows = [
+        (MailboxProtocol::Pop3, pop("-ERR [AUTH] no"), "WRONG_CREDENTIALS"),
+        (MailboxProtocol::Pop3, pop("-ERR [IN-USE] locked"), "TEMPORARY_REFUSAL"),
+        (MailboxProtocol::Pop3, "hang".to_owned(), "SERVER_TIMEOUT"),
+        (MailboxProtocol::Imap, "S: SSH-2.0-OpenSSH_9.2\n".to_owned(), "NOT_A_MAIL_SERVER"),
+        (MailboxProtocol::Imap, "close".to_owned(), "CONNECTION_CLOSED"),
+    ];
+    for (protocol, script, word) in rows {
+        let report = trials(Scripted::new(&script)).run(with_mailbox(protocol)).await.expect("a report");
+        assert_eq!(shown(&report).1, word, "{script}: {report:?}");
+        assert!(report.record.steps.last().is_some_and(|step| !step.succeeded), "{report:?}");
+    }
+    let none = Trial { server: TestedServer::Mailbox, ..trial(settings()) };
+    assert!(matches!(trials(Scripted::new("")).run(none).await, Err(NotTested::NoMailbox)));
 }
 
 #[tokio::test(start_paused = true)]

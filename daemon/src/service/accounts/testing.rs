@@ -65,6 +65,9 @@ fn refused(why: NotTested, clock: &dyn Clock) -> Refusal {
         NotTested::AlreadyUnderTest => Refusal::TooMany("tests of this account"),
         NotTested::TooMany => Refusal::TooMany("tests"),
         NotTested::NoMailbox => Refusal::field("settings.mailbox", "is not set: there is no mailbox to test"),
+        NotTested::NoMailboxSignIn => {
+            Refusal::field("settings.mailbox.sign_in", "is not set, and SMTP has no credentials of its own")
+        }
         NotTested::NotStored => Refusal::field("recipient", "needs a stored account"),
         NotTested::Desk(DeskError::Exhausted(exhausted)) => {
             let until = (!exhausted.is_for_ever()).then_some(exhausted.until);
