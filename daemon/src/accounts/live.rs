@@ -73,6 +73,7 @@ fn provider(settings: &AccountSettings, host_name: &EhloName) -> Result<Provider
         port: server.port,
         encryption: server.encryption,
         ehlo_name: server.ehlo_name.clone().unwrap_or_else(|| host_name.clone()),
+        proxy: server.proxy.clone(),
         tls: TlsClient::new(server.custom_ca_pem.as_deref(), &server.tls)?,
         sign_in: settings.sign_in.clone(),
         timeouts: server.timeouts,

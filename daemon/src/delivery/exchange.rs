@@ -1,7 +1,12 @@
 //! What the replies of one transaction say of each recipient: from the wire's terms to the rules' rulings.
 
 use crate::{
-    domain::{account::ProviderKind, attempt::Response, reply::Reply, verdict::Phase},
+    domain::{
+        account::ProviderKind,
+        attempt::Response,
+        reply::Reply,
+        verdict::{Blame, ParkCause, Phase, Ruling, Verdict},
+    },
     policy::{
         assess::Met,
         classify::{
@@ -103,7 +108,6 @@ impl Judge<'_> {
 
     /// What recipients met whose message needs an extension that the server lacks.
     pub(super) fn not_offered(&self, recipients: Vec<u32>, needed: Needed) -> Met {
-        use crate::domain::verdict::{Blame, Ruling, Verdict};
         let what = format!("the server does not offer {}, which the message needs", needed.keyword());
         let ruling = Ruling {
             verdict: Verdict::RejectMessage,
@@ -124,8 +128,19 @@ impl Judge<'_> {
             ObstacleCause::Fault(fault) => {
                 met(Response::Broken(fault.to_string()), classify_broken(obstacle.phase, breakage(fault)))
             }
+            cause if cause.refuses_credentials() => met(Response::Broken(cause.to_string()), credentials_refused()),
             other => met(Response::Broken(other.to_string()), classify_broken(obstacle.phase, Breakage::Garbled)),
         }
+    }
+}
+
+/// The ruling on a proxy or a POP3 server that refuses our credentials.
+fn credentials_refused() -> Ruling {
+    Ruling {
+        verdict: Verdict::ParkAccount(ParkCause::SignIn),
+        blame: Some(Blame::Account),
+        wait: None,
+        rule: "sign-in-on-the-way".into(),
     }
 }
 

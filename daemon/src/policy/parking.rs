@@ -81,7 +81,13 @@ fn reason(cause: ParkingCause, obstacle: &Obstacle<'_>) -> String {
     let phase = obstacle.phase;
     match (cause, obstacle.response) {
         (ParkingCause::QuotaExhausted, _) => "The provider says that the account's quota is used up.".into(),
-        (ParkingCause::NeedsReauth, _) => {
+        (ParkingCause::NeedsReauth, Response::Broken(what)) => {
+            format!(
+                "The sign-in is not accepted (phase {phase}): {}; new settings or credentials are needed.",
+                keep(what)
+            )
+        }
+        (ParkingCause::NeedsReauth, Response::Replied(_)) => {
             format!("The provider does not accept the sign-in (phase {phase}); new settings or credentials are needed.")
         }
         (ParkingCause::SuspendedByProvider, _) => "The provider has barred the account from sending.".into(),

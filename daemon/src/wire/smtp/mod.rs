@@ -12,7 +12,7 @@ mod opening;
 mod outgoing;
 mod reply_reader;
 mod run;
-mod secrets;
+pub(in crate::wire) mod secrets;
 mod session;
 mod transcript;
 
@@ -23,7 +23,7 @@ mod opening_dialogues;
 #[cfg(test)]
 mod run_dialogues;
 #[cfg(test)]
-mod scripted;
+pub(in crate::wire) mod scripted;
 #[cfg(test)]
 mod session_dialogues;
 
