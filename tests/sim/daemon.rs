@@ -9,11 +9,13 @@ use std::{
 };
 
 use hikyaku_daemon::{
-    delivery::{Context, connections::ConnectionSlots, supervisor},
+    accounts::tokens::TokenKeeper,
+    delivery::{Context, connections::ConnectionSlots, desk, supervisor},
     domain::time::Clock,
     platform::{clock::VirtualClock, entropy::SeededEntropy},
     policy::classify::rules::Rules,
     storage::SharedStorage,
+    wire::oauth::TokenClient,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -50,17 +52,20 @@ impl Estate {
         *self.stopping.lock().unwrap_or_else(PoisonError::into_inner) = stopping.clone();
         let elapsed = turmoil::sim_elapsed().ok_or("there is no simulation")?;
         let clock = VirtualClock::starting_at(plan::BEGIN.after(elapsed));
+        let clock: Arc<dyn Clock> = Arc::new(clock);
+        let issuer = Arc::new(TokenClient::default());
         let context = Context {
             storage: Arc::clone(&self.storage),
             rules: Arc::clone(&RULES),
             dial: Arc::new(SimulatedDial),
-            clock: Arc::new(clock) as Arc<dyn Clock>,
+            tokens: TokenKeeper::new(Arc::clone(&self.storage), issuer, Arc::clone(&clock)),
+            clock,
             entropy: Arc::new(SeededEntropy::new(self.seed.wrapping_add(start << 32))),
             host_name: "hikyakud.sim.example".parse()?,
             connections: ConnectionSlots::new(self.connections_max),
             stopping,
         };
-        supervisor::run(context, GRACE).await?;
+        supervisor::run(context, desk::open().1, GRACE).await?;
         Ok(())
     }
 

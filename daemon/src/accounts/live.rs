@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use super::pop_gate::PopGate;
 use crate::{
     domain::{
-        account::{Account, AccountSettings, EhloName},
+        account::{Account, AccountSettings, EhloName, MailboxSignIn, PasswordMechanism, SignIn},
         ids::{AccountId, Etag},
         parking::Standing,
+        secret::Secret,
     },
     storage::{AccountStore, StorageError},
     wire::{
-        smtp::Provider,
+        smtp::{Credentials, Provider},
         tls::{TlsClient, TlsSetupError},
     },
 };
@@ -22,6 +24,8 @@ pub struct LiveAccount {
     pub account: Arc<Account>,
     /// Where and how it connects.
     pub provider: Arc<Provider>,
+    /// The POP3 sign-in that must come before, if one must.
+    pub pop: Option<Arc<PopGate>>,
 }
 
 /// Why an account cannot be used.
@@ -50,7 +54,11 @@ impl LiveAccount {
     ) -> Result<(Self, Standing), LoadError> {
         let record = storage.account(id).await?.ok_or(LoadError::Unknown)?;
         let provider = provider(&record.account.settings, host_name)?;
-        Ok((Self { account: Arc::new(record.account), provider: Arc::new(provider) }, record.standing))
+        let pop = match &record.account.settings.sign_in {
+            SignIn::PopBeforeSmtp(pop) => Some(Arc::new(PopGate::new(pop)?)),
+            _ => None,
+        };
+        Ok((Self { account: Arc::new(record.account), provider: Arc::new(provider), pop }, record.standing))
     }
 
     /// The version of the settings.
@@ -66,7 +74,12 @@ impl LiveAccount {
     }
 }
 
-fn provider(settings: &AccountSettings, host_name: &EhloName) -> Result<Provider, TlsSetupError> {
+/// Where and how the settings of an account connect. `host_name` is given in EHLO when they set no name. An access token is not
+/// among it yet.
+///
+/// # Errors
+/// When a certificate among them cannot be used.
+pub fn provider(settings: &AccountSettings, host_name: &EhloName) -> Result<Provider, TlsSetupError> {
     let server = &settings.server;
     Ok(Provider {
         host: server.host.clone(),
@@ -75,7 +88,40 @@ fn provider(settings: &AccountSettings, host_name: &EhloName) -> Result<Provider
         ehlo_name: server.ehlo_name.clone().unwrap_or_else(|| host_name.clone()),
         proxy: server.proxy.clone(),
         tls: TlsClient::new(server.custom_ca_pem.as_deref(), &server.tls)?,
-        sign_in: settings.sign_in.clone(),
+        sign_in: credentials(settings),
         timeouts: server.timeouts,
     })
+}
+
+/// What the settings say of the sign-in. A token is not among it yet: it is fetched when a connection is opened.
+fn credentials(settings: &AccountSettings) -> Credentials {
+    match &settings.sign_in {
+        // Whoever wants POP before SMTP is let in as he is.
+        SignIn::None | SignIn::PopBeforeSmtp(_) => Credentials::Nothing,
+        SignIn::AsMailbox => {
+            let sign_in = settings.mailbox.as_ref().and_then(|mailbox| mailbox.sign_in.as_ref());
+            sign_in.map_or(Credentials::Nothing, as_mailbox)
+        }
+        SignIn::Password { user, password, mechanism, allow_plaintext } => Credentials::Password {
+            user: user.clone(),
+            password: password.clone(),
+            mechanism: *mechanism,
+            allow_plaintext: *allow_plaintext,
+        },
+        SignIn::OAuth2(oauth) => Credentials::Token {
+            user: oauth.user.clone(),
+            token: Secret::new(String::new()),
+            mechanism: oauth.mechanism,
+            allow_plaintext: oauth.allow_plaintext,
+        },
+    }
+}
+
+fn as_mailbox(sign_in: &MailboxSignIn) -> Credentials {
+    Credentials::Password {
+        user: sign_in.credentials.user.clone(),
+        password: sign_in.credentials.password.clone(),
+        mechanism: PasswordMechanism::Auto,
+        allow_plaintext: sign_in.allow_plaintext,
+    }
 }

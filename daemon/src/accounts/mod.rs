@@ -1,4 +1,7 @@
-//! Live accounts: settings made ready for use, and whether the account may send.
+//! Live accounts: settings made ready for use, access tokens, and whether the account may send.
 
 pub mod live;
+pub mod opening;
+pub mod pop_gate;
 pub mod standing;
+pub mod tokens;

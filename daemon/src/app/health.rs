@@ -45,21 +45,28 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::time::Timestamp,
+        accounts::tokens::TokenKeeper,
+        delivery::desk,
+        domain::time::{Clock, Timestamp},
         platform::{clock::VirtualClock, entropy::SeededEntropy},
         policy::classify::rules::Rules,
         service::{parts::Parts, routes::routes},
         storage::memory::MemoryStore,
+        wire::{dns::NameServers, oauth::TokenClient},
     };
 
     #[tokio::test(start_paused = true)]
     async fn a_store_that_has_stopped_is_told_within_seconds() {
         let storage: SharedStorage = MemoryStore::new();
+        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(Timestamp::EPOCH));
         let (_, health) = routes(Parts {
             storage: Arc::clone(&storage),
-            clock: Arc::new(VirtualClock::starting_at(Timestamp::EPOCH)),
+            clock: Arc::clone(&clock),
             entropy: Arc::new(SeededEntropy::new(1)),
             rules: Arc::new(Rules::built_in()),
+            dns: Arc::new(NameServers::new(None)),
+            tokens: TokenKeeper::new(Arc::clone(&storage), Arc::new(TokenClient::default()), clock),
+            desk: desk::open().0,
             shutdown: CancellationToken::new(),
         })
         .await;

@@ -17,7 +17,8 @@ use super::{
     listeners::Listeners,
 };
 use crate::{
-    delivery::{self, connections::ConnectionSlots, supervisor, supervisor::DeliveryError},
+    accounts::tokens::{TokenKeeper, idle},
+    delivery::{self, connections::ConnectionSlots, desk, supervisor, supervisor::DeliveryError},
     domain::time::Clock,
     platform::{
         clock::SystemClock,
@@ -35,13 +36,15 @@ use crate::{
         SharedStorage,
         sled::{self, SledSettings, SledStore},
     },
-    wire::dial::TcpDialer,
+    wire::{dial::TcpDialer, dns::NameServers, oauth::TokenClient},
 };
 
 /// How long calls under way may take to end when the daemon stops. Streams are told to end at once.
 const CALLS_END_MAX: Duration = Duration::from_secs(2);
 /// How much longer than its grace time delivery is waited for.
 const DELIVERY_END_MARGIN: Duration = Duration::from_secs(5);
+/// How long access tokens that are being renewed are waited for when the daemon stops.
+const RENEWALS_END_MAX: Duration = Duration::from_secs(5);
 
 /// Runs until the host wishes that we stop, or until something breaks that only a restart can mend.
 ///
@@ -121,6 +124,7 @@ struct Daemon {
     delivery: Option<JoinHandle<Result<(), DeliveryError>>>,
     stop_delivery: CancellationToken,
     grace: Duration,
+    tokens: TokenKeeper,
     chores: Chores,
 }
 
@@ -128,12 +132,14 @@ struct Daemon {
 struct Chores {
     health: JoinHandle<crate::storage::StorageError>,
     janitor: JoinHandle<std::convert::Infallible>,
+    idle_grants: JoinHandle<()>,
 }
 
 impl Drop for Chores {
     fn drop(&mut self) {
         self.health.abort();
         self.janitor.abort();
+        self.idle_grants.abort();
     }
 }
 
@@ -149,11 +155,17 @@ impl Daemon {
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let rules = Arc::new(Rules::built_in());
         let stop_calls = CancellationToken::new();
+        let issuer = Arc::new(TokenClient::default());
+        let tokens = TokenKeeper::new(Arc::clone(&storage), issuer, Arc::clone(&clock));
+        let (desk, asks) = desk::open();
         let parts = Parts {
             storage: Arc::clone(&storage),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             rules: Arc::clone(&rules),
+            dns: Arc::new(NameServers::new(config.dns_server)),
+            tokens: tokens.clone(),
+            desk,
             shutdown: stop_calls.clone(),
         };
         let (routes, health) = routes(parts).await;
@@ -169,18 +181,20 @@ impl Daemon {
             rules,
             dial: Arc::new(TcpDialer),
             clock: Arc::clone(&clock),
-            entropy,
+            entropy: Arc::clone(&entropy),
             host_name: config.delivery.host_name.clone().unwrap_or_else(host::name),
             connections: ConnectionSlots::new(config.delivery.connections_max),
+            tokens: tokens.clone(),
             stopping: stop_delivery.clone(),
         };
         let grace = config.delivery.shutdown_grace.saturating_sub(CALLS_END_MAX);
         let chores = Chores {
             health: tokio::spawn(health::follow(health.clone(), Arc::clone(&storage))),
             janitor: tokio::spawn(janitor::run(Arc::clone(&storage), clock, config.store.keep_finished)),
+            idle_grants: tokio::spawn(idle::run(tokens.clone(), entropy, stop_delivery.clone())),
         };
-        let delivery = Some(tokio::spawn(supervisor::run(context, grace)));
-        Ok(Self { storage, health, listeners, delivery, stop_delivery, grace, chores })
+        let delivery = Some(tokio::spawn(supervisor::run(context, asks, grace)));
+        Ok(Self { storage, health, listeners, delivery, stop_delivery, grace, tokens, chores })
     }
 
     /// Waits for a reason to end, and ends. A second signal ends at once: what is in flight is in doubt then.
@@ -231,6 +245,9 @@ impl Daemon {
             tracing::warn!("delivery did not end in time");
             Ok(())
         });
+        if tokio::time::timeout(RENEWALS_END_MAX, self.tokens.finish()).await.is_err() {
+            tracing::warn!("some access tokens were being renewed");
+        }
         let closed = self.storage.close().await.context("the store could not be closed");
         delivered.and(closed)
     }
@@ -262,11 +279,17 @@ mod tests {
     async fn stopped(end: impl FnOnce() -> Result<(), DeliveryError> + Send + 'static) -> anyhow::Result<()> {
         let (stop_calls, stop_delivery) = (CancellationToken::new(), CancellationToken::new());
         let storage: SharedStorage = MemoryStore::new();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let issuer = Arc::new(TokenClient::default());
+        let tokens = TokenKeeper::new(Arc::clone(&storage), issuer, Arc::clone(&clock));
         let parts = Parts {
             storage: Arc::clone(&storage),
-            clock: Arc::new(SystemClock),
+            clock,
             entropy: Arc::new(SeededEntropy::new(1)),
             rules: Arc::new(Rules::built_in()),
+            dns: Arc::new(NameServers::new(None)),
+            tokens: tokens.clone(),
+            desk: desk::open().0,
             shutdown: stop_calls.clone(),
         };
         let (_, health) = routes(parts).await;
@@ -277,12 +300,15 @@ mod tests {
             calls.cancelled().await;
             end()
         });
-        let chores =
-            Chores { health: tokio::spawn(std::future::pending()), janitor: tokio::spawn(std::future::pending()) };
+        let chores = Chores {
+            health: tokio::spawn(std::future::pending()),
+            janitor: tokio::spawn(std::future::pending()),
+            idle_grants: tokio::spawn(std::future::pending()),
+        };
         let listeners = Listeners::new(stop_calls);
         let grace = Duration::from_secs(10);
         let delivery = Some(delivery);
-        Daemon { storage, health, listeners, delivery, stop_delivery, grace, chores }.stop().await
+        Daemon { storage, health, listeners, delivery, stop_delivery, grace, tokens, chores }.stop().await
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,12 +5,12 @@ use crate::{
         account::ProviderKind,
         attempt::Response,
         reply::Reply,
-        verdict::{Blame, ParkCause, Phase, Ruling, Verdict},
+        verdict::{Blame, Phase, Ruling, Verdict},
     },
     policy::{
         assess::Met,
         classify::{
-            broken::{Breakage, classify_broken},
+            broken::{Breakage, classify_broken, classify_no_token, classify_refused_on_the_way},
             rules::Rules,
         },
     },
@@ -106,6 +106,17 @@ impl Judge<'_> {
         Met { recipients, phase, response: Response::Broken(broken.cause.to_string()), ruling }
     }
 
+    /// What recipients met whose server may have forgotten our POP3 sign-in, as it does not relay: they are tried again.
+    pub(super) fn pop_lapsed(&self, recipients: Vec<u32>, phase: Phase, reply: Reply) -> Met {
+        let ruling = Ruling {
+            verdict: Verdict::RetryOnNewConnection,
+            blame: Some(Blame::Account),
+            wait: None,
+            rule: "pop-sign-in-lapsed".into(),
+        };
+        Met { recipients, phase, response: Response::Replied(reply), ruling }
+    }
+
     /// What recipients met whose message needs an extension that the server lacks.
     pub(super) fn not_offered(&self, recipients: Vec<u32>, needed: Needed) -> Met {
         let what = format!("the server does not offer {}, which the message needs", needed.keyword());
@@ -128,19 +139,14 @@ impl Judge<'_> {
             ObstacleCause::Fault(fault) => {
                 met(Response::Broken(fault.to_string()), classify_broken(obstacle.phase, breakage(fault)))
             }
-            cause if cause.refuses_credentials() => met(Response::Broken(cause.to_string()), credentials_refused()),
+            ObstacleCause::Token(error) => {
+                met(Response::Broken(error.to_string()), classify_no_token(error.needs_a_person()))
+            }
+            cause if cause.refuses_credentials() => {
+                met(Response::Broken(cause.to_string()), classify_refused_on_the_way())
+            }
             other => met(Response::Broken(other.to_string()), classify_broken(obstacle.phase, Breakage::Garbled)),
         }
-    }
-}
-
-/// The ruling on a proxy or a POP3 server that refuses our credentials.
-fn credentials_refused() -> Ruling {
-    Ruling {
-        verdict: Verdict::ParkAccount(ParkCause::SignIn),
-        blame: Some(Blame::Account),
-        wait: None,
-        rule: "sign-in-on-the-way".into(),
     }
 }
 

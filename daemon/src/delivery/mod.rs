@@ -9,12 +9,13 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::time::Clock, platform::entropy::Entropy, policy::classify::rules::Rules, storage::SharedStorage,
-    wire::dial::Dial,
+    accounts::tokens::TokenKeeper, domain::time::Clock, platform::entropy::Entropy, policy::classify::rules::Rules,
+    storage::SharedStorage, wire::dial::Dial,
 };
 
 pub mod connections;
 mod courier;
+pub mod desk;
 mod errand;
 mod exchange;
 mod preparation;
@@ -44,6 +45,8 @@ pub struct Context {
     pub host_name: crate::domain::account::EhloName,
     /// The connections that may be open at once, over all accounts.
     pub connections: Arc<ConnectionSlots>,
+    /// The access tokens of accounts that sign in with OAuth 2.
+    pub tokens: TokenKeeper,
     /// Cancelled when the daemon stops: nothing new is sent then, and what is past its mark is finished.
     pub stopping: CancellationToken,
 }

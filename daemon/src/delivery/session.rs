@@ -5,7 +5,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connections::Slot;
-use crate::{domain::limits::Limits, policy::assess::Connection, wire::smtp::Session};
+use crate::{
+    accounts::{opening::Opened, pop_gate::PopPass},
+    domain::limits::Limits,
+    policy::assess::Connection,
+    wire::smtp::Session,
+};
 
 /// How long a connection stays open without a message, in seconds. Providers close idle ones after some minutes; an open
 /// one costs them and us memory.
@@ -25,13 +30,16 @@ pub(super) struct OpenSession {
     pub(super) session: Session,
     /// How much it was used.
     pub(super) wear: Wear,
+    /// The POP3 sign-in by which it was let in.
+    pub(super) pass: Option<PopPass>,
     slot: Slot,
 }
 
 /// How much a connection was used.
 #[derive(Debug)]
 pub(super) struct Wear {
-    opened: Instant,
+    /// When it is too old, or the token has ended by which it was let in.
+    ends_at: Instant,
     last_used: Instant,
     messages: u32,
     retired: bool,
@@ -39,14 +47,16 @@ pub(super) struct Wear {
 
 impl OpenSession {
     /// A connection that was just opened.
-    pub(super) fn new(session: Session, slot: Slot) -> Self {
+    pub(super) fn new(opened: Opened, slot: Slot) -> Self {
         let now = Instant::now();
-        Self { session, wear: Wear { opened: now, last_used: now, messages: 0, retired: false }, slot }
+        let ends_at = now + Duration::from_secs(AGE_SECONDS_MAX).min(opened.good_for);
+        let wear = Wear { ends_at, last_used: now, messages: 0, retired: false };
+        Self { session: opened.session, wear, pass: opened.pass, slot }
     }
 
     /// When it is closed if no message comes before.
     pub(super) fn closes_at(&self) -> Instant {
-        (self.wear.last_used + Duration::from_secs(IDLE_SECONDS_MAX)).min(self.wear.ends_at())
+        (self.wear.last_used + Duration::from_secs(IDLE_SECONDS_MAX)).min(self.wear.ends_at)
     }
 
     /// Returns when an account that has no connection waits for this one's slot.
@@ -74,11 +84,7 @@ impl Wear {
 
     /// How many more messages it may carry.
     pub(super) fn left(&self, limits: &Limits) -> u32 {
-        let is_over = self.retired || self.ends_at() <= Instant::now();
+        let is_over = self.retired || self.ends_at <= Instant::now();
         if is_over { 0 } else { limits.messages_per_connection_max.get().saturating_sub(self.messages) }
-    }
-
-    fn ends_at(&self) -> Instant {
-        self.opened + Duration::from_secs(AGE_SECONDS_MAX)
     }
 }

@@ -3,9 +3,15 @@
 pub mod admission;
 pub mod assess;
 pub mod classify;
+pub mod diagnosis;
+pub mod discovery;
 pub mod dispatch;
 pub mod fair_share;
+pub mod learning;
+pub mod oauth;
 pub mod pacing;
 pub mod parking;
+pub mod presets;
+pub mod quiet;
 pub mod quota;
 pub mod retry_schedule;

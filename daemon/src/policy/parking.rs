@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::classify::broken::REFUSED_ON_THE_WAY;
 use super::retry_schedule::{probe_after, throttle_after};
 use crate::domain::{
     attempt::Response,
@@ -55,6 +56,17 @@ pub fn park(obstacle: &Obstacle<'_>, earlier: Option<&Parking>, now: Timestamp, 
     })
 }
 
+/// The parking of an account whose issuer of access tokens no longer grants any, in its words.
+#[must_use]
+pub fn without_consent(words: &str, now: Timestamp) -> Parking {
+    let (cause, reason) = (ParkingCause::NeedsReauth, no_token(words));
+    Parking { cause, reason, reply: None, since: now, until: None, strikes: 1 }
+}
+
+fn no_token(words: &str) -> String {
+    format!("New consent or credentials are needed: {}.", keep(words).trim_end_matches('.'))
+}
+
 /// Before MAIL a refusal concerns the account whatever its verdict; from MAIL on, only where the rules say so.
 fn cause(obstacle: &Obstacle<'_>) -> Option<ParkingCause> {
     let is_early = obstacle.phase.is_before_mail();
@@ -81,13 +93,15 @@ fn reason(cause: ParkingCause, obstacle: &Obstacle<'_>) -> String {
     let phase = obstacle.phase;
     match (cause, obstacle.response) {
         (ParkingCause::QuotaExhausted, _) => "The provider says that the account's quota is used up.".into(),
-        (ParkingCause::NeedsReauth, Response::Broken(what)) => {
+        (ParkingCause::NeedsReauth, Response::Broken(what)) if &*obstacle.ruling.rule == REFUSED_ON_THE_WAY => {
             format!(
                 "The sign-in is not accepted (phase {phase}): {}; new settings or credentials are needed.",
                 keep(what)
             )
         }
-        (ParkingCause::NeedsReauth, Response::Replied(_)) => {
+        // No server was asked: the issuer of access tokens gave none.
+        (ParkingCause::NeedsReauth, Response::Broken(what)) => no_token(what),
+        (ParkingCause::NeedsReauth, _) => {
             format!("The provider does not accept the sign-in (phase {phase}); new settings or credentials are needed.")
         }
         (ParkingCause::SuspendedByProvider, _) => "The provider has barred the account from sending.".into(),

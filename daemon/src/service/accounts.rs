@@ -7,8 +7,9 @@ use tonic::{Request, Response, Status};
 
 use super::{
     convert::{
-        account::{from_account, to_settings},
+        account::to_settings,
         limits::from_quota,
+        preset::with_preset,
         values::{from_time, one_line, parse, to_time},
         violations::Violations,
     },
@@ -18,12 +19,16 @@ use super::{
     status::Refusal,
 };
 use crate::{
+    accounts::tokens::TokenKeeper,
+    delivery::desk::Desk,
     domain::{
         account::{Account, Stamp},
         ids::{AccountId, Caller, Etag},
+        limits::Quota,
         parking::{Parking, ParkingCause, Standing},
         time::Clock,
     },
+    platform::entropy::Entropy,
     policy::quota::ledger::Ledger,
     storage::{AccountRecord, SharedStorage},
 };
@@ -33,6 +38,9 @@ mod deletion;
 mod exhaustion;
 mod reporting;
 mod testing;
+mod tokens;
+
+use self::consent::Consents;
 
 const PAUSE_REASON_BYTES_MAX: usize = 500;
 
@@ -41,22 +49,36 @@ const PAUSE_REASON_BYTES_MAX: usize = 500;
 pub(super) struct Accounts {
     storage: SharedStorage,
     clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    tokens: TokenKeeper,
+    consents: Consents,
+    desk: Desk,
 }
 
 impl Accounts {
     pub(super) fn new(parts: &Parts) -> Self {
-        Self { storage: Arc::clone(&parts.storage), clock: Arc::clone(&parts.clock) }
+        Self {
+            storage: Arc::clone(&parts.storage),
+            clock: Arc::clone(&parts.clock),
+            entropy: Arc::clone(&parts.entropy),
+            tokens: parts.tokens.clone(),
+            consents: Consents::default(),
+            desk: parts.desk.clone(),
+        }
     }
 
     async fn create(&self, request: v1::CreateAccountRequest, caller: Caller) -> Result<AccountRecord, Refusal> {
         let mut violations = Violations::default();
         let id = parse::<AccountId>(&request.account_id, "account_id", &mut violations);
-        let settings = to_settings(request.settings, None, violations)?;
+        let settings = with_preset(request.settings, &request.preset, &mut violations);
+        let settings = to_settings(settings, None, violations)?;
         let id = id.ok_or(Refusal::Internal("an account without an id was let through"))?;
         let created = Stamp { at: self.clock.now(), by: caller };
         let account = Account { id: id.clone(), settings, etag: Etag(1), created: created.clone(), updated: created };
         self.storage.create_account(account).await.map_err(|error| Refusal::of_creation(error, &id))?;
         tracing::info!(account = %id, "account created");
+        // The refresh token that the settings may bring belongs here.
+        self.keep_refresh_token(&id, None).await?;
         self.record(&id).await
     }
 
@@ -83,12 +105,12 @@ impl Accounts {
         };
         self.storage.update_account(account, expected).await.map_err(|error| Refusal::of_update(error, &id))?;
         tracing::info!(account = %id, "account updated");
-        let record = self.record(&id).await?;
-        if has_new_credentials && needs_reauth(&record.standing) {
-            self.storage.set_standing(&id, Standing::Active, self.clock.now()).await?;
-            return self.record(&id).await;
+        if has_new_credentials {
+            self.tokens.forget_access(&id).await?;
+            self.end_reauth(&id).await?;
         }
-        Ok(record)
+        self.keep_refresh_token(&id, None).await?;
+        self.record(&id).await
     }
 
     async fn pause(&self, request: v1::PauseAccountRequest, caller: Caller) -> Result<AccountRecord, Refusal> {
@@ -131,7 +153,7 @@ impl Accounts {
         };
         let mut accounts = Vec::with_capacity(records.len());
         for record in records {
-            accounts.push(from_account(&self.as_it_stands(record).await?));
+            accounts.push(self.shown(&self.as_it_stands(record).await?).await?);
         }
         Ok(v1::ListAccountsResponse { accounts, next_page_token })
     }
@@ -141,14 +163,18 @@ impl Accounts {
         let limits = self.record(&id).await?.account.settings.limits;
         let now = self.clock.now();
         let statuses = Ledger::new(&limits, self.storage.usage(&id).await?, now).usage(now);
+        let observed = self.storage.observed_limits(&id).await?;
+        let observed_of = |quota: &Quota| {
+            observed.iter().find(|seen| (seen.key.unit, &seen.key.window) == (quota.unit, &quota.window))
+        };
         let usages = limits.quotas.iter().filter_map(|quota| statuses.iter().find(|status| status.quota == *quota));
         let quotas = usages.map(|status| v1::QuotaUsage {
             quota: Some(from_quota(&status.quota)),
             used: status.used,
             left: status.left,
             resets_at: (status.used > 0).then(|| from_time(status.resets_at)),
-            observed_limit: 0,
-            observed_at: None,
+            observed_limit: observed_of(&status.quota).map_or(0, |seen| seen.limit),
+            observed_at: observed_of(&status.quota).map(|seen| from_time(seen.at)),
         });
         Ok(v1::GetAccountUsageResponse { quotas: quotas.collect() })
     }
@@ -175,7 +201,7 @@ impl AccountService for Accounts {
     ) -> Result<Response<v1::CreateAccountResponse>, Status> {
         let caller = caller_of(&request)?;
         let record = self.create(request.into_inner(), caller).await?;
-        Ok(Response::new(v1::CreateAccountResponse { account: Some(from_account(&record)) }))
+        Ok(Response::new(v1::CreateAccountResponse { account: Some(self.shown(&record).await?) }))
     }
 
     async fn get_account(
@@ -184,7 +210,7 @@ impl AccountService for Accounts {
     ) -> Result<Response<v1::GetAccountResponse>, Status> {
         let record = self.record(&one_id(&request.into_inner().account_id)?).await?;
         let record = self.as_it_stands(record).await?;
-        Ok(Response::new(v1::GetAccountResponse { account: Some(from_account(&record)) }))
+        Ok(Response::new(v1::GetAccountResponse { account: Some(self.shown(&record).await?) }))
     }
 
     async fn list_accounts(
@@ -200,7 +226,7 @@ impl AccountService for Accounts {
     ) -> Result<Response<v1::UpdateAccountResponse>, Status> {
         let caller = caller_of(&request)?;
         let record = self.update(request.into_inner(), caller).await?;
-        Ok(Response::new(v1::UpdateAccountResponse { account: Some(from_account(&record)) }))
+        Ok(Response::new(v1::UpdateAccountResponse { account: Some(self.shown(&record).await?) }))
     }
 
     async fn delete_account(
@@ -218,7 +244,7 @@ impl AccountService for Accounts {
     ) -> Result<Response<v1::PauseAccountResponse>, Status> {
         let caller = caller_of(&request)?;
         let record = self.pause(request.into_inner(), caller).await?;
-        Ok(Response::new(v1::PauseAccountResponse { account: Some(from_account(&record)) }))
+        Ok(Response::new(v1::PauseAccountResponse { account: Some(self.shown(&record).await?) }))
     }
 
     async fn resume_account(
@@ -227,7 +253,7 @@ impl AccountService for Accounts {
     ) -> Result<Response<v1::ResumeAccountResponse>, Status> {
         let caller = caller_of(&request)?;
         let record = self.resume(&request.into_inner().account_id, caller).await?;
-        Ok(Response::new(v1::ResumeAccountResponse { account: Some(from_account(&record)) }))
+        Ok(Response::new(v1::ResumeAccountResponse { account: Some(self.shown(&record).await?) }))
     }
 
     async fn get_account_usage(

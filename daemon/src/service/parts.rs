@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{domain::time::Clock, platform::entropy::Entropy, policy::classify::rules::Rules, storage::SharedStorage};
+use crate::{
+    accounts::tokens::TokenKeeper, delivery::desk::Desk, domain::time::Clock, platform::entropy::Entropy,
+    policy::classify::rules::Rules, storage::SharedStorage, wire::dns::Dns,
+};
 
 /// What the services work with.
 #[derive(Clone, Debug)]
@@ -17,6 +20,12 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// Judge replies.
     pub rules: Arc<Rules>,
+    /// Asks the name system.
+    pub dns: Arc<dyn Dns>,
+    /// The access tokens of accounts that sign in with OAuth 2.
+    pub tokens: TokenKeeper,
+    /// Asks the accounts' workers.
+    pub desk: Desk,
     /// Ends streams and refuses new ones when the daemon stops.
     pub shutdown: CancellationToken,
 }

@@ -1,25 +1,85 @@
 //! ProviderService: what is known of mail providers, and what can be found out about a mail address.
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
+use futures_util::future::{join, join_all};
 use hikyaku_proto::v1::{self, provider_service_server::ProviderService};
 use tonic::{Request, Response, Status};
 
-use super::parts::Parts;
-use crate::{domain::time::Clock, storage::SharedStorage};
+use super::{
+    convert::preset::{from_preset, from_proposal},
+    parts::Parts,
+    status::Refusal,
+};
+use crate::{
+    domain::address::Address,
+    policy::{
+        discovery::{FoundBy, Proposal, Records, Service, propose},
+        presets::Presets,
+    },
+    wire::dns::{Dns, DnsError},
+};
 
 /// The service.
 #[derive(Debug)]
-#[expect(dead_code, reason = "its methods follow")]
 pub(super) struct Providers {
-    storage: SharedStorage,
-    clock: Arc<dyn Clock>,
+    dns: Arc<dyn Dns>,
 }
 
 impl Providers {
     pub(super) fn new(parts: &Parts) -> Self {
-        Self { storage: Arc::clone(&parts.storage), clock: Arc::clone(&parts.clock) }
+        Self { dns: Arc::clone(&parts.dns) }
     }
+
+    async fn discover(&self, address: &str) -> Result<v1::DiscoverSettingsResponse, Refusal> {
+        let address: Address = address.parse().map_err(|error| Refusal::field("address", format!("{error}")))?;
+        let mut trail = Vec::new();
+        let known = propose(&address, Presets::built_in(), &Records::default());
+        let is_own = known.iter().any(|proposal| proposal.found_by == FoundBy::Domain);
+        let proposals = if is_own {
+            trail.push(format!("{}: a provider's own domain", address.domain()));
+            known
+        } else {
+            let records = self.records(address.domain(), &mut trail).await;
+            propose(&address, Presets::built_in(), &records)
+        };
+        trail.extend(proposals.iter().map(outcome));
+        let proposals = proposals.iter().map(from_proposal).collect();
+        Ok(v1::DiscoverSettingsResponse { proposals, trail })
+    }
+
+    /// Asks everything at once.
+    async fn records(&self, domain: &str, trail: &mut Vec<String>) -> Records {
+        let services = Service::ALL.map(|service| async move {
+            let name = format!("{}.{domain}", service.label());
+            let answer = self.dns.services(&name).await;
+            (service, name, answer)
+        });
+        let (exchangers, services) = join(self.dns.exchangers(domain), join_all(services)).await;
+        trail.push(told(&format!("MX {domain}"), &exchangers));
+        let mut records = Records { exchangers: exchangers.unwrap_or_default(), services: Vec::new() };
+        for (service, name, answer) in services {
+            trail.push(told(&format!("SRV {name}"), &answer));
+            records.services.push((service, answer.unwrap_or_default()));
+        }
+        records
+    }
+}
+
+fn told<T: Display>(question: &str, answer: &Result<Vec<T>, DnsError>) -> String {
+    match answer {
+        Err(error) => format!("{question}: {error}"),
+        Ok(found) if found.is_empty() => format!("{question}: no records"),
+        Ok(found) => {
+            let shown: Vec<_> = found.iter().map(ToString::to_string).collect();
+            format!("{question}: {}", shown.join(", "))
+        }
+    }
+}
+
+fn outcome(proposal: &Proposal) -> String {
+    let preset = proposal.preset_id.as_deref().map(|id| format!(" (preset {id})")).unwrap_or_default();
+    format!("by {}: {}:{}{preset}", proposal.found_by.as_str(), proposal.server.host, proposal.server.port)
 }
 
 #[tonic::async_trait]
@@ -28,13 +88,14 @@ impl ProviderService for Providers {
         &self,
         _request: Request<v1::ListPresetsRequest>,
     ) -> Result<Response<v1::ListPresetsResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let presets = Presets::built_in().iter().map(from_preset).collect();
+        Ok(Response::new(v1::ListPresetsResponse { presets }))
     }
 
     async fn discover_settings(
         &self,
-        _request: Request<v1::DiscoverSettingsRequest>,
+        request: Request<v1::DiscoverSettingsRequest>,
     ) -> Result<Response<v1::DiscoverSettingsResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        Ok(Response::new(self.discover(&request.into_inner().address).await?))
     }
 }

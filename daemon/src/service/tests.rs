@@ -23,14 +23,21 @@ use super::{
     routes::{Health, routes, server},
 };
 use crate::{
+    accounts::tokens::TokenKeeper,
+    delivery::desk,
     domain::time::{Clock, Timestamp},
     platform::entropy::SeededEntropy,
     policy::classify::rules::Rules,
     storage::memory::MemoryStore,
+    wire::{
+        dns::NameServers,
+        oauth::{Issuer, TokenClient},
+    },
 };
 
 mod access;
 mod accounts;
+mod consent;
 mod control;
 mod jobs;
 mod load;
@@ -59,6 +66,7 @@ struct Api {
     channel: Channel,
     storage: Arc<MemoryStore>,
     health: Health,
+    clock: Arc<TickingClock>,
     shutdown: CancellationToken,
     _server: JoinSet<()>,
 }
@@ -73,12 +81,22 @@ impl Api {
     }
 
     async fn loaded(guard: Guard, storage: Arc<MemoryStore>, load: Load) -> Self {
+        Self::issued_by(Arc::new(TokenClient::default()), guard, storage, load).await
+    }
+
+    async fn issued_by(issuer: Arc<dyn Issuer>, guard: Guard, storage: Arc<MemoryStore>, load: Load) -> Self {
         let shutdown = CancellationToken::new();
+        let clock = Arc::new(TickingClock(AtomicU64::new(BEGIN_MS)));
+        let told: Arc<dyn Clock> = Arc::<TickingClock>::clone(&clock);
+        let tokens = TokenKeeper::new(Arc::<MemoryStore>::clone(&storage), issuer, Arc::clone(&told));
         let parts = Parts {
             storage: Arc::<MemoryStore>::clone(&storage),
-            clock: Arc::new(TickingClock(AtomicU64::new(BEGIN_MS))),
+            clock: told,
             entropy: Arc::new(SeededEntropy::new(1)),
             rules: Arc::clone(&RULES),
+            dns: Arc::new(NameServers::new(None)),
+            tokens,
+            desk: desk::open().0,
             shutdown: shutdown.clone(),
         };
         let (routes, health) = routes(parts).await;
@@ -88,7 +106,7 @@ impl Api {
         tasks.spawn(async move {
             server(guard, load).add_routes(routes).serve_with_incoming(incoming).await.expect("a served connection");
         });
-        Self { channel: connect(ours).await, storage, health, shutdown, _server: tasks }
+        Self { channel: connect(ours).await, storage, health, clock, shutdown, _server: tasks }
     }
 
     fn jobs(&self) -> JobServiceClient<Channel> {

@@ -10,6 +10,7 @@ use crate::domain::{
     ids::{AccountId, Etag},
     parking::Standing,
     time::Timestamp,
+    tokens::Tokens,
 };
 
 /// Accounts: their settings, and whether they may send.
@@ -27,7 +28,7 @@ pub trait AccountStore: Send + Sync + fmt::Debug {
     /// Replaces an account's settings. `expected` is the etag that the caller has seen; `account` carries the new one.
     async fn update_account(&self, account: Account, expected: Etag) -> Result<(), UpdateAccountError>;
 
-    /// Deletes an account, its ledger and its standing, and ends its tenure. Its finished jobs stay until they are
+    /// Deletes an account, its ledger, its tokens and its standing, and ends its tenure. Its finished jobs stay until they are
     /// pruned. Refused while it has open jobs: cancel them first.
     async fn delete_account(
         &self,
@@ -39,6 +40,13 @@ pub trait AccountStore: Send + Sync + fmt::Debug {
     /// Parks an account or makes it active again, as an operator wishes, and writes the event that says so. Setting what
     /// is already set writes nothing, and neither does an account that does not exist.
     async fn set_standing(&self, id: &AccountId, standing: Standing, now: Timestamp) -> Result<(), StorageError>;
+
+    /// What an account holds of its OAuth 2 issuer, if anything.
+    async fn tokens(&self, id: &AccountId) -> Result<Option<Tokens>, StorageError>;
+
+    /// Replaces what an account holds of its issuer. Does nothing when there is no such account. Tokens are kept sealed,
+    /// and are not refused because clients submit much: a refresh token that is not stored is lost.
+    async fn put_tokens(&self, id: &AccountId, tokens: Tokens) -> Result<(), StorageError>;
 }
 
 /// An account with what the store keeps beside its settings.

@@ -3,6 +3,7 @@
 use std::{
     fmt::{self, Debug},
     io,
+    net::SocketAddr,
     num::NonZeroU16,
     time::Duration,
 };
@@ -14,6 +15,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use super::steps::{self, Dialogue, StepName};
 use crate::domain::account::Host;
 
 mod proxy;
@@ -98,11 +100,16 @@ impl Dial for TcpDialer {
         let deadline = Instant::now() + limit.min(Duration::from_secs(LIMIT_SECONDS_MAX));
         let failed = |phase, cause| DialError { phase, cause };
 
-        let found = timeout_at(deadline, lookup_host((host.as_str(), port.get()))).await;
-        let found = found.map_err(|_| failed(DialPhase::Resolve, DialCause::TimedOut(limit)))?;
-        let found = found.map_err(|e| failed(DialPhase::Resolve, e.into()))?;
-        let addresses: Vec<_> = found.take(ADDRESSES_MAX).collect();
+        let step = steps::begin(StepName::Resolve);
+        let found = match timeout_at(deadline, lookup_host((host.as_str(), port.get()))).await {
+            Ok(Ok(found)) => Ok(found.take(ADDRESSES_MAX).collect::<Vec<_>>()),
+            Ok(Err(error)) => Err(failed(DialPhase::Resolve, error.into())),
+            Err(_) => Err(failed(DialPhase::Resolve, DialCause::TimedOut(limit))),
+        };
+        step.end(Dialogue::default(), found.as_ref().map(|addresses| Shown(addresses)));
+        let addresses = found?;
 
+        let step = steps::begin(StepName::Connect);
         let mut last = failed(DialPhase::Resolve, DialCause::NoAddress);
         for (tried, address) in addresses.iter().enumerate() {
             // An address that swallows packets gets its share of the time, and not that of the others.
@@ -111,13 +118,28 @@ impl Dial for TcpDialer {
             match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     stream.set_nodelay(true).map_err(|e| failed(DialPhase::Connect, e.into()))?;
+                    step.end(Dialogue::default(), Ok::<_, &str>(address));
                     return Ok(Box::new(stream));
                 }
                 Ok(Err(error)) => last = failed(DialPhase::Connect, error.into()),
                 Err(_) => last = failed(DialPhase::Connect, DialCause::TimedOut(limit)),
             }
         }
+        step.end(Dialogue::default(), Err::<&str, _>(&last.cause));
         Err(last)
+    }
+}
+
+/// The addresses of a name, for people.
+struct Shown<'a>(&'a [SocketAddr]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, address) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{}", address.ip())?;
+        }
+        Ok(())
     }
 }
 

@@ -1,10 +1,11 @@
-//! What do the clients of mailboxes, POP3 and IMAP, have in common: sign-ins, steps, failures and the look into one?
+//! What do the clients of mailboxes, POP3 and IMAP, have in common: sign-ins, failures and the look into one?
 
-use std::{fmt, io, time::Duration};
+use std::{io, time::Duration};
 
 use super::{
     dial::{DialCause, DialError, DialPhase, ProxyFailure},
-    tls::{TlsFacts, TlsFailure, TlsFault, is_hang_up},
+    steps::StepName,
+    tls::{TlsFailure, TlsFault, is_hang_up},
 };
 use crate::domain::{secret::Secret, verdict::Phase};
 
@@ -37,60 +38,13 @@ pub enum MailboxAuth {
     },
 }
 
-/// The steps of talking to a mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MailboxPhase {
-    /// Finding the server's address.
-    Resolve,
-    /// Being connected by the proxy.
-    Proxy,
-    /// Opening the TCP connection.
-    Connect,
-    /// The TLS handshake.
-    Tls,
-    /// The server's greeting.
-    Greeting,
-    /// CAPA or CAPABILITY.
-    Hello,
-    /// STLS or STARTTLS.
-    StartTls,
-    /// The sign-in.
-    SignIn,
-    /// STAT, or LIST and STATUS.
-    Folders,
-    /// QUIT or LOGOUT.
-    Quit,
-}
-
-/// One step: what was said, what was answered, how long it took.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MailboxStep {
-    /// Which.
-    pub phase: MailboxPhase,
-    /// What was said to the server, without secrets; empty when nothing was.
-    pub sent: String,
-    /// What the server answered, verbatim but for secrets, the lines joined by line feeds; at most
-    /// [`REPLY_TEXT_BYTES_MAX`](crate::domain::reply::REPLY_TEXT_BYTES_MAX) bytes.
-    pub reply: String,
-    /// How long it took.
-    pub took: Duration,
-}
-
-/// A look into a mailbox, as far as it came.
-#[derive(Debug)]
-pub struct MailboxCheck {
-    /// The steps that were taken; the last but a QUIT is the one that failed, if one did.
-    pub steps: Vec<MailboxStep>,
-    /// Facts of the encrypted connection.
-    pub tls: Option<TlsFacts>,
-    /// What the server offered last.
-    pub capabilities: Vec<String>,
-    /// For IMAP, the names of its folders, at most [`FOLDERS_MAX`].
+/// What a look into a mailbox finds. Its steps are those that [`steps`](super::steps) keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MailboxView {
+    /// For IMAP, the names of its folders as the server writes them, at most [`FOLDERS_MAX`].
     pub folders: Vec<String>,
     /// How many messages are in it; for IMAP, in INBOX.
     pub messages: u64,
-    /// What went wrong.
-    pub failure: Option<MailboxFailure>,
 }
 
 /// Most folders that a look into a mailbox keeps.
@@ -98,10 +52,10 @@ pub const FOLDERS_MAX: usize = 1_000;
 
 /// Why there is no way into a mailbox.
 #[derive(Debug, thiserror::Error)]
-#[error("{phase}: {cause}")]
+#[error("{}: {cause}", .phase.as_str())]
 pub struct MailboxFailure {
     /// How far it came.
-    pub phase: MailboxPhase,
+    pub phase: StepName,
     /// What was met.
     pub cause: MailboxCause,
     /// The dialogue until then, secrets masked.
@@ -172,49 +126,24 @@ impl MailboxFailure {
         match &self.cause {
             MailboxCause::Refused(words) => {
                 let words = words.to_ascii_uppercase();
-                self.phase == MailboxPhase::SignIn && !TEMPORARY_CODES.iter().any(|code| words.contains(code))
+                self.phase == StepName::SignIn && !TEMPORARY_CODES.iter().any(|code| words.contains(code))
             }
             MailboxCause::Proxy(failure) => matches!(failure, ProxyFailure::SignInRefused(_)),
             _ => false,
         }
     }
-}
-
-impl MailboxPhase {
-    /// The phase's name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Resolve => "resolve",
-            Self::Proxy => "proxy",
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::Greeting => "greeting",
-            Self::Hello => "hello",
-            Self::StartTls => "starttls",
-            Self::SignIn => "sign-in",
-            Self::Folders => "folders",
-            Self::Quit => "quit",
-        }
-    }
 
     /// The phase of an SMTP session that comes nearest: for what keeps it from being opened.
     #[must_use]
-    pub const fn nearest(self) -> Phase {
-        match self {
-            Self::Resolve => Phase::Resolve,
-            Self::Proxy | Self::Connect => Phase::Connect,
-            Self::Tls | Self::StartTls => Phase::Tls,
-            Self::Greeting => Phase::Greeting,
-            Self::Hello => Phase::Hello,
-            Self::SignIn | Self::Folders | Self::Quit => Phase::SignIn,
+    pub const fn nearest_phase(&self) -> Phase {
+        match self.phase {
+            StepName::Resolve => Phase::Resolve,
+            StepName::Proxy | StepName::Connect => Phase::Connect,
+            StepName::Tls | StepName::StartTls => Phase::Tls,
+            StepName::Greeting => Phase::Greeting,
+            StepName::Hello => Phase::Hello,
+            _ => Phase::SignIn,
         }
-    }
-}
-
-impl fmt::Display for MailboxPhase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -235,11 +164,11 @@ impl From<TlsFailure> for MailboxCause {
 }
 
 /// Where a connection failed, and why.
-fn of_dial(error: DialError) -> (MailboxPhase, MailboxCause) {
+fn of_dial(error: DialError) -> (StepName, MailboxCause) {
     let phase = match error.phase {
-        DialPhase::Resolve => MailboxPhase::Resolve,
-        DialPhase::Connect => MailboxPhase::Connect,
-        DialPhase::Proxy => MailboxPhase::Proxy,
+        DialPhase::Resolve => StepName::Resolve,
+        DialPhase::Connect => StepName::Connect,
+        DialPhase::Proxy => StepName::Proxy,
     };
     let cause = match error.cause {
         DialCause::TimedOut(limit) => MailboxCause::TimedOut(limit),

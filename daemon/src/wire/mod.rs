@@ -1,10 +1,14 @@
 //! Clients of network protocols, each on a stream that was dialled.
 
 pub mod dial;
+pub mod dns;
 pub mod endpoint;
+pub mod imap;
 pub mod mailbox;
+pub mod oauth;
 pub mod pop3;
 pub mod smtp;
+pub mod steps;
 pub mod tls;
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 use super::{
     dial::Dial,
     endpoint::Endpoint,
-    mailbox::{MailboxAuth, MailboxCause, MailboxCheck, MailboxFailure, MailboxPhase, Talk, xoauth2},
+    mailbox::{MailboxAuth, MailboxCause, MailboxFailure, MailboxView, Talk, xoauth2},
+    steps::{self, StepName},
 };
 use crate::domain::account::Encryption;
 
@@ -47,9 +48,11 @@ impl Pop3Session {
     /// # Errors
     /// When the server refuses, or the connection fails.
     pub async fn messages(&mut self) -> Result<u64, MailboxFailure> {
-        let said = self.ask(MailboxPhase::Folders, "STAT", "STAT").await?;
+        let said = self.ask(StepName::Folders, "STAT", "STAT").await?;
         let count = said.split(' ').nth(1).and_then(|count| count.parse().ok());
-        count.ok_or_else(|| self.unreadable(said))
+        let count = count.ok_or_else(|| self.unreadable(said))?;
+        self.talk.done();
+        Ok(count)
     }
 
     /// Says QUIT, waits a moment for the answer, and closes.
@@ -71,11 +74,13 @@ impl Pop3Session {
         if self.talk.endpoint.encryption == Encryption::StartTls {
             self.start_tls().await?;
         }
-        self.sign_in(auth).await
+        self.sign_in(auth).await?;
+        self.talk.done();
+        Ok(())
     }
 
     async fn greeting(&mut self) -> Result<(), MailboxFailure> {
-        self.talk.begin(MailboxPhase::Greeting, "");
+        self.talk.begin(StepName::Greeting, "");
         let said = self.talk.hear(self.talk.endpoint.timeouts.greeting).await?;
         let said = self.accepted(said)?;
         self.stamp = stamp(&said).map(str::to_owned);
@@ -84,7 +89,7 @@ impl Pop3Session {
 
     /// CAPA (RFC 2449 5). A server that does not know it offers what RFC 1939 describes.
     async fn learn_capabilities(&mut self) -> Result<(), MailboxFailure> {
-        let said = self.talk.ask(MailboxPhase::Hello, "CAPA", "CAPA").await?;
+        let said = self.talk.ask(StepName::Hello, "CAPA", "CAPA").await?;
         if said.starts_with("-ERR") {
             self.capabilities = None;
             return Ok(());
@@ -102,6 +107,7 @@ impl Pop3Session {
             // RFC 1939 3: a line that begins with the termination octet has one more of it.
             capabilities.push(line.strip_prefix('.').unwrap_or(&line).to_owned());
         }
+        steps::saw_capabilities(capabilities.iter().map(String::as_str));
         self.capabilities = Some(capabilities);
         Ok(())
     }
@@ -109,10 +115,10 @@ impl Pop3Session {
     /// STLS (RFC 2595 4). What was offered before counts for nothing.
     async fn start_tls(&mut self) -> Result<(), MailboxFailure> {
         if !self.may_offer("STLS", None) {
-            self.talk.begin(MailboxPhase::StartTls, "");
+            self.talk.begin(StepName::StartTls, "");
             return Err(self.talk.failure(MailboxCause::NotOffered("STLS")));
         }
-        self.ask(MailboxPhase::StartTls, "STLS", "STLS").await?;
+        self.ask(StepName::StartTls, "STLS", "STLS").await?;
         self.talk.encrypt(Some("STLS")).await?;
         self.learn_capabilities().await
     }
@@ -136,15 +142,15 @@ impl Pop3Session {
             MailboxAuth::Password { allow_plaintext, .. } | MailboxAuth::Token { allow_plaintext, .. }
                 if is_clear && !allow_plaintext =>
             {
-                self.talk.begin(MailboxPhase::SignIn, "");
+                self.talk.begin(StepName::SignIn, "");
                 Err(self.talk.failure(MailboxCause::PlaintextSignIn))
             }
             MailboxAuth::Password { user, password, .. } => {
                 self.talk.hide(password.expose());
                 let name = Zeroizing::new(format!("USER {user}"));
-                self.ask(MailboxPhase::SignIn, &name, &name).await?;
+                self.ask(StepName::SignIn, &name, &name).await?;
                 let pass = Zeroizing::new(format!("PASS {}", password.expose()));
-                self.ask(MailboxPhase::SignIn, &pass, "PASS ***").await.map(drop)
+                self.ask(StepName::SignIn, &pass, "PASS ***").await.map(drop)
             }
             MailboxAuth::Token { user, token, .. } => self.xoauth2(user, token.expose()).await,
         }
@@ -153,40 +159,40 @@ impl Pop3Session {
     /// APOP (RFC 1939 7): the password does not cross the network.
     async fn apop(&mut self, user: &str, password: &str) -> Result<(), MailboxFailure> {
         let Some(stamp) = &self.stamp else {
-            self.talk.begin(MailboxPhase::SignIn, "");
+            self.talk.begin(StepName::SignIn, "");
             return Err(self.talk.failure(MailboxCause::NotOffered("APOP")));
         };
         let digest = Zeroizing::new(apop_digest(stamp, password));
         self.talk.hide(password);
         self.talk.hide(&digest);
         let command = Zeroizing::new(format!("APOP {user} {}", digest.as_str()));
-        self.ask(MailboxPhase::SignIn, &command, &format!("APOP {user} ***")).await.map(drop)
+        self.ask(StepName::SignIn, &command, &format!("APOP {user} ***")).await.map(drop)
     }
 
     /// AUTH XOAUTH2 (RFC 5034), in two lines: tokens are longer than a command may be.
     async fn xoauth2(&mut self, user: &str, token: &str) -> Result<(), MailboxFailure> {
         if !self.may_offer("SASL", Some("XOAUTH2")) {
-            self.talk.begin(MailboxPhase::SignIn, "");
+            self.talk.begin(StepName::SignIn, "");
             return Err(self.talk.failure(MailboxCause::NotOffered("XOAUTH2")));
         }
         let response = Zeroizing::new(xoauth2(user, token));
         let response = Zeroizing::new(STANDARD.encode(response.as_bytes()));
         self.talk.hide(token);
         self.talk.hide(&response);
-        let said = self.talk.ask(MailboxPhase::SignIn, "AUTH XOAUTH2", "AUTH XOAUTH2").await?;
+        let said = self.talk.ask(StepName::SignIn, "AUTH XOAUTH2", "AUTH XOAUTH2").await?;
         if !said.starts_with('+') || said.starts_with("+OK") {
             return Err(self.not_accepted(said));
         }
-        let said = self.talk.ask(MailboxPhase::SignIn, &response, "***").await?;
+        let said = self.talk.ask(StepName::SignIn, &response, "***").await?;
         if said.starts_with('+') && !said.starts_with("+OK") {
             // The error in detail; an empty answer to it gets the final reply.
-            let said = self.talk.ask(MailboxPhase::SignIn, "", "").await?;
+            let said = self.talk.ask(StepName::SignIn, "", "").await?;
             return self.accepted(said).map(drop);
         }
         self.accepted(said).map(drop)
     }
 
-    async fn ask(&mut self, phase: MailboxPhase, command: &str, shown: &str) -> Result<String, MailboxFailure> {
+    async fn ask(&mut self, phase: StepName, command: &str, shown: &str) -> Result<String, MailboxFailure> {
         let said = self.talk.ask(phase, command, shown).await?;
         self.accepted(said)
     }
@@ -215,24 +221,14 @@ impl Pop3Session {
 }
 
 /// Looks into a mailbox: signs in, counts its messages, and leaves.
-pub async fn check(endpoint: &Endpoint, auth: &MailboxAuth, dial: &dyn Dial) -> MailboxCheck {
-    let mut session = Pop3Session::towards(endpoint);
-    let looked = async {
-        session.enter(auth, dial).await?;
-        session.messages().await
-    };
-    let (messages, failure) = match looked.await {
-        Ok(messages) => {
-            session.talk.leave("QUIT").await;
-            (messages, None)
-        }
-        Err(failure) => {
-            session.leave(&failure).await;
-            (0, Some(failure))
-        }
-    };
-    let capabilities = session.capabilities.unwrap_or_default();
-    MailboxCheck { messages, ..session.talk.into_check(capabilities, failure) }
+///
+/// # Errors
+/// What was met, with the dialogue up to it.
+pub async fn check(endpoint: &Endpoint, auth: &MailboxAuth, dial: &dyn Dial) -> Result<MailboxView, MailboxFailure> {
+    let mut session = Pop3Session::open(endpoint, auth, dial).await?;
+    let messages = session.messages().await?;
+    session.quit().await;
+    Ok(MailboxView { messages, ..MailboxView::default() })
 }
 
 /// The time stamp of a greeting, in angle brackets. One that is no message id is none: RFC 1939 7 asks for one, and

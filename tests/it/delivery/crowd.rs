@@ -4,6 +4,7 @@ use std::{num::NonZeroU16, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hikyaku_daemon::{
+    accounts::tokens::TokenKeeper,
     app::demo::capture::{CaptureServer, Rules as ServerRules},
     delivery::{
         Context,
@@ -13,7 +14,10 @@ use hikyaku_daemon::{
     domain::{account::Host, time::Clock},
     platform::entropy::SeededEntropy,
     policy::classify::rules::Rules,
-    wire::dial::{Dial, DialError, Stream},
+    wire::{
+        dial::{Dial, DialError, Stream},
+        oauth::TokenClient,
+    },
 };
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -63,10 +67,12 @@ impl Crowd {
         let clock = Arc::clone(&house.clock) as Arc<dyn Clock>;
         let server = CaptureServer::new(ServerRules::default(), Arc::clone(&clock));
         let stopping = CancellationToken::new();
+        let issuer = Arc::new(TokenClient::default());
         let context = Context {
             storage: Arc::clone(&house.storage),
             rules: Arc::new(Rules::built_in()),
             dial: Arc::new(Servers(server.clone())),
+            tokens: TokenKeeper::new(Arc::clone(&house.storage), issuer, Arc::clone(&clock)),
             clock,
             entropy: Arc::new(SeededEntropy::new(1)),
             host_name: "test.example.jp".parse().expect("a name"),

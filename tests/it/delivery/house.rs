@@ -12,8 +12,14 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use hikyaku_daemon::{
+    accounts::tokens::TokenKeeper,
     app::demo::capture::{CaptureServer, Records, Rules as ServerRules},
-    delivery::{Context, connections::ConnectionSlots, supervisor},
+    delivery::{
+        Context,
+        connections::ConnectionSlots,
+        desk::{self, Desk},
+        supervisor,
+    },
     domain::{
         account::{Account, AccountSettings, Encryption, Host, Retry, Server, SignIn, Stamp},
         ids::{AccountId, Caller, Etag, JobId},
@@ -28,7 +34,10 @@ use hikyaku_daemon::{
     platform::{clock::VirtualClock, entropy::SeededEntropy},
     policy::classify::rules::Rules,
     storage::{Acceptance, JobRecord, SharedStorage, Submission, memory::MemoryStore},
-    wire::dial::{Dial, DialCause, DialError, DialPhase, Stream},
+    wire::{
+        dial::{Dial, DialCause, DialError, DialPhase, Stream},
+        oauth::TokenClient,
+    },
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +55,8 @@ pub(super) struct House {
     pub(super) storage: SharedStorage,
     pub(super) clock: Arc<VirtualClock>,
     pub(super) network: Arc<Network>,
+    /// Asks the workers of the present process.
+    pub(super) desk: Desk,
     server: CaptureServer,
     stopping: CancellationToken,
     supervisor: Option<JoinHandle<()>>,
@@ -120,6 +131,7 @@ impl House {
             clock,
             network: Arc::new(network),
             server,
+            desk: desk::open().0,
             stopping: CancellationToken::new(),
             supervisor: None,
             jobs: AtomicU32::new(0),
@@ -135,17 +147,22 @@ impl House {
     /// Starts delivery, as a new process would.
     pub(super) fn start(&mut self) {
         self.stopping = CancellationToken::new();
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let issuer = Arc::new(TokenClient::default());
         let context = Context {
             storage: Arc::clone(&self.storage),
             rules: Arc::clone(&RULES),
             dial: Arc::clone(&self.network) as Arc<dyn Dial>,
-            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            tokens: TokenKeeper::new(Arc::clone(&self.storage), issuer, Arc::clone(&clock)),
+            clock,
             entropy: Arc::new(SeededEntropy::new(1)),
             host_name: "test.example.jp".parse().expect("a name"),
             connections: ConnectionSlots::new(100),
             stopping: self.stopping.clone(),
         };
-        let run = async move { supervisor::run(context, GRACE).await.expect("delivery goes on") };
+        let (desk, asks) = desk::open();
+        self.desk = desk;
+        let run = async move { supervisor::run(context, asks, GRACE).await.expect("delivery goes on") };
         self.supervisor = Some(tokio::spawn(run));
     }
 

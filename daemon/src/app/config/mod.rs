@@ -39,6 +39,8 @@ pub struct Config {
     pub api_keys: Option<ApiKeys>,
     /// How mail is sent.
     pub delivery: Delivery,
+    /// The name server that is asked for mail records; nothing for the system's.
+    pub dns_server: Option<SocketAddr>,
     /// What is logged.
     pub log: Log,
 }
@@ -142,6 +144,7 @@ impl Config {
             api_keys: checks::api_keys(&mut reader),
             tcp: checks::tcp(&mut reader),
             delivery: delivery(&mut reader),
+            dns_server: reader.optional(&settings::DNS_SERVER),
             log: Log { format: reader.value(&settings::LOG_FORMAT), filter: reader.value(&settings::LOG_FILTER) },
         };
         match reader.finish() {

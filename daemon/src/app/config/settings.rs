@@ -139,6 +139,13 @@ pub(super) const DELIVERY_HOST_NAME: Setting<EhloName> = Setting {
     parse: ehlo_name,
 };
 
+pub(super) const DNS_SERVER: Setting<SocketAddr> = Setting {
+    key: "dns.server",
+    doc: "Name server, address and port, that is asked for MX and SRV records to propose settings. Not set: the system's.",
+    default: Default::Absent("\"127.0.0.1:53\""),
+    parse: socket_address,
+};
+
 pub(super) const LOG_FORMAT: Setting<LogFormat> = Setting {
     key: "log.format",
     doc: "\"pretty\" for people, \"json\" for collectors.",
@@ -186,6 +193,7 @@ pub(super) const ALL: &[Entry] = &[
     DELIVERY_CONNECTIONS_MAX.entry(),
     DELIVERY_GRACE_SECONDS.entry(),
     DELIVERY_HOST_NAME.entry(),
+    DNS_SERVER.entry(),
     LOG_FORMAT.entry(),
     LOG_FILTER.entry(),
 ];

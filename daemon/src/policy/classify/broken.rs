@@ -1,6 +1,6 @@
 //! What it means that a reply never came.
 
-use crate::domain::verdict::{Blame, Phase, Ruling, Verdict};
+use crate::domain::verdict::{Blame, ParkCause, Phase, Ruling, Verdict};
 
 /// How an exchange ended without a reply that could be classified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,27 @@ pub fn classify_broken(phase: Phase, breakage: Breakage) -> Ruling {
         _ => (Verdict::RetryLater, "broken-before-mail"),
     };
     Ruling { verdict, blame: Some(blame), wait: None, rule: rule.into() }
+}
+
+/// The ruling when there is no access token to sign in with: somebody has to give one, or it is asked for again later.
+#[must_use]
+pub fn classify_no_token(needs_a_person: bool) -> Ruling {
+    let (verdict, blame) = if needs_a_person {
+        (Verdict::ParkAccount(ParkCause::SignIn), Blame::Account)
+    } else {
+        (Verdict::RetryLater, Blame::Provider)
+    };
+    Ruling { verdict, blame: Some(blame), wait: None, rule: "no-access-token".into() }
+}
+
+/// The name of the rule of [`classify_refused_on_the_way`].
+pub const REFUSED_ON_THE_WAY: &str = "refused-on-the-way";
+
+/// The ruling when a proxy, or the POP3 server that comes before SMTP, refuses our credentials: new ones are needed.
+#[must_use]
+pub fn classify_refused_on_the_way() -> Ruling {
+    let verdict = Verdict::ParkAccount(ParkCause::SignIn);
+    Ruling { verdict, blame: Some(Blame::Account), wait: None, rule: REFUSED_ON_THE_WAY.into() }
 }
 
 #[cfg(test)]

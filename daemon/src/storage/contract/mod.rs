@@ -14,6 +14,7 @@ mod ready;
 pub mod samples;
 pub mod script;
 pub mod step;
+mod tokens;
 
 use super::SharedStorage;
 
@@ -49,6 +50,10 @@ async fn check_submitting(make: &impl AsyncFn() -> SharedStorage) {
             an_account_with_open_jobs_is_kept,
             a_deleted_account_leaves_no_ledger_and_no_tenure,
             a_standing_that_is_set_already_writes_nothing,
+        }
+        tokens {
+            tokens_are_kept_beside_the_settings,
+            tokens_go_with_their_account,
         }
         jobs {
             accepted_jobs_are_read_back_as_they_are,
@@ -91,6 +96,7 @@ async fn check_sending(make: &impl AsyncFn() -> SharedStorage) {
         ledger {
             charges_add_up_and_never_fall_below_zero,
             a_settlement_corrects_what_the_mark_charged,
+            an_observed_limit_is_kept_beside_the_ledger,
             forgotten_buckets_are_gone,
         }
     }

@@ -15,7 +15,9 @@ use crate::{
         parking::{Parking, ParkingCause, Standing},
         recipient::{Recipient, RecipientField, RecipientState},
         reply::Reply,
+        secret::Secret,
         time::Timestamp,
+        tokens::{AccessToken, Tokens},
         verdict::{Phase, Verdict},
     },
     storage::{
@@ -51,6 +53,16 @@ pub fn sample_account(id: &str) -> Account {
     let server = Server::new(host, std::num::NonZeroU16::new(25).expect("not zero"), Encryption::None);
     let settings = AccountSettings { display_name: id.to_owned(), ..AccountSettings::new(from, server) };
     Account { id: account_id(id), settings, etag: Etag(1), created: stamp.clone(), updated: stamp }
+}
+
+/// Tokens in which `text` is the secret.
+#[must_use]
+pub fn tokens(text: &str) -> Tokens {
+    Tokens {
+        refresh_token: Some(Secret::new(format!("rt-{text}"))),
+        access: Some(AccessToken { token: Secret::new(format!("at-{text}")), expires_at: at(3_600) }),
+        refreshed_at: Some(at(0)),
+    }
 }
 
 /// The id of the sample job of this number; ids sort by number.

@@ -17,11 +17,12 @@ use crate::{
         event::{Cursor, Event},
         ids::{AccountId, Etag, JobId, MessageKey},
         job::Control,
-        ledger::{QuotaKey, Usage},
+        ledger::{ObservedLimit, QuotaKey, Usage},
         mail::Message,
         merge::{MergeRecipient, MergeTemplate},
         parking::Standing,
         time::Timestamp,
+        tokens::Tokens,
     },
     storage::{
         Acceptance, AccountRecord, AccountStore, Consignment, Controlled, CreateAccountError, DeleteAccountError,
@@ -123,6 +124,18 @@ impl AccountStore for MemoryStore {
 
     async fn set_standing(&self, id: &AccountId, standing: Standing, now: Timestamp) -> Result<(), StorageError> {
         self.change(|model| model.set_standing(id, standing, now))
+    }
+
+    async fn tokens(&self, id: &AccountId) -> Result<Option<Tokens>, StorageError> {
+        Ok(self.model().tokens.get(id).cloned())
+    }
+
+    async fn put_tokens(&self, id: &AccountId, tokens: Tokens) -> Result<(), StorageError> {
+        self.change(|model| {
+            if model.accounts.contains_key(id) {
+                model.tokens.insert(id.clone(), tokens);
+            }
+        })
     }
 }
 
@@ -247,6 +260,16 @@ impl Queue for MemoryStore {
 
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError> {
         Ok(self.model().in_doubt(account))
+    }
+
+    async fn observe_limit(&self, tenure: &Tenure, observed: ObservedLimit) -> Result<(), TenureError> {
+        self.work(tenure, |model| {
+            model.observed.insert((tenure.account.clone(), observed.key.clone()), observed);
+        })
+    }
+
+    async fn observed_limits(&self, account: &AccountId) -> Result<Vec<ObservedLimit>, StorageError> {
+        Ok(self.model().observed_limits(account))
     }
 
     async fn usage(&self, account: &AccountId) -> Result<Vec<Usage>, StorageError> {

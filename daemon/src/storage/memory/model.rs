@@ -11,11 +11,12 @@ use crate::{
         event::{Cursor, Event, EventKind},
         ids::{AccountId, Caller, Etag, IdempotencyKey, JobId},
         job::Job,
-        ledger::QuotaKey,
+        ledger::{ObservedLimit, QuotaKey},
         mail::Message,
         merge::{MergeRecipient, MergeTemplate, progress::MergeOutcome},
         parking::Standing,
         time::Timestamp,
+        tokens::Tokens,
     },
     storage::{AccountRecord, CreateAccountError, DeleteAccountError, PAGE_MAX, UpdateAccountError, settlement::Mark},
 };
@@ -24,9 +25,11 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Model {
     pub(super) accounts: BTreeMap<AccountId, (Account, Standing)>,
+    pub(super) tokens: BTreeMap<AccountId, Tokens>,
     pub(super) jobs: BTreeMap<JobId, StoredJob>,
     pub(super) keys: BTreeMap<(String, String), UsedKey>,
     pub(super) ledger: BTreeMap<(AccountId, QuotaKey, u64), u64>,
+    pub(super) observed: BTreeMap<(AccountId, QuotaKey), ObservedLimit>,
     /// How often each account was taken over. An account that is deleted keeps its number, so that no tenure of it is
     /// ever valid again.
     pub(super) epochs: BTreeMap<AccountId, u64>,
@@ -127,7 +130,9 @@ impl Model {
             return Err(DeleteAccountError::OpenJobs(open_jobs));
         }
         self.accounts.remove(id);
+        self.tokens.remove(id);
         self.ledger.retain(|(account, ..), _| account != id);
+        self.observed.retain(|(account, _), _| account != id);
         self.begin_epoch(id);
         self.note(now, id, EventKind::AccountDeleted);
         self.touch(id);

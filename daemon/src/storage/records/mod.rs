@@ -18,6 +18,7 @@ mod state;
 pub mod template;
 #[cfg(test)]
 mod tests;
+pub mod tokens;
 
 /// A row that cannot be turned into what it stands for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 
 use super::{
     SledStore, disk,
-    keys::Key,
+    keys::{Family, Key},
+    tokens,
     txn::{AccountEntry, META_NEXT_ACCOUNT, Txn},
     writer::{Patience, Weight},
 };
@@ -17,16 +18,19 @@ use crate::{
         ids::{AccountId, Etag},
         parking::Standing,
         time::Timestamp,
+        tokens::Tokens,
     },
     storage::{
         AccountRecord, AccountStore, CreateAccountError, DeleteAccountError, PAGE_MAX, StorageError, Tenure,
         TenureError, UpdateAccountError,
-        records::{account::AccountRow, standing::StandingRow},
+        records::{account::AccountRow, standing::StandingRow, tokens::TokensRow},
     },
 };
 
 /// About how many bytes a change of an account takes.
 const ACCOUNT_WEIGHT: Weight = Weight { changes: 1, bytes: 4_096 };
+/// About how many bytes an account's tokens take.
+const TOKENS_WEIGHT: Weight = Weight { changes: 1, bytes: 8_192 };
 
 #[async_trait]
 impl AccountStore for SledStore {
@@ -70,6 +74,18 @@ impl AccountStore for SledStore {
         let id = id.clone();
         // Parking must not fail because clients submit much.
         self.writer.commit(ACCOUNT_WEIGHT, Patience::Wait, move |txn| stand(txn, &id, &standing, now)).await
+    }
+
+    async fn tokens(&self, id: &AccountId) -> Result<Option<Tokens>, StorageError> {
+        self.disk.failure.check()?;
+        self.read_tokens(id)
+    }
+
+    async fn put_tokens(&self, id: &AccountId, tokens: Tokens) -> Result<(), StorageError> {
+        let row = TokensRow::new(id, &tokens, &self.sealer);
+        let id = id.clone();
+        // A refresh token that is not stored is lost, however much clients submit.
+        self.writer.commit(TOKENS_WEIGHT, Patience::Wait, move |txn| tokens::put(txn, &id, &row)).await
     }
 }
 
@@ -129,7 +145,7 @@ fn delete(
     }
     let account = entry.number;
     txn.forget_ledger(account)?;
-    for family in [super::keys::Family::Account, super::keys::Family::Standing] {
+    for family in [Family::Account, Family::Standing, Family::Tokens] {
         for key in txn.keys_with(&family.of_account(account))? {
             txn.remove(key);
         }

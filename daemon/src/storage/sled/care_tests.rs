@@ -49,6 +49,7 @@ async fn filled(path: &Path) -> Arc<SledStore> {
         allow_plaintext: false,
     };
     store.create_account(account).await.unwrap();
+    store.put_tokens(&samples::account_id("sales"), samples::tokens("hunter2")).await.unwrap();
     for number in 1..=5 {
         let mut given = samples::submission(sample_job("sales", number));
         if number == 5 {
@@ -67,6 +68,8 @@ async fn filled(path: &Path) -> Arc<SledStore> {
 async fn all(store: &SledStore) -> String {
     let sales = samples::account_id("sales");
     let mut all = format!("{:?}", store.account(&sales).await.unwrap());
+    let tokens = store.tokens(&sales).await.unwrap().unwrap();
+    all += tokens.refresh_token.unwrap().expose();
     for number in 1..=5 {
         let job = store.job(job_id(number)).await.unwrap();
         let message = store.message(job_id(number)).await.unwrap();

@@ -17,6 +17,8 @@ pub(super) enum Family {
     Standing = 0x02,
     /// How many open jobs an account has. Derived.
     Tally = 0x03,
+    /// What accounts hold of their OAuth 2 issuers.
+    Tokens = 0x04,
     /// Jobs.
     Job = 0x10,
     /// Recipients of merge jobs, in parts.
@@ -60,6 +62,7 @@ pub(super) enum Key {
     Account { account: u32, chunk: u16 },
     Standing { account: u32, chunk: u16 },
     Tally { account: u32 },
+    Tokens { account: u32, chunk: u16 },
     Job { job: JobId, chunk: u16 },
     Recipients { job: JobId, first: u32, chunk: u16 },
     Mark { account: u32, job: JobId, index: u32, chunk: u16 },
@@ -81,11 +84,12 @@ pub(super) enum Key {
 
 impl Family {
     /// All families.
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::Meta,
         Self::Account,
         Self::Standing,
         Self::Tally,
+        Self::Tokens,
         Self::Job,
         Self::Recipients,
         Self::Mark,
@@ -131,6 +135,7 @@ impl Key {
             Self::Account { .. } => Family::Account,
             Self::Standing { .. } => Family::Standing,
             Self::Tally { .. } => Family::Tally,
+            Self::Tokens { .. } => Family::Tokens,
             Self::Job { .. } => Family::Job,
             Self::Recipients { .. } => Family::Recipients,
             Self::Mark { .. } => Family::Mark,
@@ -158,7 +163,7 @@ impl Key {
         let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| bytes.extend_from_slice(part));
         match self {
             Self::Meta { fact } => put(&[&[*fact]]),
-            Self::Account { account, chunk } | Self::Standing { account, chunk } => {
+            Self::Account { account, chunk } | Self::Standing { account, chunk } | Self::Tokens { account, chunk } => {
                 put(&[&account.to_be_bytes(), &chunk.to_be_bytes()]);
             }
             Self::Tally { account: number } | Self::Segment { number } => put(&[&number.to_be_bytes()]),
@@ -214,6 +219,7 @@ impl Key {
             Family::Account => Self::Account { account: rest.u32()?, chunk: rest.u16()? },
             Family::Standing => Self::Standing { account: rest.u32()?, chunk: rest.u16()? },
             Family::Tally => Self::Tally { account: rest.u32()? },
+            Family::Tokens => Self::Tokens { account: rest.u32()?, chunk: rest.u16()? },
             Family::Job => Self::Job { job: rest.job()?, chunk: rest.u16()? },
             Family::Recipients => Self::Recipients { job: rest.job()?, first: rest.u32()?, chunk: rest.u16()? },
             Family::Mark => {

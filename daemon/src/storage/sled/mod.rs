@@ -53,6 +53,7 @@ mod segments;
 mod settings;
 mod space;
 mod tip;
+mod tokens;
 mod transfer;
 mod txn;
 mod verify;

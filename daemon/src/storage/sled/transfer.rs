@@ -32,6 +32,7 @@ use crate::{
             ledger::UsageRow,
             merge::{OutcomesRow, PartRow},
             standing::StandingRow,
+            tokens::TokensRow,
         },
     },
 };
@@ -63,6 +64,8 @@ enum Line {
         number: u32,
         row: Box<AccountRow>,
         standing: Option<StandingRow>,
+        #[serde(default)]
+        tokens: Option<TokensRow>,
     },
     Job {
         id: String,
@@ -143,10 +146,12 @@ impl SledStore {
         Ok(match *key {
             Key::Account { account, chunk: 0 } => {
                 let standing = disk::read_row::<StandingRow>(disk, |chunk| Key::Standing { account, chunk })?;
+                let tokens = disk::read_row::<TokensRow>(disk, |chunk| Key::Tokens { account, chunk })?;
                 disk::read_row::<AccountRow>(disk, |chunk| Key::Account { account, chunk })?.map(|row| Line::Account {
                     number: account,
                     row: Box::new(row.value),
                     standing: standing.map(|row| row.value),
+                    tokens: tokens.map(|row| row.value),
                 })
             }
             Key::Job { job, chunk: 0 } => {
@@ -253,7 +258,7 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
     let bad = |error: &dyn std::fmt::Display| bad_line(0, error);
     match line {
         Line::Store { .. } | Line::End { .. } => {}
-        Line::Account { number, row, standing } => {
+        Line::Account { number, row, standing, tokens } => {
             let id: crate::domain::ids::AccountId = row.id.parse().map_err(|error| bad(&error))?;
             txn.next_account = txn.next_account.max(number.saturating_add(1));
             let (key, value) = codec::single(&META_NEXT_ACCOUNT, &txn.next_account.to_be_bytes());
@@ -261,6 +266,9 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
             txn.put_row(|chunk| Key::Account { account: number, chunk }, &*row, 0);
             if let Some(standing) = standing {
                 txn.put_row(|chunk| Key::Standing { account: number, chunk }, &standing, 0);
+            }
+            if let Some(tokens) = tokens {
+                txn.put_row(|chunk| Key::Tokens { account: number, chunk }, &tokens, 0);
             }
             txn.accounts.insert(id.clone(), AccountEntry { number, etag: Etag(row.etag), open_jobs: 0 });
             txn.made.entries.insert(id.clone());

@@ -26,7 +26,7 @@ use crate::{
         Findings, Progress, StorageError,
         records::{
             account::AccountRow, event::EventsRow, idempotency::IdempotencyRow, job::Location, ledger::MarkRow,
-            ledger::UsageRow, merge::PartRow, standing::StandingRow,
+            ledger::UsageRow, merge::PartRow, standing::StandingRow, tokens::TokensRow,
         },
     },
 };
@@ -167,7 +167,7 @@ fn is_record(key: &[u8]) -> bool {
     match Key::parse(key) {
         Some(Key::Account { chunk, .. } | Key::Standing { chunk, .. } | Key::Job { chunk, .. })
         | Some(Key::Mark { chunk, .. } | Key::Body { chunk, .. } | Key::Events { chunk, .. })
-        | Some(Key::Recipients { chunk, .. } | Key::Outcomes { chunk, .. }) => chunk == 0,
+        | Some(Key::Recipients { chunk, .. } | Key::Outcomes { chunk, .. } | Key::Tokens { chunk, .. }) => chunk == 0,
         Some(Key::Meta { .. } | Key::Idempotency { .. } | Key::Bucket { .. } | Key::FileEdge { .. }) => true,
         _ => false,
     }
@@ -189,6 +189,9 @@ fn check(view: &impl View, store: &SledStore, key: &[u8]) -> Result<Option<Wrong
         Key::Standing { account, chunk: 0 } => {
             disk::read_row::<StandingRow>(view, |chunk| Key::Standing { account, chunk })
                 .and_then(|row| bad(row.map(|row| crate::domain::parking::Standing::try_from(row.value))))
+        }
+        Key::Tokens { account, chunk: 0 } => {
+            disk::read_row::<TokensRow>(view, |chunk| Key::Tokens { account, chunk }).map(drop)
         }
         Key::Job { job, chunk: 0 } => return check_job(view, store, job),
         Key::Mark { account, job, index, chunk: 0 } => {

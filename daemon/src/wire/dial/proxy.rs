@@ -16,7 +16,10 @@ use zeroize::Zeroizing;
 use super::{Dial, DialCause, DialError, DialPhase, LIMIT_SECONDS_MAX, Stream};
 use crate::{
     domain::account::{Credentials, Host, Proxy, ProxyKind},
-    wire::tls::is_hang_up,
+    wire::{
+        steps::{self, Dialogue, StepName},
+        tls::is_hang_up,
+    },
 };
 
 /// Longest head of a response to CONNECT, in bytes.
@@ -87,7 +90,9 @@ pub async fn reach(dial: &dyn Dial, route: Route<'_>) -> Result<Box<dyn Stream>,
             ProxyKind::HttpConnect => by_connect(stream, proxy, host, port).await,
         }
     };
-    let through = timeout_at(deadline, through).await.map_err(|_| failed(ProxyFailure::TimedOut(limit)))?;
+    let step = steps::begin(StepName::Proxy);
+    let through = timeout_at(deadline, through).await.unwrap_or_else(|_| Err(ProxyFailure::TimedOut(limit)));
+    step.end(Dialogue::default(), through.as_ref().map(|_| format!("by {}:{}", proxy.host, proxy.port)));
     through.map_err(failed)
 }
 

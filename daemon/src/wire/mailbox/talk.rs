@@ -7,19 +7,24 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{MailboxCause, MailboxCheck, MailboxFailure, MailboxPhase, MailboxStep, of_dial};
+use super::{MailboxCause, MailboxFailure, of_dial, one_line};
 use crate::{
-    domain::reply::{REPLY_TEXT_BYTES_MAX, keep},
+    domain::reply::keep,
     wire::{
         dial::{self, Dial, Route, Stream},
         endpoint::Endpoint,
         smtp::secrets::Secrets,
-        tls::{Encrypted, TlsFacts},
+        steps::{self, Dialogue, Running, StepName},
+        tls::Encrypted,
     },
 };
 
 /// Longest line that is read. RFC 1939 3 allows 512 bytes; lists of IMAP capabilities are longer.
 const LINE_BYTES_MAX: usize = 8_192;
+/// Most bytes of a dialogue that are kept, about.
+const TRANSCRIPT_BYTES_MAX: usize = 16_384;
+/// Most bytes of a step's reply that are kept, about.
+const STEP_BYTES_MAX: usize = 4_096;
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 2_048;
 /// The longest limit that is honoured: a day.
@@ -31,38 +36,42 @@ const FAREWELL_SECONDS: u64 = 2;
 pub(in crate::wire) struct Talk {
     /// The server.
     pub(in crate::wire) endpoint: Endpoint,
-    /// Facts of the encrypted connection.
-    pub(in crate::wire) tls: Option<TlsFacts>,
     stream: Option<Box<dyn Stream>>,
     buffer: Vec<u8>,
     secrets: Secrets,
-    steps: Vec<MailboxStep>,
-    since: Instant,
+    transcript: String,
+    phase: StepName,
+    step: Option<Running>,
+    said: Dialogue,
 }
 
 impl Talk {
     /// With nobody yet.
     pub(in crate::wire) fn new(endpoint: Endpoint) -> Self {
-        let (stream, buffer, steps) = (None, Vec::new(), Vec::new());
-        Self { endpoint, tls: None, stream, buffer, secrets: Secrets::default(), steps, since: Instant::now() }
+        Self {
+            endpoint,
+            stream: None,
+            buffer: Vec::new(),
+            secrets: Secrets::default(),
+            transcript: String::new(),
+            phase: StepName::Connect,
+            step: None,
+            said: Dialogue::default(),
+        }
     }
 
     /// Opens the connection, through the proxy if there is one.
     pub(in crate::wire) async fn connect(&mut self, dial: &dyn Dial) -> Result<(), MailboxFailure> {
-        self.begin(MailboxPhase::Connect, "");
         let Endpoint { host, port, proxy, timeouts, .. } = &self.endpoint;
         let route = Route { host, port: *port, proxy: proxy.as_ref(), limit: timeouts.connect };
         match dial::reach(dial, route).await {
             Ok(stream) => {
-                self.end();
                 self.stream = Some(stream);
                 Ok(())
             }
             Err(error) => {
                 let (phase, cause) = of_dial(error);
-                if let Some(step) = self.steps.last_mut() {
-                    step.phase = phase;
-                }
+                self.phase = phase;
                 Err(self.failure(cause))
             }
         }
@@ -75,55 +84,67 @@ impl Talk {
         {
             return Err(self.failure(MailboxCause::Injected(word)));
         }
-        self.begin(MailboxPhase::Tls, "");
+        self.begin(StepName::Tls, "");
         let Some(stream) = self.stream.take() else {
             return Err(self.failure(MailboxCause::Closed));
         };
         let Endpoint { host, tls, timeouts, .. } = &self.endpoint;
         match tls.encrypt(stream, host, timeouts.connect).await {
             Ok(Encrypted { stream, facts }) => {
-                self.end();
-                (self.stream, self.tls) = (Some(stream), Some(facts));
+                self.found(&facts.version);
+                steps::saw_tls(&facts);
+                self.stream = Some(stream);
                 Ok(())
             }
             Err(failure) => Err(self.failure(failure.into())),
         }
     }
 
-    /// Begins a step, in which `shown` is said, or something that is shown as that.
-    pub(in crate::wire) fn begin(&mut self, phase: MailboxPhase, shown: &str) {
-        self.since = Instant::now();
-        let (sent, reply) = (shown.to_owned(), String::new());
-        self.steps.push(MailboxStep { phase, sent, reply, took: Duration::ZERO });
+    /// Begins a step, in which `shown` is said, or something that is shown as that. The one before has succeeded.
+    pub(in crate::wire) fn begin(&mut self, phase: StepName, shown: &str) {
+        self.done();
+        self.phase = phase;
+        self.step = Some(steps::begin(phase));
+        shown.clone_into(&mut self.said.sent);
+        if !shown.is_empty() {
+            self.remember("C: ", shown);
+        }
     }
 
-    /// Ends a step; only its time is left to be told.
-    pub(in crate::wire) fn end(&mut self) {
-        let took = self.since.elapsed();
-        if let Some(step) = self.steps.last_mut() {
-            step.took = took;
+    /// Ends the step, which has succeeded.
+    pub(in crate::wire) fn done(&mut self) {
+        self.found("");
+    }
+
+    fn found(&mut self, note: &str) {
+        let said = std::mem::take(&mut self.said);
+        if let Some(step) = self.step.take() {
+            step.end(said, Ok::<_, &str>(note));
         }
     }
 
     /// Notes what was answered in this step.
     pub(in crate::wire) fn note(&mut self, words: &str) {
         let words = self.secrets.without(words);
-        if let Some(step) = self.steps.last_mut()
-            && step.reply.len() < REPLY_TEXT_BYTES_MAX
-        {
-            if !step.reply.is_empty() {
-                step.reply.push('\n');
+        self.remember("S: ", &words);
+        let reply = &mut self.said.reply;
+        if reply.len() < STEP_BYTES_MAX {
+            if !reply.is_empty() {
+                reply.push('\n');
             }
-            step.reply.push_str(&words);
-            let kept = keep(&step.reply).len();
-            step.reply.truncate(kept);
+            reply.push_str(&words);
         }
-        self.end();
     }
 
-    /// What was answered in this step.
-    pub(in crate::wire) fn answer(&self) -> String {
-        self.steps.last().map(|step| step.reply.clone()).unwrap_or_default()
+    fn remember(&mut self, who: &str, lines: &str) {
+        for line in lines.lines() {
+            if self.transcript.len() > TRANSCRIPT_BYTES_MAX {
+                return;
+            }
+            self.transcript.push_str(who);
+            self.transcript.push_str(&one_line(keep(line)));
+            self.transcript.push('\n');
+        }
     }
 
     /// Keeps `secret` out of whatever the server says from now on.
@@ -134,7 +155,7 @@ impl Talk {
     /// Says a command in a step of its own and reads the first line of the reply.
     pub(in crate::wire) async fn ask(
         &mut self,
-        phase: MailboxPhase,
+        phase: StepName,
         command: &str,
         shown: &str,
     ) -> Result<String, MailboxFailure> {
@@ -199,9 +220,12 @@ impl Talk {
 
     /// The failure of this step.
     pub(in crate::wire) fn failure(&mut self, cause: MailboxCause) -> MailboxFailure {
-        self.end();
-        let phase = self.steps.last().map_or(MailboxPhase::Connect, |step| step.phase);
-        MailboxFailure { phase, cause: self.masked(cause), transcript: self.transcript() }
+        let cause = self.masked(cause);
+        let said = std::mem::take(&mut self.said);
+        if let Some(step) = self.step.take() {
+            step.end(said, Err::<&str, _>(&cause));
+        }
+        MailboxFailure { phase: self.phase, cause, transcript: self.transcript.clone() }
     }
 
     fn masked(&self, cause: MailboxCause) -> MailboxCause {
@@ -214,22 +238,6 @@ impl Talk {
         }
     }
 
-    fn transcript(&self) -> String {
-        let mut text = String::new();
-        for step in &self.steps {
-            let sent = step.sent.lines().map(|line| ("C: ", line));
-            for (who, line) in sent.chain(step.reply.lines().map(|line| ("S: ", line))) {
-                text.push_str(who);
-                text.extend(line.chars().flat_map(|c| {
-                    let escaped = c.is_control().then(|| c.escape_default());
-                    escaped.into_iter().flatten().chain((!c.is_control()).then_some(c))
-                }));
-                text.push('\n');
-            }
-        }
-        text
-    }
-
     /// The stream, for another reader; nothing when something was sent unasked.
     pub(in crate::wire) fn take_stream(&mut self) -> Option<Box<dyn Stream>> {
         if self.buffer.is_empty() { self.stream.take() } else { None }
@@ -238,9 +246,10 @@ impl Talk {
     /// Says goodbye, waits a moment for the answer, and closes.
     pub(in crate::wire) async fn leave(&mut self, word: &str) {
         if self.stream.is_some() {
-            let goodbye = timeout(Duration::from_secs(FAREWELL_SECONDS), self.ask(MailboxPhase::Quit, word, word));
+            let goodbye = timeout(Duration::from_secs(FAREWELL_SECONDS), self.ask(StepName::Quit, word, word));
             // Whether the server hears it does not matter to anybody.
             drop(goodbye.await);
+            self.done();
         }
         self.close();
     }
@@ -249,23 +258,13 @@ impl Talk {
     pub(in crate::wire) fn close(&mut self) {
         self.stream = None;
     }
-
-    /// What is on record.
-    pub(in crate::wire) fn into_check(
-        self,
-        capabilities: Vec<String>,
-        failure: Option<MailboxFailure>,
-    ) -> MailboxCheck {
-        let (steps, tls) = (self.steps, self.tls);
-        MailboxCheck { steps, tls, capabilities, folders: Vec::new(), messages: 0, failure }
-    }
 }
 
 impl std::fmt::Debug for Talk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Talk")
             .field("endpoint", &self.endpoint.host)
-            .field("steps", &self.steps)
+            .field("transcript", &self.transcript)
             .finish_non_exhaustive()
     }
 }

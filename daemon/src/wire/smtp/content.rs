@@ -8,10 +8,13 @@ use super::{
     failure::{Broken, EnvelopeFailure, Fault},
     session::{Session, State},
 };
-use crate::domain::{
-    mail::{Envelope, Message},
-    reply::Reply,
-    verdict::Phase,
+use crate::{
+    domain::{
+        mail::{Envelope, Message},
+        reply::Reply,
+        verdict::Phase,
+    },
+    wire::steps::{self, StepName},
 };
 
 /// The envelope that was sent with the content of the message before it. Its replies must be read before the session
@@ -96,6 +99,7 @@ impl Session {
 
     /// Sends content with what follows it at once. The session stays unusable until the caller says otherwise.
     async fn content(&mut self, message: &Message, sequel: String) -> Result<Reply, Broken> {
+        let step = steps::begin(StepName::EndOfData);
         self.line.begin_content(sequel);
         // lettre always writes a line end before the dot.
         let content = message.bytes.strip_suffix(b"\r\n").unwrap_or(&message.bytes);
@@ -103,7 +107,9 @@ impl Session {
             // What lettre makes of the reply is no matter: the line keeps the reply itself.
             let _ = connection.message_iter(content.chunks(BLOCK_BYTES)).await;
         }
-        let cause = match self.line.outcome() {
+        let outcome = self.line.outcome();
+        self.line.end_step(step, outcome.as_ref().map(|whole| &whole.reply));
+        let cause = match outcome {
             Ok(whole) if whole.reply.code() == 421 => {
                 self.close();
                 return Ok(whole.reply);

@@ -7,6 +7,7 @@ use crate::{
     wire::{
         dial::ProxyFailure,
         mailbox::MailboxFailure,
+        oauth::OauthError,
         tls::{TlsFault, is_hang_up},
     },
 };
@@ -64,6 +65,9 @@ pub enum ObstacleCause {
         /// The mechanisms that it offers, in capitals.
         offered: Vec<String>,
     },
+    /// There is no access token to sign in with.
+    #[error("there is no access token: {0}")]
+    Token(OauthError),
     /// What greeted us is no SMTP server; the first line that it sent.
     #[error("the server does not speak SMTP; it said {0:?}")]
     NotSmtp(String),

@@ -26,8 +26,8 @@ use super::{
     reply_reader::WholeReply,
 };
 use crate::{
-    domain::{account::Timeouts, verdict::Phase},
-    wire::dial::Stream,
+    domain::{account::Timeouts, reply::Reply, verdict::Phase},
+    wire::{dial::Stream, steps::Running},
 };
 
 /// How long saying goodbye may take.
@@ -157,6 +157,18 @@ impl Line {
         let mut shared = self.shared();
         shared.channel.set_mode(Mode::Replaying);
         shared.say(welcome);
+    }
+
+    /// Ends a step with what was said since the last one was ended.
+    pub(super) fn end_step(&self, step: Running, answer: Result<&Reply, &Fault>) {
+        if step.is_recorded() {
+            let said = self.shared().channel.transcript.news();
+            match answer {
+                Ok(reply) if reply.code() < 400 => step.end(said, Ok::<_, &str>("")),
+                Ok(_) => step.end(said, Err::<&str, _>("")),
+                Err(fault) => step.end(said, Err::<&str, _>(fault)),
+            }
+        }
     }
 
     pub(super) fn transcript(&self) -> String {

@@ -14,6 +14,7 @@ mod reply_reader;
 mod run;
 pub(in crate::wire) mod secrets;
 mod session;
+mod sign_in;
 mod transcript;
 
 #[cfg(test)]
@@ -26,6 +27,8 @@ mod run_dialogues;
 pub(in crate::wire) mod scripted;
 #[cfg(test)]
 mod session_dialogues;
+#[cfg(test)]
+mod sign_in_dialogues;
 
 pub use self::{
     content::Ahead,
@@ -35,4 +38,5 @@ pub use self::{
     opening::Provider,
     run::{Carried, Run},
     session::{Abandoned, Session},
+    sign_in::Credentials,
 };

@@ -3,33 +3,28 @@
 //! All but AUTH is done on our own channel, so that every reply is kept as it was and nothing that a stranger puts
 //! before TLS is taken for an answer within it; lettre then hears the greeting and the offers played back.
 
-use std::{fmt, num::NonZeroU16, time::Duration};
+use std::num::NonZeroU16;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use lettre::transport::smtp::{
-    authentication::{Credentials, Mechanism},
-    client::AsyncSmtpConnection,
-    extension::ClientId,
-};
-use tokio::time::timeout;
-use zeroize::Zeroizing;
+use lettre::transport::smtp::{client::AsyncSmtpConnection, extension::ClientId};
 
 use super::{
     channel::Mode,
     dialect,
     failure::{Fault, Obstacle, ObstacleCause},
-    line::{FAREWELL_SECONDS, Line},
+    line::Line,
     offers::Offers,
     reply_reader::WholeReply,
     session::Session,
+    sign_in::{Credentials, Mechanism},
 };
 use crate::{
     domain::{
-        account::{EhloName, Encryption, Host, PasswordMechanism, Proxy, SignIn, Timeouts},
+        account::{EhloName, Encryption, Host, Proxy, Timeouts},
         verdict::Phase,
     },
     wire::{
         dial::{self, Dial, DialCause, DialError, DialPhase, Route, Stream},
+        steps::{self, Dialogue, StepName},
         tls::{Encrypted, TlsClient, TlsFailure},
     },
 };
@@ -49,8 +44,8 @@ pub struct Provider {
     pub proxy: Option<Proxy>,
     /// How TLS is spoken.
     pub tls: TlsClient,
-    /// How to sign in.
-    pub sign_in: SignIn,
+    /// What we sign in with.
+    pub sign_in: Credentials,
     /// How long each phase may take.
     pub timeouts: Timeouts,
 }
@@ -74,25 +69,25 @@ impl Session {
             Ok(agreed) => agreed,
             Err(obstacle) => return Err(opening.leave(obstacle).await),
         };
-        if let SignIn::Password { password, .. } = &provider.sign_in {
-            opening.line.hide(password.expose());
+        if let Some(secret) = provider.sign_in.secret() {
+            opening.line.hide(secret.expose());
         }
         let mut connection = opening.hand_over(&offers).await?;
-        if let Some((mechanism, credentials)) = mechanism {
-            opening.sign_in(&mut connection, mechanism, &credentials).await?;
+        if let Some(mechanism) = mechanism {
+            opening.sign_in(&mut connection, mechanism).await?;
         }
         Ok(Self::new(connection, opening.line, offers))
     }
 }
 
 /// A session on its way.
-struct Opening<'a> {
-    provider: &'a Provider,
-    line: Line,
+pub(super) struct Opening<'a> {
+    pub(super) provider: &'a Provider,
+    pub(super) line: Line,
 }
 
 impl Opening<'_> {
-    fn obstacle(&self, phase: Phase, cause: impl Into<ObstacleCause>) -> Obstacle {
+    pub(super) fn obstacle(&self, phase: Phase, cause: impl Into<ObstacleCause>) -> Obstacle {
         Obstacle { phase, cause: cause.into(), transcript: self.line.transcript() }
     }
 
@@ -117,20 +112,24 @@ impl Opening<'_> {
 
     async fn encrypt(&self, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>, Obstacle> {
         let Provider { host, tls, timeouts, .. } = self.provider;
+        let step = steps::begin(StepName::Tls);
         let encrypted = tls.encrypt(stream, host, timeouts.connect).await;
-        let Encrypted { stream, facts: _ } = encrypted.map_err(|failure| {
+        let encrypted = encrypted.map_err(|failure| {
             let cause = match failure {
                 TlsFailure::TimedOut(limit) => Fault::TimedOut(limit).into(),
                 TlsFailure::Closed => Fault::Closed.into(),
                 TlsFailure::Refused { kind, text } => ObstacleCause::Tls { kind, text },
             };
             self.obstacle(Phase::Tls, cause)
-        })?;
+        });
+        step.end(Dialogue::default(), encrypted.as_ref().map(|encrypted| &encrypted.facts.version));
+        let Encrypted { stream, facts } = encrypted?;
+        steps::saw_tls(&facts);
         Ok(stream)
     }
 
     /// All up to the sign-in: what is offered, and how to sign in.
-    async fn agree(&self) -> Result<(Offers, Option<(Mechanism, Credentials)>), Obstacle> {
+    async fn agree(&self) -> Result<(Offers, Option<Mechanism>), Obstacle> {
         let mut offers = self.meet().await?;
         if self.provider.encryption == Encryption::StartTls {
             offers = self.upgrade(&offers).await?;
@@ -141,7 +140,10 @@ impl Opening<'_> {
 
     /// The greeting and EHLO.
     async fn meet(&self) -> Result<Offers, Obstacle> {
-        let greeting = self.line.hear(Phase::Greeting).await.map_err(|fault| {
+        let step = steps::begin(StepName::Greeting);
+        let greeting = self.line.hear(Phase::Greeting).await;
+        self.line.end_step(step, greeting.as_ref().map(|whole| &whole.reply));
+        let greeting = greeting.map_err(|fault| {
             let cause = match fault {
                 Fault::Unreadable(line) => ObstacleCause::NotSmtp(line),
                 fault => fault.into(),
@@ -156,14 +158,16 @@ impl Opening<'_> {
     async fn hello(&self, needs_start_tls: bool) -> Result<Offers, Obstacle> {
         let name = self.provider.ehlo_name.as_str();
         let reply = self.ask(Phase::Hello, &format!("EHLO {name}\r\n")).await?;
-        let needs_extensions = needs_start_tls || self.provider.sign_in != SignIn::None;
+        let needs_extensions = needs_start_tls || self.provider.sign_in != Credentials::Nothing;
         if reply.reply.is_permanent() && !needs_extensions {
             // RFC 5321 3.2: a server that does not know EHLO is greeted with HELO.
             let reply = self.ask(Phase::Hello, &format!("HELO {name}\r\n")).await?;
             self.accepted(Phase::Hello, reply)?;
             return Ok(Offers::default());
         }
-        Ok(Offers::from_lines(self.accepted(Phase::Hello, reply)?.lines()))
+        let reply = self.accepted(Phase::Hello, reply)?;
+        steps::saw_capabilities(reply.lines().lines().skip(1).filter_map(|line| line.get(4..)));
+        Ok(Offers::from_lines(reply.lines()))
     }
 
     /// STARTTLS, and EHLO again: what was offered in the clear counts for nothing (RFC 3207 4.2).
@@ -184,7 +188,10 @@ impl Opening<'_> {
             self.line.post(phase, command.as_bytes()).await?;
             self.line.hear(phase).await
         };
-        asked.await.map_err(|fault| self.obstacle(phase, fault))
+        let step = steps::begin(if phase == Phase::Tls { StepName::StartTls } else { StepName::Hello });
+        let answer = asked.await;
+        self.line.end_step(step, answer.as_ref().map(|whole| &whole.reply));
+        answer.map_err(|fault| self.obstacle(phase, fault))
     }
 
     fn accepted(&self, phase: Phase, reply: WholeReply) -> Result<WholeReply, Obstacle> {
@@ -203,77 +210,11 @@ impl Opening<'_> {
         obstacle
     }
 
-    fn choose_mechanism(&self, offers: &Offers) -> Result<Option<(Mechanism, Credentials)>, ObstacleCause> {
-        let SignIn::Password { user, password, mechanism, allow_plaintext } = &self.provider.sign_in else {
-            return Ok(None);
-        };
-        if self.provider.encryption == Encryption::None && !allow_plaintext {
-            return Err(ObstacleCause::PlaintextSignIn);
-        }
-        let wanted: &[Mechanism] = match mechanism {
-            PasswordMechanism::Auto => &[Mechanism::Plain, Mechanism::Login],
-            PasswordMechanism::Plain => &[Mechanism::Plain],
-            // CRAM-MD5 follows.
-            PasswordMechanism::Login | PasswordMechanism::CramMd5 => &[Mechanism::Login],
-        };
-        let chosen = wanted.iter().copied().find(|mechanism| offers.offers_mechanism(&mechanism.to_string()));
-        let chosen = chosen.ok_or_else(|| ObstacleCause::SignInNotOffered { offered: offers.auth.clone() })?;
-        Ok(Some((chosen, Credentials::new(user.clone(), password.expose().clone()))))
-    }
-
     async fn hand_over(&self, offers: &Offers) -> Result<AsyncSmtpConnection, Obstacle> {
         self.line.replay(dialect::welcome(offers));
         let name = ClientId::Domain(self.provider.ehlo_name.as_str().to_owned());
         let connection = AsyncSmtpConnection::connect_with_transport(Box::new(self.line.clone()), &name).await;
         self.line.set_mode(Mode::Live);
         connection.map_err(|_| self.obstacle(Phase::Hello, Fault::Unusable))
-    }
-
-    async fn sign_in(
-        &self,
-        connection: &mut AsyncSmtpConnection,
-        mechanism: Mechanism,
-        credentials: &Credentials,
-    ) -> Result<(), Obstacle> {
-        self.line.enter(Phase::SignIn);
-        // What lettre makes of the reply is no matter: the line keeps the reply itself.
-        let _ = connection.auth(&[mechanism], credentials).await;
-        let mut last = self.last_outcome();
-        if mechanism == Mechanism::Plain && last.as_ref().is_ok_and(|whole| whole.reply.code() == 334) {
-            // RFC 4954 4: this server takes no response with AUTH itself and asks for it now, which lettre cannot answer.
-            let _ = connection.command(PlainResponse(credentials)).await;
-            last = self.last_outcome();
-        }
-        let reply = last.map_err(|fault| self.obstacle(Phase::SignIn, fault))?.reply;
-        if reply.is_positive() {
-            return Ok(());
-        }
-        let obstacle = self.obstacle(Phase::SignIn, ObstacleCause::Replied(reply));
-        self.line.set_mode(Mode::Leaving);
-        let _ = timeout(Duration::from_secs(FAREWELL_SECONDS), connection.abort()).await;
-        Err(obstacle)
-    }
-
-    /// The last reply since it was asked for before, or what broke the channel.
-    fn last_outcome(&self) -> Result<WholeReply, Fault> {
-        let mut last = self.line.outcome();
-        while last.is_ok() {
-            match self.line.outcome() {
-                Err(Fault::Unusable) => break,
-                next => last = next,
-            }
-        }
-        last
-    }
-}
-
-/// The response of AUTH PLAIN (RFC 4616 2) on a line of its own.
-struct PlainResponse<'a>(&'a Credentials);
-
-impl fmt::Display for PlainResponse<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let response = Mechanism::Plain.response(self.0, None).map_err(|_| fmt::Error)?;
-        let response = Zeroizing::new(response);
-        write!(f, "{}\r\n", Zeroizing::new(STANDARD.encode(response.as_bytes())).as_str())
     }
 }

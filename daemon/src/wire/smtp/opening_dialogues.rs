@@ -9,10 +9,11 @@ use super::{
     opening::Provider,
     scripted::{Scripted, provider},
     session::Session,
+    sign_in::Credentials,
 };
 use crate::{
     domain::{
-        account::{Encryption, PasswordMechanism, SignIn, TlsOptions},
+        account::{Encryption, PasswordMechanism, TlsOptions},
         secret::Secret,
         verdict::Phase,
     },
@@ -30,7 +31,7 @@ const QUIT: &str = "QUIT\r\n";
 
 fn signing_in(mechanism: PasswordMechanism) -> Provider {
     let password = Secret::new("secret".to_owned());
-    let sign_in = SignIn::Password { user: "alice".to_owned(), password, mechanism, allow_plaintext: true };
+    let sign_in = Credentials::Password { user: "alice".to_owned(), password, mechanism, allow_plaintext: true };
     Provider { sign_in, ..provider() }
 }
 
@@ -62,9 +63,9 @@ async fn each_refusal_before_mail_is_told_with_its_phase_and_followed_by_quit() 
         ),
         (
             &login,
-            format!("{HELLO}S: 250-hi\nS: 250 AUTH CRAM-MD5 xoauth2\n"),
+            format!("{HELLO}S: 250-hi\nS: 250 AUTH GSSAPI xoauth2\n"),
             Phase::SignIn,
-            "the server does not offer the sign-in mechanism; it offers: CRAM-MD5, XOAUTH2",
+            "the server does not offer the sign-in mechanism; it offers: GSSAPI, XOAUTH2",
         ),
         (
             &login,
@@ -197,7 +198,7 @@ async fn a_password_that_the_server_repeats_is_shown_nowhere() {
 #[tokio::test(start_paused = true)]
 async fn a_password_never_crosses_a_clear_connection_unless_allowed() {
     let mut provider = signing_in(PasswordMechanism::Auto);
-    if let SignIn::Password { allow_plaintext, .. } = &mut provider.sign_in {
+    if let Credentials::Password { allow_plaintext, .. } = &mut provider.sign_in {
         *allow_plaintext = false;
     }
     let (obstacle, rest) = refused(&provider, &format!("{HELLO}S: 250-hi\nS: 250 AUTH PLAIN\n")).await;
@@ -222,7 +223,7 @@ fn certificate(name: &str, valid: Valid) -> (String, Arc<ServerConfig>) {
 
 fn trusting(encryption: Encryption, authority: Option<&str>) -> Provider {
     let mut provider = signing_in(PasswordMechanism::Plain);
-    if let SignIn::Password { allow_plaintext, .. } = &mut provider.sign_in {
+    if let Credentials::Password { allow_plaintext, .. } = &mut provider.sign_in {
         *allow_plaintext = false;
     }
     let tls = TlsClient::new(authority, &TlsOptions::default()).expect("a configuration");

@@ -20,10 +20,10 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{opening::Provider, session::Session};
+use super::{opening::Provider, session::Session, sign_in::Credentials};
 use crate::{
     domain::{
-        account::{Encryption, Host, SignIn, Timeouts, TlsOptions},
+        account::{Encryption, Host, Timeouts, TlsOptions},
         mail::{Envelope, Message},
     },
     wire::{
@@ -92,7 +92,7 @@ impl Dial for Scripted {
 async fn play(script: String, tls: Option<Arc<ServerConfig>>, mut stream: Box<dyn Stream>) -> Heard {
     let mut heard = Heard::default();
     for step in script.lines().map(str::trim).filter(|step| !step.is_empty()) {
-        if let Some(expected) = step.strip_prefix("C: ") {
+        if let Some(expected) = step.strip_prefix("C:").map(str::trim_start) {
             let line = until(&mut stream, "\r\n").await;
             assert_eq!(line.trim_end_matches("\r\n"), expected, "the client's next line");
         } else if let Some(text) = step.strip_prefix("S: ") {
@@ -206,7 +206,7 @@ pub(super) fn provider() -> Provider {
         ehlo_name: "client.test".parse().expect("a name"),
         proxy: None,
         tls: TlsClient::new(None, &TlsOptions::default()).expect("no authority to parse"),
-        sign_in: SignIn::None,
+        sign_in: Credentials::Nothing,
         timeouts: Timeouts { connect, greeting, command, data, end_of_data },
     }
 }

@@ -13,7 +13,10 @@ use super::{
     line::{FAREWELL_SECONDS, Line},
     offers::Offers,
 };
-use crate::domain::{reply::Reply, verdict::Phase};
+use crate::{
+    domain::{reply::Reply, verdict::Phase},
+    wire::steps::{self, StepName},
+};
 
 /// An open SMTP session. A future of it that is dropped half-way leaves it unusable.
 pub struct Session {
@@ -72,6 +75,11 @@ impl Session {
         self.state == State::Idle
     }
 
+    /// Sends no commands in groups from now on, so that the time of each reply can be told.
+    pub const fn ask_singly(&mut self) {
+        self.offers.pipelining = false;
+    }
+
     /// The dialogue so far: its last 16 KiB, without secrets and content.
     #[must_use]
     pub fn transcript(&self) -> String {
@@ -121,7 +129,9 @@ impl Session {
             && let Some(connection) = &mut self.connection
         {
             self.line.enter(Phase::Mail);
+            let step = steps::begin(StepName::Quit);
             let _ = timeout(Duration::from_secs(FAREWELL_SECONDS), connection.quit()).await;
+            self.line.end_step(step, self.line.outcome().as_ref().map(|whole| &whole.reply));
         }
     }
 
@@ -148,7 +158,14 @@ impl Session {
 
     /// Reads a reply to a command. `answered` are the replies of the same exchange so far.
     pub(super) async fn hear(&mut self, phase: Phase, answered: &mut Vec<Reply>) -> Result<Reply, Broken> {
-        let fault = match self.line.hear(phase).await {
+        let step = steps::begin(match phase {
+            Phase::Rcpt => StepName::Rcpt,
+            Phase::Data => StepName::Data,
+            _ => StepName::Mail,
+        });
+        let answer = self.line.hear(phase).await;
+        self.line.end_step(step, answer.as_ref().map(|whole| &whole.reply));
+        let fault = match answer {
             Ok(whole) => match whole.reply.code() {
                 421 => Fault::Closing(whole.reply),
                 // A 3xx where a command is complete shows that replies and commands no longer match.

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::wire::steps::Dialogue;
+
 /// Most bytes that are kept; the oldest lines go first.
 pub(super) const TRANSCRIPT_BYTES_MAX: usize = 16_384;
 /// Longest line that is kept whole.
@@ -18,6 +20,10 @@ pub(super) struct Transcript {
     bytes: VecDeque<u8>,
     /// Bytes of content since the last line.
     content: usize,
+    /// How many lines there were, those that have gone included.
+    count: u64,
+    /// How many of them were told as steps.
+    told: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,11 +78,13 @@ impl Transcript {
     fn push(&mut self, who: u8, text: &[u8]) {
         if self.content > 0 {
             self.lines.push_back(Line::Content(std::mem::take(&mut self.content)));
+            self.count += 1;
         }
         // One byte more shows that the line was longer.
         let text = &text[..text.len().min(LINE_BYTES_MAX + 1)];
         self.bytes.extend(text);
         self.lines.push_back(Line::Said { who, bytes: text.len() });
+        self.count += 1;
         while self.bytes.len() + LINE_EXTRA_BYTES * self.lines.len() > TRANSCRIPT_BYTES_MAX {
             match self.lines.pop_front() {
                 Some(Line::Said { bytes, .. }) => drop(self.bytes.drain(..bytes)),
@@ -84,6 +92,33 @@ impl Transcript {
                 None => break,
             }
         }
+    }
+
+    /// What was said since this was asked last.
+    pub(super) fn news(&mut self) -> Dialogue {
+        let untold = usize::try_from(self.count - self.told).unwrap_or(usize::MAX).min(self.lines.len());
+        self.told = self.count;
+        let (mut sent, mut reply) = (Vec::new(), Vec::new());
+        let mut end = self.bytes.len();
+        for line in self.lines.iter().rev().take(untold) {
+            match *line {
+                Line::Said { who, bytes } => {
+                    let text: Vec<u8> = self.bytes.range(end - bytes..end).copied().collect();
+                    end -= bytes;
+                    match who {
+                        b'C' => sent.push(visible(&text)),
+                        b'S' => reply.push(visible(&text)),
+                        _ => {}
+                    }
+                }
+                Line::Content(bytes) => sent.push(format!("({bytes} bytes of content)")),
+            }
+        }
+        let in_order = |mut lines: Vec<String>| {
+            lines.reverse();
+            lines.join("\n")
+        };
+        Dialogue { sent: in_order(sent), reply: in_order(reply) }
     }
 
     /// All of it, each line ended by a line feed, in at most [`TRANSCRIPT_BYTES_MAX`] bytes.
@@ -111,7 +146,11 @@ impl Transcript {
 
 /// A line that moves nobody's cursor.
 fn show(who: u8, text: &[u8]) -> String {
-    let mut line = format!("{}: ", char::from(who));
+    format!("{}: {}\n", char::from(who), visible(text))
+}
+
+fn visible(text: &[u8]) -> String {
+    let mut line = String::with_capacity(text.len());
     for c in String::from_utf8_lossy(text).chars() {
         if line.len() >= LINE_BYTES_MAX {
             line.push('…');
@@ -119,7 +158,6 @@ fn show(who: u8, text: &[u8]) -> String {
         }
         if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
     }
-    line.push('\n');
     line
 }
 
@@ -153,6 +191,31 @@ mod tests {
         assert!(transcript.text().ends_with("S: 250 9999\n"));
         transcript.server(&format!("250 {}", "飛".repeat(10_000)));
         assert!(transcript.text().len() <= TRANSCRIPT_BYTES_MAX);
+    }
+
+    #[test]
+    fn news_are_told_once() {
+        let mut transcript = Transcript::default();
+        transcript.server("220 hi");
+        assert_eq!(transcript.news(), Dialogue { sent: String::new(), reply: "220 hi".to_owned() });
+        transcript.client(b"EHLO a\r\n");
+        transcript.server("250-a\n250 SIZE");
+        transcript.note("nothing said");
+        assert_eq!(transcript.news(), Dialogue { sent: "EHLO a".to_owned(), reply: "250-a\n250 SIZE".to_owned() });
+        transcript.content(7);
+        transcript.server("250 ok");
+        let news = transcript.news();
+        assert_eq!((news.sent.as_str(), news.reply.as_str()), ("(7 bytes of content)", "250 ok"));
+        assert_eq!(transcript.news(), Dialogue::default());
+    }
+
+    #[test]
+    fn news_of_a_flood_are_its_end() {
+        let mut transcript = Transcript::default();
+        for n in 0..10_000 {
+            transcript.server(&format!("250 {n}"));
+        }
+        assert!(transcript.news().reply.ends_with("\n250 9999"));
     }
 
     #[test]

@@ -35,7 +35,7 @@ async fn connect_leaves_the_servers_first_words_on_the_stream() {
     ];
     for (host, authority, credentials, sign_in) in rows {
         let server = Scripted::new(&format!(
-            "C: CONNECT {authority} HTTP/1.1\nC: Host: {authority}\n{sign_in}C: \nS~ HTTP/1.1 200 OK\\r\\nVia: x\\r\\n\\r\\n220 hi\\r\\n\n"
+            "C: CONNECT {authority} HTTP/1.1\nC: Host: {authority}\n{sign_in}take 2\nS~ HTTP/1.1 200 OK\\r\\nVia: x\\r\\n\\r\\n220 hi\\r\\n\n"
         ));
         let mut stream = through(&proxy(ProxyKind::HttpConnect, credentials), host, &server).await.expect(host);
         let mut greeting = [0; 8];
@@ -46,7 +46,7 @@ async fn connect_leaves_the_servers_first_words_on_the_stream() {
 
 #[tokio::test(start_paused = true)]
 async fn what_an_http_proxy_refuses_is_told_in_its_words() {
-    let asked = "C: CONNECT smtp.lab.test:587 HTTP/1.1\nC: Host: smtp.lab.test:587\nC: \n";
+    let asked = "C: CONNECT smtp.lab.test:587 HTTP/1.1\nC: Host: smtp.lab.test:587\ntake 2\n";
     let rows = [
         (
             "S~ HTTP/1.1 407 Proxy Authentication Required\\r\\n\\r\\n",

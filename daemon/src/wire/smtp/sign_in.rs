@@ -1,0 +1,326 @@
+//! How do we sign in: by which SASL mechanism, and what is said in it (RFC 4954)?
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
+use lettre::transport::smtp::{
+    authentication::{Credentials as LettreCredentials, Mechanism as LettreMechanism},
+    client::AsyncSmtpConnection,
+};
+use md5::Md5;
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use super::{
+    channel::Mode,
+    failure::{Fault, Obstacle, ObstacleCause},
+    line::FAREWELL_SECONDS,
+    offers::Offers,
+    opening::Opening,
+    reply_reader::WholeReply,
+};
+use crate::{
+    domain::{
+        account::{Encryption, OauthMechanism, PasswordMechanism},
+        reply::Reply,
+        secret::Secret,
+        verdict::Phase,
+    },
+    wire::{
+        oauth::OauthError,
+        steps::{self, StepName},
+    },
+};
+
+/// Longest AUTH command, in bytes (RFC 4954 4.5.3); a longer response waits for the server's challenge.
+const AUTH_BYTES_MAX: usize = 12_288;
+/// The code of a challenge.
+const CHALLENGE: u16 = 334;
+
+/// What is presented to a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// Nothing: it lets us in as we are.
+    Nothing,
+    /// A name and a password.
+    Password {
+        /// The name.
+        user: String,
+        /// The password.
+        password: Secret<String>,
+        /// The mechanism.
+        mechanism: PasswordMechanism,
+        /// Whether the password may cross an unencrypted connection.
+        allow_plaintext: bool,
+    },
+    /// A name and an access token of an OAuth 2 issuer.
+    Token {
+        /// The name, often the mail address.
+        user: String,
+        /// The token.
+        token: Secret<String>,
+        /// The mechanism.
+        mechanism: OauthMechanism,
+        /// Whether the token may cross an unencrypted connection.
+        allow_plaintext: bool,
+    },
+}
+
+impl Credentials {
+    /// What the server must not repeat.
+    pub(super) const fn secret(&self) -> Option<&Secret<String>> {
+        match self {
+            Self::Nothing => None,
+            Self::Password { password: secret, .. } | Self::Token { token: secret, .. } => Some(secret),
+        }
+    }
+}
+
+/// The SASL mechanisms that we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mechanism {
+    Plain,
+    Login,
+    CramMd5,
+    Xoauth2,
+    Oauthbearer,
+}
+
+impl Mechanism {
+    const fn of_password(mechanism: PasswordMechanism) -> &'static [Self] {
+        match mechanism {
+            PasswordMechanism::Auto => &[Self::Plain, Self::Login, Self::CramMd5],
+            PasswordMechanism::Plain => &[Self::Plain],
+            PasswordMechanism::Login => &[Self::Login],
+            PasswordMechanism::CramMd5 => &[Self::CramMd5],
+        }
+    }
+
+    const fn of_token(mechanism: OauthMechanism) -> &'static [Self] {
+        match mechanism {
+            OauthMechanism::Auto => &[Self::Xoauth2, Self::Oauthbearer],
+            OauthMechanism::Xoauth2 => &[Self::Xoauth2],
+            OauthMechanism::Oauthbearer => &[Self::Oauthbearer],
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::Login => "LOGIN",
+            Self::CramMd5 => "CRAM-MD5",
+            Self::Xoauth2 => "XOAUTH2",
+            Self::Oauthbearer => "OAUTHBEARER",
+        }
+    }
+}
+
+impl Opening<'_> {
+    /// The mechanism by which we sign in; none where nothing is presented.
+    pub(super) fn choose_mechanism(&self, offers: &Offers) -> Result<Option<Mechanism>, ObstacleCause> {
+        let (wanted, allow_plaintext) = match &self.provider.sign_in {
+            Credentials::Nothing => return Ok(None),
+            Credentials::Password { mechanism, allow_plaintext, .. } => {
+                (Mechanism::of_password(*mechanism), *allow_plaintext)
+            }
+            // It is fetched before a connection is opened, and never empty.
+            Credentials::Token { token, .. } if token.expose().is_empty() => {
+                return Err(ObstacleCause::Token(OauthError::NotConsented));
+            }
+            Credentials::Token { mechanism, allow_plaintext, .. } => {
+                (Mechanism::of_token(*mechanism), *allow_plaintext)
+            }
+        };
+        if self.provider.encryption == Encryption::None && !allow_plaintext {
+            return Err(ObstacleCause::PlaintextSignIn);
+        }
+        let chosen = wanted.iter().copied().find(|mechanism| offers.offers_mechanism(mechanism.name()));
+        chosen.map(Some).ok_or_else(|| ObstacleCause::SignInNotOffered { offered: offers.auth.clone() })
+    }
+
+    /// Signs in.
+    pub(super) async fn sign_in(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        mechanism: Mechanism,
+    ) -> Result<(), Obstacle> {
+        self.line.enter(Phase::SignIn);
+        let step = steps::begin(StepName::SignIn);
+        let replied = match &self.provider.sign_in {
+            Credentials::Nothing => return Ok(step.forget()),
+            Credentials::Password { user, password, .. } => {
+                self.present_password(connection, mechanism, user, password.expose()).await
+            }
+            Credentials::Token { user, token, .. } => {
+                self.present_token(connection, mechanism, user, token.expose()).await
+            }
+        };
+        self.line.end_step(step, replied.as_ref());
+        let cause = match replied {
+            Ok(reply) if reply.is_positive() => return Ok(()),
+            Ok(reply) => ObstacleCause::Replied(reply),
+            Err(fault) => fault.into(),
+        };
+        let obstacle = self.obstacle(Phase::SignIn, cause);
+        self.line.set_mode(Mode::Leaving);
+        let _ = timeout(std::time::Duration::from_secs(FAREWELL_SECONDS), connection.abort()).await;
+        Err(obstacle)
+    }
+
+    async fn present_password(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        mechanism: Mechanism,
+        user: &str,
+        password: &str,
+    ) -> Result<Reply, Fault> {
+        let known = match mechanism {
+            Mechanism::Login => LettreMechanism::Login,
+            Mechanism::CramMd5 => return self.answer_challenge(connection, user, password).await,
+            _ => LettreMechanism::Plain,
+        };
+        let credentials = LettreCredentials::new(user.to_owned(), password.to_owned());
+        // What lettre makes of the reply is no matter: the line keeps the reply itself.
+        let _ = connection.auth(&[known], &credentials).await;
+        let reply = self.last_outcome()?.reply;
+        if mechanism == Mechanism::Plain && reply.code() == CHALLENGE {
+            // RFC 4954 4: this server takes no response with AUTH itself and asks for it now, which lettre cannot answer.
+            return self.say(connection, &encoded(format!("\0{user}\0{password}").into())).await;
+        }
+        Ok(reply)
+    }
+
+    /// CRAM-MD5 (RFC 2195): proves that we know the password.
+    async fn answer_challenge(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        user: &str,
+        password: &str,
+    ) -> Result<Reply, Fault> {
+        let reply = self.say(connection, "AUTH CRAM-MD5").await?;
+        if reply.code() != CHALLENGE {
+            return Ok(reply);
+        }
+        let Ok(challenge) = STANDARD.decode(words_of(&reply)) else {
+            return Err(Fault::Unreadable(reply.to_string()));
+        };
+        self.say(connection, &encoded(cram_md5(user, password, &challenge))).await
+    }
+
+    async fn present_token(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        mechanism: Mechanism,
+        user: &str,
+        token: &str,
+    ) -> Result<Reply, Fault> {
+        let (response, resignation) = if mechanism == Mechanism::Oauthbearer {
+            let (host, port) = (self.provider.host.as_str(), self.provider.port.get());
+            // RFC 7628 3.2.3: the refusal is answered by a lone %x01.
+            (oauthbearer(user, token, host, port), STANDARD.encode([1]))
+        } else {
+            // A refusal comes as a challenge, and an empty answer to it brings the reply that counts.
+            (xoauth2(user, token), String::new())
+        };
+        let response = encoded(response);
+        let command = Zeroizing::new(format!("AUTH {} {}", mechanism.name(), response.as_str()));
+        let mut reply = if command.len() + 2 > AUTH_BYTES_MAX {
+            self.say(connection, &format!("AUTH {}", mechanism.name())).await?
+        } else {
+            self.say(connection, &command).await?
+        };
+        if reply.code() == CHALLENGE && words_of(&reply).is_empty() {
+            // RFC 4954 4: the server asks for the response, whether or not it had it.
+            reply = self.say(connection, &response).await?;
+        }
+        if reply.code() == CHALLENGE {
+            reply = self.say(connection, &resignation).await?;
+        }
+        Ok(reply)
+    }
+
+    /// Says a line and hears the reply.
+    async fn say(&self, connection: &mut AsyncSmtpConnection, words: &str) -> Result<Reply, Fault> {
+        // What lettre makes of the reply is no matter: the line keeps the reply itself.
+        let _ = connection.command(WholeLine(words)).await;
+        Ok(self.last_outcome()?.reply)
+    }
+
+    /// The last reply since it was asked for before, or what broke the channel.
+    fn last_outcome(&self) -> Result<WholeReply, Fault> {
+        let mut last = self.line.outcome();
+        while last.is_ok() {
+            match self.line.outcome() {
+                Err(Fault::Unusable) => break,
+                next => last = next,
+            }
+        }
+        last
+    }
+}
+
+/// A line for lettre to send.
+struct WholeLine<'a>(&'a str);
+
+impl fmt::Display for WholeLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\r\n", self.0)
+    }
+}
+
+/// The text after the code.
+fn words_of(reply: &Reply) -> &str {
+    reply.text().get(4..).unwrap_or_default().trim()
+}
+
+fn encoded(response: Zeroizing<String>) -> Zeroizing<String> {
+    Zeroizing::new(STANDARD.encode(response.as_bytes()))
+}
+
+fn cram_md5(user: &str, password: &str, challenge: &[u8]) -> Zeroizing<String> {
+    let mut mac = Hmac::<Md5>::new_from_slice(password.as_bytes()).expect("a key of any length will do (RFC 2104)");
+    mac.update(challenge);
+    let digest: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{user} {digest}").into()
+}
+
+fn xoauth2(user: &str, token: &str) -> Zeroizing<String> {
+    format!("user={user}\u{1}auth=Bearer {token}\u{1}\u{1}").into()
+}
+
+/// RFC 7628 3.1, after the header of RFC 5801 4.
+fn oauthbearer(user: &str, token: &str, host: &str, port: u16) -> Zeroizing<String> {
+    let name = user.replace('=', "=3D").replace(',', "=2C");
+    format!("n,a={name},\u{1}host={host}\u{1}port={port}\u{1}auth=Bearer {token}\u{1}\u{1}").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn responses_are_those_of_the_specifications() {
+        // RFC 2195 2.
+        let challenge = b"<1896.697170952@postoffice.reston.mci.net>";
+        assert_eq!(cram_md5("tim", "tanstaaftanstaaf", challenge).as_str(), "tim b913a602c7eda7a495b4e6e7334d3890");
+        // RFC 7628 4.1.
+        let response =
+            oauthbearer("user@example.com", "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==", "server.example.com", 143);
+        assert_eq!(
+            encoded(response).as_str(),
+            "bixhPXVzZXJAZXhhbXBsZS5jb20sAWhvc3Q9c2VydmVyLmV4YW1wbGUuY29tAXBvcnQ9MTQzAWF1dGg9QmVhcmVyIHZGOWRmdDRxbVRj\
+             Mk52YjNSbGNrQmhiSFJoZG1semRHRXVZMjl0Q2c9PQEB"
+        );
+        assert_eq!(
+            oauthbearer("a=b,c", "t", "h", 1).as_str(),
+            "n,a=a=3Db=2Cc,\u{1}host=h\u{1}port=1\u{1}auth=Bearer t\u{1}\u{1}"
+        );
+        // Google's description of XOAUTH2.
+        assert_eq!(
+            encoded(xoauth2("someuser@example.com", "ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg")).as_str(),
+            "dXNlcj1zb21ldXNlckBleGFtcGxlLmNvbQFhdXRoPUJlYXJlciB5YTI5LnZGOWRmdDRxbVRjMk52YjNSbGNrQmhkSFJoZG1semRHRXVZ\
+             Mjl0Q2cBAQ=="
+        );
+    }
+}
