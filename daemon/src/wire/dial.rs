@@ -1,4 +1,4 @@
-//! How is a stream to a server opened? The one place that a proxy or a simulator replaces.
+//! How is a stream to a server opened? The one place that a simulator replaces.
 
 use std::{
     fmt::{self, Debug},
@@ -18,6 +18,10 @@ use tokio::{
 use super::steps::{self, Dialogue, StepName};
 use crate::domain::account::Host;
 
+mod proxy;
+
+pub use self::proxy::{ProxyFailure, Route, reach};
+
 /// Most addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 16;
 /// The longest limit that is honoured: a day.
@@ -28,7 +32,7 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync + Debug {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync + Debug> Stream for T {}
 
-/// Opens streams.
+/// Opens streams to servers; [`reach`] goes through proxies by means of it.
 #[async_trait]
 pub trait Dial: Send + Sync + Debug {
     /// Opens a stream to a server within `limit`, all told.
@@ -48,13 +52,15 @@ pub struct DialError {
     pub cause: DialCause,
 }
 
-/// The two steps of opening a stream.
+/// The steps of opening a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DialPhase {
     /// Finding the server's addresses.
     Resolve,
     /// Connecting to one of them.
     Connect,
+    /// Being connected by the proxy, if there is one.
+    Proxy,
 }
 
 /// What kept a stream from being opened.
@@ -69,6 +75,9 @@ pub enum DialCause {
     /// The system's word for it; of the last address when several were tried.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// What was met at the proxy.
+    #[error(transparent)]
+    Proxy(ProxyFailure),
 }
 
 impl fmt::Display for DialPhase {
@@ -76,6 +85,7 @@ impl fmt::Display for DialPhase {
         f.write_str(match self {
             Self::Resolve => "resolve",
             Self::Connect => "connect",
+            Self::Proxy => "get through the proxy",
         })
     }
 }
