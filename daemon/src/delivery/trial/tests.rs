@@ -9,7 +9,10 @@ use super::*;
 use crate::{
     delivery::desk,
     domain::{
-        account::{Encryption, Host, IncomingMailbox, MailboxProtocol, OAuth2SignIn, OauthGrant, OauthIssuer, PasswordMechanism, Server, SignIn, Stamp},
+        account::{
+            Encryption, Host, IncomingMailbox, MailboxProtocol, OAuth2SignIn, OauthGrant, OauthIssuer,
+            PasswordMechanism, Server, SignIn, Stamp,
+        },
         ids::Etag,
         mail::Mailbox,
         secret::Secret,
@@ -347,9 +350,7 @@ async fn a_mailbox_is_looked_into_with_the_credentials_of_smtp() {
 
 #[tokio::test(start_paused = true)]
 async fn failures_of_a_mailbox_are_diagnosed() {
-    let pop = |reply: &str| {
-        format!("S: +OK hi\nC: CAPA\nS: -ERR\nC: USER alice\nS: +OK\nC: PASS secret\nS: {reply}\n")
-    };
+    let pop = |reply: &str| format!("S: +OK hi\nC: CAPA\nS: -ERR\nC: USER alice\nS: +OK\nC: PASS secret\nS: {reply}\n");
     let rows = [
         (MailboxProtocol::Pop3, pop("-ERR [AUTH] no"), "WRONG_CREDENTIALS"),
         (MailboxProtocol::Pop3, pop("-ERR [IN-USE] locked"), "TEMPORARY_REFUSAL"),
