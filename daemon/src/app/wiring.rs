@@ -26,7 +26,7 @@ use crate::{
         sealing::Sealer,
         shutdown::StopSignals,
     },
-    policy::classify::rules::Rules,
+    policy::{classify::rules::Rules, verp::VerpKey},
     service::{
         guard::Guard,
         parts::Parts,
@@ -190,6 +190,7 @@ impl Daemon {
             dial,
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
+            verp: VerpKey::new(Sealer::from_key_file(&config.seal_key_file)?.derive("verp")),
             host_name,
             connections: ConnectionSlots::new(config.delivery.connections_max),
             tokens: tokens.clone(),

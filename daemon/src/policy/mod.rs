@@ -15,3 +15,4 @@ pub mod presets;
 pub mod quiet;
 pub mod quota;
 pub mod retry_schedule;
+pub mod verp;

@@ -263,6 +263,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(methods, 22);
+        assert_eq!(methods, 33);
     }
 }

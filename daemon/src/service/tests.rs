@@ -40,6 +40,7 @@ mod access;
 mod accounts;
 mod consent;
 mod control;
+mod gate;
 mod jobs;
 mod load;
 mod merges;

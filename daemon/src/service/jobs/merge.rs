@@ -16,7 +16,7 @@ use tonic::Status;
 
 use self::{
     content::{MergeContent, content_of},
-    incoming::{Incoming, PayloadHash},
+    incoming::{Bounds, Incoming, PayloadHash},
 };
 use super::{
     gate::{check_hours, check_quotas},
@@ -150,8 +150,11 @@ impl MergeIntake {
         warnings.extend(check_hours(&settings.quiet_windows, send_at, hold, opening.now)?);
         let content = content_of(&opening.order, settings, id, opening.now);
         let MergeContent { template, renderer, identity } = content.map_err(Refusal::from)?;
-        let bytes_max = message_bytes_max(&settings.limits, priority);
-        let mut incoming = Incoming::new(renderer, identity, bytes_max, opening.hash.take());
+        let bounds = Bounds {
+            message_bytes_max: message_bytes_max(&settings.limits, priority),
+            recipient_names: settings.content.recipient_names,
+        };
+        let mut incoming = Incoming::new(renderer, identity, bounds, opening.hash.take());
 
         // While a batch is being stored, the next one is read and checked.
         let mut storing: BoxFuture<'_, Result<(), StorageError>> = future::ready(Ok(())).boxed();
@@ -181,7 +184,7 @@ impl MergeIntake {
         };
         let (dry_run, now) = (opening.order.dry_run, opening.now);
         let idempotency = incoming.payload_hash.map(|hash| opening.idempotency(hash));
-        let job = content::job_of(opening, &template, incoming.recipients, incoming.first, incoming.bytes_max);
+        let job = content::job_of(opening, &template, settings, &incoming);
         check_quotas(&self.storage, &account, &job, now).await?;
         if dry_run {
             return Ok(answer);

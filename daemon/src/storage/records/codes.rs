@@ -2,7 +2,7 @@
 
 use super::BadRow;
 use crate::domain::{
-    account::{Encryption, InDoubtPolicy, PasswordMechanism},
+    account::{Charset, Encryption, InDoubtPolicy, PasswordMechanism},
     attempt::Fate,
     job::{Control, JobState, Priority, Wish},
     limits::{CalendarSpan, QuotaUnit},
@@ -59,6 +59,7 @@ codes!(ParkingCause, "parking cause": 1 Paused, 2 NeedsReauth, 3 QuotaExhausted,
     6 Unreachable);
 codes!(Encryption, "encryption": 1 None, 2 StartTls, 3 Tls);
 codes!(PasswordMechanism, "password mechanism": 0 Auto, 1 Plain, 2 Login, 3 CramMd5);
+codes!(Charset, "charset": 0 Utf8, 1 Iso2022Jp, 2 Iso2022JpReplace, 3 Iso2022JpReject);
 codes!(InDoubtPolicy, "in-doubt policy": 0 Resend, 1 Hold);
 
 impl Code for Verdict {
@@ -123,6 +124,7 @@ mod tests {
         check::<QuotaUnit>();
         check::<CalendarSpan>();
         check::<ParkingCause>();
+        check::<Charset>();
         check::<Encryption>();
         check::<PasswordMechanism>();
         check::<InDoubtPolicy>();

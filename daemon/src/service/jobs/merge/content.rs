@@ -1,6 +1,6 @@
 //! What the head of a merge job becomes: its content made ready to be filled in, and at the end the job.
 
-use super::Opening;
+use super::{Opening, incoming::Whole};
 use crate::{
     compose::{
         identity::{ComposeError, Identity},
@@ -66,9 +66,8 @@ pub(super) fn content_of(
 pub(super) fn job_of(
     opening: Opening,
     template: &MergeTemplate,
-    recipients: u32,
-    first: MessageFacts,
-    bytes_max: u64,
+    settings: &AccountSettings,
+    incoming: &Whole,
 ) -> Job {
     let Opening { order, caller, id, now, .. } = opening;
     let due = order.send_at.map_or(now, |send_at| send_at.max(now));
@@ -77,10 +76,12 @@ pub(super) fn job_of(
         account: order.account,
         caller,
         accepted_at: now,
-        sender: template.draft.from.address.clone(),
-        audience: Audience::Each(Box::new(MergeProgress::new(recipients, due).with_message_bytes_max(bytes_max))),
+        sender: settings.results.sender_of(&template.draft.from.address),
+        audience: Audience::Each(Box::new(
+            MergeProgress::new(incoming.recipients, due).with_message_bytes_max(incoming.bytes_max),
+        )),
         subject: beginning(&template.draft.subject),
-        message: first,
+        message: incoming.first.clone(),
         priority: order.priority,
         labels: order.labels,
         expires_at: order.expires_at,

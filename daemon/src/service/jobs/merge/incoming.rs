@@ -14,6 +14,7 @@ use crate::{
         merge::Renderer,
     },
     domain::{
+        account::AccountSettings,
         address::{ADDRESS_BYTES_MAX, Address},
         job::MessageFacts,
         mail::Mailbox,
@@ -28,12 +29,21 @@ use crate::{
 /// Most recipients in one request.
 pub(super) const BATCH_RECIPIENTS_MAX: usize = 1_000;
 
+/// What the account allows its messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Largest message, in bytes.
+    pub(super) message_bytes_max: u64,
+    /// Whether recipients are named in To.
+    pub(super) recipient_names: bool,
+}
+
 /// What has been read of the recipients.
 #[derive(Debug)]
 pub(super) struct Incoming {
     renderer: Renderer,
     identity: Identity,
-    message_bytes_max: u64,
+    bounds: Bounds,
     count: u32,
     first: Option<MessageFacts>,
     /// Most bytes that a message can have, of those that came.
@@ -57,14 +67,9 @@ pub(super) struct Whole {
 }
 
 impl Incoming {
-    pub(super) const fn new(
-        renderer: Renderer,
-        identity: Identity,
-        message_bytes_max: u64,
-        hash: Option<PayloadHash>,
-    ) -> Self {
+    pub(super) const fn new(renderer: Renderer, identity: Identity, bounds: Bounds, hash: Option<PayloadHash>) -> Self {
         let addresses = Vec::new();
-        Self { renderer, identity, message_bytes_max, count: 0, first: None, bytes_max: 0, hash, addresses }
+        Self { renderer, identity, bounds, count: 0, first: None, bytes_max: 0, hash, addresses }
     }
 
     /// How many came so far.
@@ -128,6 +133,8 @@ impl Incoming {
             return None;
         }
         let Mailbox { name, address } = mailbox;
+        // The values were read before: a variable may mean the name all the same.
+        let name = name.filter(|_| self.bounds.recipient_names);
         let recipient = MergeRecipient { address, name, values };
         self.prove(&recipient, violations)?;
         self.addresses.push(address_hash(&recipient.address));
@@ -152,11 +159,11 @@ impl Incoming {
             let (bytes, is_eight_bit) = (message.bytes.len() as u64, message.is_eight_bit);
             self.first = Some(MessageFacts { message_id: String::new(), bytes, is_eight_bit });
         }
-        if bytes_max > self.message_bytes_max {
+        if bytes_max > self.bounds.message_bytes_max {
             // Each message has its own id, which is longer by up to six digits than the first one's.
             let bytes = self.renderer.message_bytes(recipient, &self.identity) as u64 + 6;
-            if bytes > self.message_bytes_max {
-                let most = self.message_bytes_max;
+            let most = self.bounds.message_bytes_max;
+            if bytes > most {
                 wrong(&"", &format_args!("its message would have {bytes} bytes, the account allows {most}"));
                 return None;
             }

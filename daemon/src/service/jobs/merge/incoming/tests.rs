@@ -23,13 +23,14 @@ fn incoming(text: &str, message_bytes_max: u64) -> Incoming {
         html: None,
         headers: Vec::new(),
         attachments: Vec::new(),
+        charset: crate::domain::account::Charset::default(),
     };
     let template = read_template(draft).expect("a template");
     let job = JobId::new(Timestamp::EPOCH, [7; 10]);
     let renderer = Renderer::new(&template, job).expect("a renderer");
     let address = template.draft.from.address;
     let identity = Identity::of_merge(MessageKey { job, index: 0 }, &address, Timestamp::EPOCH);
-    Incoming::new(renderer, identity, message_bytes_max, Some(PayloadHash::default()))
+    Incoming::new(renderer, identity, Bounds { message_bytes_max, recipient_names: true }, Some(PayloadHash::default()))
 }
 
 fn recipient(address: &str, name: &str, variables: &[(&str, &str)]) -> v1::MergeRecipient {
