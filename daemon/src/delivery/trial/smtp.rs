@@ -5,7 +5,7 @@ use crate::{
     accounts::{live, pop_gate::PopGate, tokens::TokenError},
     compose::{identity::Identity, message::compose},
     domain::{
-        account::SignIn,
+        account::{Charset, SignIn},
         address::Address,
         ids::JobId,
         mail::{Draft, Envelope, Mailbox, Message},
@@ -103,6 +103,7 @@ fn test_mail(tools: &Tools, from: &Mailbox, recipient: &Address) -> Result<Messa
         html: None,
         headers: Vec::new(),
         attachments: Vec::new(),
+        charset: Charset::Utf8,
     };
     // The id names no job; the message has to have one of its own.
     let identity = Identity::of_job(JobId::new(now, random), &from.address, now);

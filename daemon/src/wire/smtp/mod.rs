@@ -12,7 +12,7 @@ mod opening;
 mod outgoing;
 mod reply_reader;
 mod run;
-mod secrets;
+pub(in crate::wire) mod secrets;
 mod session;
 mod sign_in;
 mod transcript;

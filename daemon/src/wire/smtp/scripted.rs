@@ -67,7 +67,7 @@ impl Scripted {
     }
 
     /// What the client wrote, write by write.
-    pub(super) fn writes(&self) -> Vec<String> {
+    pub(crate) fn writes(&self) -> Vec<String> {
         let writes = self.writes.lock().expect("no test panics with it");
         writes.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
     }
@@ -204,6 +204,7 @@ pub(super) fn provider() -> Provider {
         port: NonZeroU16::new(587).expect("not zero"),
         encryption: Encryption::None,
         ehlo_name: "client.test".parse().expect("a name"),
+        proxy: None,
         tls: TlsClient::new(None, &TlsOptions::default()).expect("no authority to parse"),
         sign_in: Credentials::Nothing,
         timeouts: Timeouts { connect, greeting, command, data, end_of_data },
