@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::pop_gate::PopGate;
 use crate::{
     domain::{
         account::{Account, AccountSettings, EhloName, MailboxSignIn, PasswordMechanism, SignIn},
@@ -23,6 +24,8 @@ pub struct LiveAccount {
     pub account: Arc<Account>,
     /// Where and how it connects.
     pub provider: Arc<Provider>,
+    /// The POP3 sign-in that must come before, if one must.
+    pub pop: Option<Arc<PopGate>>,
 }
 
 /// Why an account cannot be used.
@@ -51,7 +54,11 @@ impl LiveAccount {
     ) -> Result<(Self, Standing), LoadError> {
         let record = storage.account(id).await?.ok_or(LoadError::Unknown)?;
         let provider = provider(&record.account.settings, host_name)?;
-        Ok((Self { account: Arc::new(record.account), provider: Arc::new(provider) }, record.standing))
+        let pop = match &record.account.settings.sign_in {
+            SignIn::PopBeforeSmtp(pop) => Some(Arc::new(PopGate::new(pop)?)),
+            _ => None,
+        };
+        Ok((Self { account: Arc::new(record.account), provider: Arc::new(provider), pop }, record.standing))
     }
 
     /// The version of the settings.
@@ -67,13 +74,19 @@ impl LiveAccount {
     }
 }
 
-fn provider(settings: &AccountSettings, host_name: &EhloName) -> Result<Provider, TlsSetupError> {
+/// Where and how the settings of an account connect. `host_name` is given in EHLO when they set no name. An access token is not
+/// among it yet.
+///
+/// # Errors
+/// When a certificate among them cannot be used.
+pub fn provider(settings: &AccountSettings, host_name: &EhloName) -> Result<Provider, TlsSetupError> {
     let server = &settings.server;
     Ok(Provider {
         host: server.host.clone(),
         port: server.port,
         encryption: server.encryption,
         ehlo_name: server.ehlo_name.clone().unwrap_or_else(|| host_name.clone()),
+        proxy: server.proxy.clone(),
         tls: TlsClient::new(server.custom_ca_pem.as_deref(), &server.tls)?,
         sign_in: credentials(settings),
         timeouts: server.timeouts,

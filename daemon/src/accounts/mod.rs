@@ -2,5 +2,6 @@
 
 pub mod live;
 pub mod opening;
+pub mod pop_gate;
 pub mod standing;
 pub mod tokens;

@@ -1,9 +1,11 @@
-//! How is a session opened for an account: with a token at hand, and another one when the server refuses it?
+//! How is a session opened for an account: after a POP3 sign-in, or with a token at hand, and another one when the server
+//! refuses it?
 
 use std::time::Duration;
 
 use super::{
     live::LiveAccount,
+    pop_gate::PopPass,
     tokens::{TokenError, TokenKeeper},
 };
 use crate::{
@@ -20,8 +22,10 @@ use crate::{
 pub struct Opened {
     /// The session.
     pub session: Session,
-    /// How long the token lives by which it was let in; for ever when there is none.
+    /// How long the token, or the POP3 sign-in, lives by which it was let in; for ever when there is none.
     pub good_for: Duration,
+    /// The POP3 sign-in by which it was let in.
+    pub pass: Option<PopPass>,
 }
 
 /// Why there is no session.
@@ -43,8 +47,12 @@ impl LiveAccount {
     /// What was met, or that the store failed.
     pub async fn open(&self, tokens: &TokenKeeper, dial: &dyn Dial) -> Result<Opened, NotOpened> {
         if !matches!(self.settings().sign_in, SignIn::OAuth2(_)) {
+            let pass = match &self.pop {
+                Some(gate) => Some(gate.pass(dial).await?),
+                None => None,
+            };
             let session = Session::open(&self.provider, dial).await?;
-            return Ok(Opened { session, good_for: Duration::MAX });
+            return Ok(Opened { session, good_for: pass.map_or(Duration::MAX, |pass| pass.good_for), pass });
         }
         let mut access = tokens.token(&self.account).await.map_err(without_token)?;
         let mut opened = Session::open(&self.provider_with(&access), dial).await;
@@ -52,7 +60,7 @@ impl LiveAccount {
             access = tokens.instead_of(&access, &self.account).await.map_err(without_token)?;
             opened = Session::open(&self.provider_with(&access), dial).await;
         }
-        Ok(Opened { session: opened?, good_for: access.expires_at.since(tokens.now()) })
+        Ok(Opened { session: opened?, good_for: access.expires_at.since(tokens.now()), pass: None })
     }
 
     /// Where and how the account connects, with an access token.

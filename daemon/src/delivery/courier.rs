@@ -18,7 +18,7 @@ use super::{
     session::{OpenSession, Wear, idle_from_now},
 };
 use crate::{
-    accounts::{live::LiveAccount, opening::NotOpened},
+    accounts::{live::LiveAccount, opening::NotOpened, pop_gate::refuses_to_relay},
     domain::{
         account::InDoubtPolicy,
         time::Timestamp,
@@ -26,7 +26,7 @@ use crate::{
     },
     policy::assess::{Connection, Met},
     storage::{Tenure, TenureError, settlement::MarkOutcome},
-    wire::smtp::{Fault, Obstacle},
+    wire::smtp::{EnvelopeReplies, Fault, Obstacle},
 };
 
 mod each;
@@ -173,9 +173,11 @@ impl Courier {
         }
     }
 
-    /// Whether messages go by BDAT. Not with HOLD, where nothing is marked before its envelope was accepted.
+    /// Whether messages go by BDAT. Not with HOLD, where nothing is marked before its envelope was accepted; nor after POP,
+    /// where nothing is sent to some before it is known that the server relays to the others.
     fn sends_runs(&self, open: &OpenSession) -> bool {
         self.account.settings().in_doubt == InDoubtPolicy::Resend
+            && open.pass.is_none()
             && open.session.offers().takes_runs()
             && !self.fails_in_runs.load(Ordering::Relaxed)
     }
@@ -208,7 +210,25 @@ impl Courier {
         if trial.met.iter().any(|met| met.ruling.verdict == Verdict::RetryOnNewConnection) {
             wear.retire();
         }
+        if let Some(gate) = &self.account.pop
+            && trial.met.iter().any(|met| met.ruling.verdict == Verdict::Accepted)
+        {
+            gate.served();
+        }
         self.bring_back(errand, ErrandResult::Tried(Box::new(trial))).await;
+    }
+
+    /// What the recipients of a message met if their server may have forgotten the account's POP3 sign-in: it refuses to
+    /// relay. They are to be tried again after another one.
+    fn pop_lapsed(&self, errand: &Errand, open: &OpenSession, replies: &EnvelopeReplies) -> Option<Vec<Met>> {
+        let (gate, pass) = (self.account.pop.as_ref()?, open.pass?);
+        let (phase, reply) = if refuses_to_relay(&replies.mail) {
+            (Phase::Mail, &replies.mail)
+        } else {
+            (Phase::Rcpt, replies.recipients.iter().find(|reply| refuses_to_relay(reply))?)
+        };
+        let recipients = errand.recipients.clone();
+        gate.refused(pass).then(|| vec![self.judge().pop_lapsed(recipients, phase, reply.clone())])
     }
 
     /// What was met, now.

@@ -1,11 +1,16 @@
 //! What the replies of one transaction say of each recipient: from the wire's terms to the rules' rulings.
 
 use crate::{
-    domain::{account::ProviderKind, attempt::Response, reply::Reply, verdict::Phase},
+    domain::{
+        account::ProviderKind,
+        attempt::Response,
+        reply::Reply,
+        verdict::{Blame, Phase, Ruling, Verdict},
+    },
     policy::{
         assess::Met,
         classify::{
-            broken::{Breakage, classify_broken, classify_no_token},
+            broken::{Breakage, classify_broken, classify_no_token, classify_refused_on_the_way},
             rules::Rules,
         },
     },
@@ -101,9 +106,19 @@ impl Judge<'_> {
         Met { recipients, phase, response: Response::Broken(broken.cause.to_string()), ruling }
     }
 
+    /// What recipients met whose server may have forgotten our POP3 sign-in, as it does not relay: they are tried again.
+    pub(super) fn pop_lapsed(&self, recipients: Vec<u32>, phase: Phase, reply: Reply) -> Met {
+        let ruling = Ruling {
+            verdict: Verdict::RetryOnNewConnection,
+            blame: Some(Blame::Account),
+            wait: None,
+            rule: "pop-sign-in-lapsed".into(),
+        };
+        Met { recipients, phase, response: Response::Replied(reply), ruling }
+    }
+
     /// What recipients met whose message needs an extension that the server lacks.
     pub(super) fn not_offered(&self, recipients: Vec<u32>, needed: Needed) -> Met {
-        use crate::domain::verdict::{Blame, Ruling, Verdict};
         let what = format!("the server does not offer {}, which the message needs", needed.keyword());
         let ruling = Ruling {
             verdict: Verdict::RejectMessage,
@@ -126,6 +141,9 @@ impl Judge<'_> {
             }
             ObstacleCause::Token(error) => {
                 met(Response::Broken(error.to_string()), classify_no_token(error.needs_a_person()))
+            }
+            cause if cause.refuses_credentials() => {
+                met(Response::Broken(cause.to_string()), classify_refused_on_the_way())
             }
             other => met(Response::Broken(other.to_string()), classify_broken(obstacle.phase, Breakage::Garbled)),
         }

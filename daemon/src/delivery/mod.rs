@@ -26,6 +26,7 @@ mod preparation;
 mod roster;
 mod session;
 pub mod supervisor;
+pub mod trial;
 mod wake;
 mod window;
 mod worker;

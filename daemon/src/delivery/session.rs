@@ -5,7 +5,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connections::Slot;
-use crate::{accounts::opening::Opened, domain::limits::Limits, policy::assess::Connection, wire::smtp::Session};
+use crate::{
+    accounts::{opening::Opened, pop_gate::PopPass},
+    domain::limits::Limits,
+    policy::assess::Connection,
+    wire::smtp::Session,
+};
 
 /// How long a connection stays open without a message, in seconds. Providers close idle ones after some minutes; an open
 /// one costs them and us memory.
@@ -25,6 +30,8 @@ pub(super) struct OpenSession {
     pub(super) session: Session,
     /// How much it was used.
     pub(super) wear: Wear,
+    /// The POP3 sign-in by which it was let in.
+    pub(super) pass: Option<PopPass>,
     slot: Slot,
 }
 
@@ -44,7 +51,7 @@ impl OpenSession {
         let now = Instant::now();
         let ends_at = now + Duration::from_secs(AGE_SECONDS_MAX).min(opened.good_for);
         let wear = Wear { ends_at, last_used: now, messages: 0, retired: false };
-        Self { session: opened.session, wear, slot }
+        Self { session: opened.session, wear, pass: opened.pass, slot }
     }
 
     /// When it is closed if no message comes before.

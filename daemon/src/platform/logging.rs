@@ -44,7 +44,11 @@ impl std::str::FromStr for LogFilter {
 
 /// Begins to write log lines to standard error. Later calls in the same process change nothing.
 pub fn start(format: LogFormat, filter: &LogFilter) {
-    let filter = EnvFilter::builder().parse_lossy(filter.as_str());
+    let mut filter = EnvFilter::builder().parse_lossy(filter.as_str());
+    // At its finest this library writes what it sends, passwords included.
+    if let Ok(directive) = "async_imap=info".parse() {
+        filter = filter.add_directive(directive);
+    }
     let registry = tracing_subscriber::registry().with(filter);
     let started = match format {
         LogFormat::Pretty => {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::classify::broken::REFUSED_ON_THE_WAY;
 use super::retry_schedule::{probe_after, throttle_after};
 use crate::domain::{
     attempt::Response,
@@ -92,6 +93,12 @@ fn reason(cause: ParkingCause, obstacle: &Obstacle<'_>) -> String {
     let phase = obstacle.phase;
     match (cause, obstacle.response) {
         (ParkingCause::QuotaExhausted, _) => "The provider says that the account's quota is used up.".into(),
+        (ParkingCause::NeedsReauth, Response::Broken(what)) if &*obstacle.ruling.rule == REFUSED_ON_THE_WAY => {
+            format!(
+                "The sign-in is not accepted (phase {phase}): {}; new settings or credentials are needed.",
+                keep(what)
+            )
+        }
         // No server was asked: the issuer of access tokens gave none.
         (ParkingCause::NeedsReauth, Response::Broken(what)) => no_token(what),
         (ParkingCause::NeedsReauth, _) => {

@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     accounts::tokens::TokenKeeper,
-    delivery::desk::Desk,
+    delivery::{
+        desk::Desk,
+        trial::{Tools, Trials},
+    },
     domain::{
         account::{Account, AccountSettings, SignIn, Stamp},
         ids::{AccountId, Etag},
@@ -54,10 +57,19 @@ pub(super) struct Accounts {
     tokens: TokenKeeper,
     consents: Consents,
     desk: Desk,
+    trials: Trials,
 }
 
 impl Accounts {
     pub(super) fn new(parts: &Parts) -> Self {
+        let tools = Tools {
+            dial: Arc::clone(&parts.dial),
+            tokens: parts.tokens.clone(),
+            desk: parts.desk.clone(),
+            clock: Arc::clone(&parts.clock),
+            entropy: Arc::clone(&parts.entropy),
+            host_name: parts.host_name.clone(),
+        };
         Self {
             storage: Arc::clone(&parts.storage),
             clock: Arc::clone(&parts.clock),
@@ -65,6 +77,7 @@ impl Accounts {
             tokens: parts.tokens.clone(),
             consents: Consents::default(),
             desk: parts.desk.clone(),
+            trials: Trials::new(tools),
         }
     }
 

@@ -30,6 +30,7 @@ use crate::{
     policy::classify::rules::Rules,
     storage::memory::MemoryStore,
     wire::{
+        dial::TcpDialer,
         dns::NameServers,
         oauth::{Issuer, TokenClient},
     },
@@ -100,6 +101,8 @@ impl Api {
             dns: Arc::new(NameServers::new(None)),
             tokens,
             desk: desk::open().0,
+            dial: Arc::new(TcpDialer),
+            host_name: "client.test".parse().expect("a name"),
             shutdown: shutdown.clone(),
         };
         let (routes, health) = routes(parts).await;

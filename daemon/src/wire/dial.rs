@@ -1,8 +1,9 @@
-//! How is a stream to a server opened? The one place that a proxy or a simulator replaces.
+//! How is a stream to a server opened? The one place that a simulator replaces.
 
 use std::{
     fmt::{self, Debug},
     io,
+    net::SocketAddr,
     num::NonZeroU16,
     time::Duration,
 };
@@ -14,7 +15,12 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use super::steps::{self, Dialogue, StepName};
 use crate::domain::account::Host;
+
+mod proxy;
+
+pub use self::proxy::{ProxyFailure, Route, reach};
 
 /// Most addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 16;
@@ -26,7 +32,7 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync + Debug {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync + Debug> Stream for T {}
 
-/// Opens streams.
+/// Opens streams to servers; [`reach`] goes through proxies by means of it.
 #[async_trait]
 pub trait Dial: Send + Sync + Debug {
     /// Opens a stream to a server within `limit`, all told.
@@ -46,13 +52,15 @@ pub struct DialError {
     pub cause: DialCause,
 }
 
-/// The two steps of opening a stream.
+/// The steps of opening a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DialPhase {
     /// Finding the server's addresses.
     Resolve,
     /// Connecting to one of them.
     Connect,
+    /// Being connected by the proxy, if there is one.
+    Proxy,
 }
 
 /// What kept a stream from being opened.
@@ -67,6 +75,9 @@ pub enum DialCause {
     /// The system's word for it; of the last address when several were tried.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// What was met at the proxy.
+    #[error(transparent)]
+    Proxy(ProxyFailure),
 }
 
 impl fmt::Display for DialPhase {
@@ -74,6 +85,7 @@ impl fmt::Display for DialPhase {
         f.write_str(match self {
             Self::Resolve => "resolve",
             Self::Connect => "connect",
+            Self::Proxy => "get through the proxy",
         })
     }
 }
@@ -88,12 +100,20 @@ impl Dial for TcpDialer {
         let deadline = Instant::now() + limit.min(Duration::from_secs(LIMIT_SECONDS_MAX));
         let failed = |phase, cause| DialError { phase, cause };
 
-        let found = timeout_at(deadline, lookup_host((host.as_str(), port.get()))).await;
-        let found = found.map_err(|_| failed(DialPhase::Resolve, DialCause::TimedOut(limit)))?;
-        let found = found.map_err(|e| failed(DialPhase::Resolve, e.into()))?;
-        let addresses: Vec<_> = found.take(ADDRESSES_MAX).collect();
+        let step = steps::begin(StepName::Resolve);
+        let found = match timeout_at(deadline, lookup_host((host.as_str(), port.get()))).await {
+            Ok(Ok(found)) => Ok(found.take(ADDRESSES_MAX).collect::<Vec<_>>()),
+            Ok(Err(error)) => Err(failed(DialPhase::Resolve, error.into())),
+            Err(_) => Err(failed(DialPhase::Resolve, DialCause::TimedOut(limit))),
+        };
+        step.end(Dialogue::default(), found.as_ref().map(|addresses| Shown(addresses)));
+        let addresses = found?;
 
         let mut last = failed(DialPhase::Resolve, DialCause::NoAddress);
+        if addresses.is_empty() {
+            return Err(last);
+        }
+        let step = steps::begin(StepName::Connect);
         for (tried, address) in addresses.iter().enumerate() {
             // An address that swallows packets gets its share of the time, and not that of the others.
             let left = deadline.saturating_duration_since(Instant::now());
@@ -101,13 +121,28 @@ impl Dial for TcpDialer {
             match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     stream.set_nodelay(true).map_err(|e| failed(DialPhase::Connect, e.into()))?;
+                    step.end(Dialogue::default(), Ok::<_, &str>(address));
                     return Ok(Box::new(stream));
                 }
                 Ok(Err(error)) => last = failed(DialPhase::Connect, error.into()),
                 Err(_) => last = failed(DialPhase::Connect, DialCause::TimedOut(limit)),
             }
         }
+        step.end(Dialogue::default(), Err::<&str, _>(&last.cause));
         Err(last)
+    }
+}
+
+/// The addresses of a name, for people.
+struct Shown<'a>(&'a [SocketAddr]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, address) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{}", address.ip())?;
+        }
+        Ok(())
     }
 }
 

@@ -2,10 +2,14 @@
 
 pub mod dial;
 pub mod dns;
+pub mod endpoint;
+pub mod imap;
+pub mod mailbox;
 pub mod oauth;
+pub mod pop3;
 pub mod smtp;
 pub mod steps;
 pub mod tls;
 
 #[cfg(test)]
-mod certificates;
+pub(crate) mod certificates;

@@ -87,6 +87,11 @@ impl TlsClient {
         Ok(Self { config, server_name: server_name.clone() })
     }
 
+    /// What is trusted and spoken, for other clients than ours.
+    pub(super) fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
     /// Shakes hands with the server on `stream`. Its certificate must be for the name that the account sets, or else
     /// for `host`.
     ///

@@ -51,6 +51,15 @@ impl Courier {
     /// one.
     async fn finish(&mut self, leg: Leg, open: &mut OpenSession) -> Option<Leg> {
         let Leg { mut errand, connection, asked } = leg;
+        if let Ok(replies) = &asked
+            && let Some(met) = self.pop_lapsed(&errand, open, replies)
+        {
+            // Whatever abandoning says, nothing was sent to anybody.
+            drop(open.session.abandon().await);
+            let trial = self.trial(&errand, Connection::Used, met);
+            self.tried(errand, trial, &mut open.wear).await;
+            return None;
+        }
         let asked = match asked {
             Ok(replies) if replies.may_send_message() => replies,
             refused => {

@@ -47,6 +47,16 @@ pub fn classify_no_token(needs_a_person: bool) -> Ruling {
     Ruling { verdict, blame: Some(blame), wait: None, rule: "no-access-token".into() }
 }
 
+/// The name of the rule of [`classify_refused_on_the_way`].
+pub const REFUSED_ON_THE_WAY: &str = "refused-on-the-way";
+
+/// The ruling when a proxy, or the POP3 server that comes before SMTP, refuses our credentials: new ones are needed.
+#[must_use]
+pub fn classify_refused_on_the_way() -> Ruling {
+    let verdict = Verdict::ParkAccount(ParkCause::SignIn);
+    Ruling { verdict, blame: Some(Blame::Account), wait: None, rule: REFUSED_ON_THE_WAY.into() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

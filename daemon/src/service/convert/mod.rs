@@ -23,5 +23,6 @@ mod secrets;
 pub(super) mod server;
 mod sign_in;
 mod tls;
+pub(super) mod trial;
 pub(super) mod values;
 pub(super) mod violations;

@@ -185,7 +185,11 @@ mod tests {
     #[test]
     fn what_the_caller_gave_stays() {
         let own = v1::AccountSettings {
-            server: Some(v1::Server { host: "relay.example.jp".into(), provider: "generic".into(), ..Default::default() }),
+            server: Some(v1::Server {
+                host: "relay.example.jp".into(),
+                provider: "generic".into(),
+                ..Default::default()
+            }),
             limits: Some(v1::Limits {
                 quotas: vec![v1::Quota { limit: 7, ..Default::default() }],
                 connections_max: 1,

@@ -5,6 +5,8 @@ use std::{io, time::Duration};
 use crate::{
     domain::{reply::Reply, verdict::Phase},
     wire::{
+        dial::ProxyFailure,
+        mailbox::MailboxFailure,
         oauth::OauthError,
         tls::{TlsFault, is_hang_up},
     },
@@ -34,6 +36,12 @@ pub enum ObstacleCause {
     /// The name has no address.
     #[error("the name has no address")]
     NoAddress,
+    /// The proxy did not connect us.
+    #[error(transparent)]
+    Proxy(ProxyFailure),
+    /// The POP3 sign-in that must come before the session failed.
+    #[error("POP3 {0}")]
+    Pop(Box<MailboxFailure>),
     /// TLS failed.
     #[error("{text}")]
     Tls {
@@ -63,6 +71,18 @@ pub enum ObstacleCause {
     /// What greeted us is no SMTP server; the first line that it sent.
     #[error("the server does not speak SMTP; it said {0:?}")]
     NotSmtp(String),
+}
+
+impl ObstacleCause {
+    /// Whether somebody on the way other than the SMTP server refused what we signed in with: new credentials are needed.
+    #[must_use]
+    pub fn refuses_credentials(&self) -> bool {
+        match self {
+            Self::Proxy(failure) => matches!(failure, ProxyFailure::SignInRefused(_)),
+            Self::Pop(failure) => failure.refuses_credentials(),
+            _ => false,
+        }
+    }
 }
 
 /// A session that broke in the midst. It cannot be used any more.

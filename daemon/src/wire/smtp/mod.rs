@@ -12,7 +12,7 @@ mod opening;
 mod outgoing;
 mod reply_reader;
 mod run;
-mod secrets;
+pub(in crate::wire) mod secrets;
 mod session;
 mod sign_in;
 mod transcript;
@@ -24,7 +24,7 @@ mod opening_dialogues;
 #[cfg(test)]
 mod run_dialogues;
 #[cfg(test)]
-mod scripted;
+pub(crate) mod scripted;
 #[cfg(test)]
 mod session_dialogues;
 #[cfg(test)]

@@ -19,11 +19,11 @@ use super::{
 };
 use crate::{
     domain::{
-        account::{EhloName, Encryption, Host, Timeouts},
+        account::{EhloName, Encryption, Host, Proxy, Timeouts},
         verdict::Phase,
     },
     wire::{
-        dial::{Dial, DialCause, DialError, DialPhase, Stream},
+        dial::{self, Dial, DialCause, DialError, DialPhase, Route, Stream},
         steps::{self, Dialogue, StepName},
         tls::{Encrypted, TlsClient, TlsFailure},
     },
@@ -40,6 +40,8 @@ pub struct Provider {
     pub encryption: Encryption,
     /// The name we give in EHLO.
     pub ehlo_name: EhloName,
+    /// The proxy through which it is reached.
+    pub proxy: Option<Proxy>,
     /// How TLS is spoken.
     pub tls: TlsClient,
     /// What we sign in with.
@@ -90,15 +92,17 @@ impl Opening<'_> {
     }
 
     async fn connect(&self, dial: &dyn Dial) -> Result<Box<dyn Stream>, Obstacle> {
-        let Provider { host, port, timeouts, .. } = self.provider;
-        dial.dial(host, *port, timeouts.connect).await.map_err(|DialError { phase, cause }| {
+        let Provider { host, port, proxy, timeouts, .. } = self.provider;
+        let route = Route { host, port: *port, proxy: proxy.as_ref(), limit: timeouts.connect };
+        dial::reach(dial, route).await.map_err(|DialError { phase, cause }| {
             let phase = match phase {
                 DialPhase::Resolve => Phase::Resolve,
-                DialPhase::Connect => Phase::Connect,
+                DialPhase::Connect | DialPhase::Proxy => Phase::Connect,
             };
             let cause = match cause {
                 DialCause::TimedOut(limit) => Fault::TimedOut(limit).into(),
                 DialCause::NoAddress => ObstacleCause::NoAddress,
+                DialCause::Proxy(failure) => ObstacleCause::Proxy(failure),
                 // A refused connection keeps the system's words.
                 DialCause::Io(error) => Fault::Io(error).into(),
             };

@@ -36,15 +36,15 @@ const PIPE_BYTES: usize = 1 << 20;
 
 /// What the server heard besides the lines it expected.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(crate) struct Heard {
     /// Each message as it came, with its dots.
-    pub(super) contents: Vec<String>,
+    pub(crate) contents: Vec<String>,
     /// All that came after the script.
-    pub(super) rest: String,
+    pub(crate) rest: String,
 }
 
 #[derive(Debug)]
-pub(super) struct Scripted {
+pub(crate) struct Scripted {
     script: String,
     tls: Option<Arc<ServerConfig>>,
     pipe_bytes: usize,
@@ -53,12 +53,12 @@ pub(super) struct Scripted {
 }
 
 impl Scripted {
-    pub(super) fn new(script: &str) -> Self {
+    pub(crate) fn new(script: &str) -> Self {
         let (script, writes) = (script.to_owned(), Arc::default());
         Self { script, tls: None, pipe_bytes: PIPE_BYTES, writes, server: Mutex::default() }
     }
 
-    pub(super) fn with_tls(self, tls: Arc<ServerConfig>) -> Self {
+    pub(crate) fn with_tls(self, tls: Arc<ServerConfig>) -> Self {
         Self { tls: Some(tls), ..self }
     }
 
@@ -67,13 +67,13 @@ impl Scripted {
     }
 
     /// What the client wrote, write by write.
-    pub(super) fn writes(&self) -> Vec<String> {
+    pub(crate) fn writes(&self) -> Vec<String> {
         let writes = self.writes.lock().expect("no test panics with it");
         writes.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
     }
 
     /// Waits for the server, which waits for the client to leave; panics when the client left the script.
-    pub(super) async fn finish(&self) -> Heard {
+    pub(crate) async fn finish(&self) -> Heard {
         let server = self.server.lock().expect("no test panics with it").take().expect("dialled");
         server.await.expect("the client followed the script")
     }
@@ -204,6 +204,7 @@ pub(super) fn provider() -> Provider {
         port: NonZeroU16::new(587).expect("not zero"),
         encryption: Encryption::None,
         ehlo_name: "client.test".parse().expect("a name"),
+        proxy: None,
         tls: TlsClient::new(None, &TlsOptions::default()).expect("no authority to parse"),
         sign_in: Credentials::Nothing,
         timeouts: Timeouts { connect, greeting, command, data, end_of_data },

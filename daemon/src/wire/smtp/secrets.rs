@@ -12,7 +12,7 @@ const MASK: &str = "***";
 
 /// The words of our sign-in, as they were sent, and the password itself.
 #[derive(Default)]
-pub(super) struct Secrets(Vec<Zeroizing<String>>);
+pub(in crate::wire) struct Secrets(Vec<Zeroizing<String>>);
 
 impl Secrets {
     /// Remembers the last word of each line.
@@ -27,7 +27,7 @@ impl Secrets {
     }
 
     /// Remembers a secret that may be repeated as it is.
-    pub(super) fn add(&mut self, secret: &str) {
+    pub(in crate::wire) fn add(&mut self, secret: &str) {
         if secret.len() >= SECRET_BYTES_MIN {
             self.0.push(Zeroizing::new(secret.to_owned()));
             // One secret may hold another: the longer goes first, or parts of it would stay.
@@ -52,7 +52,7 @@ impl Secrets {
     }
 
     /// A text without the words.
-    pub(super) fn without(&self, text: &str) -> String {
+    pub(in crate::wire) fn without(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK))
     }
 
