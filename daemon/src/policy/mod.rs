@@ -9,3 +9,4 @@ pub mod pacing;
 pub mod parking;
 pub mod quota;
 pub mod retry_schedule;
+pub mod routing;
