@@ -4,6 +4,7 @@ pub mod admission;
 pub mod assess;
 pub mod classify;
 pub mod dispatch;
+pub mod diversion;
 pub mod fair_share;
 pub mod pacing;
 pub mod parking;

@@ -38,7 +38,12 @@ fn shop() -> Routing {
     Routing { rules, default_account: Some("main".parse().expect("an id")), ..Routing::default() }
 }
 
-fn decide(routing: &Routing, from: &str, recipients: &[&str], kind: Kind) -> (Result<String, NoRoute>, Vec<RuleVerdict>) {
+fn decide(
+    routing: &Routing,
+    from: &str,
+    recipients: &[&str],
+    kind: Kind,
+) -> (Result<String, NoRoute>, Vec<RuleVerdict>) {
     let from = address(from);
     let mut matching = Matching::new(routing, &from, kind);
     recipients.iter().for_each(|recipient| matching.see(&address(recipient)));
@@ -89,9 +94,8 @@ fn fallbacks_that_cannot_send_the_job_are_left_out() {
     let routing = shop();
     let from = address("info@example.jp");
     let way = Matching::new(&routing, &from, Kind::Plain).decide().expect("the shop's");
-    let but = |missing: &'static str| {
-        move |id: &AccountId| if id.as_str() == missing { Err(Unfit::From) } else { Ok(()) }
-    };
+    let but =
+        |missing: &'static str| move |id: &AccountId| if id.as_str() == missing { Err(Unfit::From) } else { Ok(()) };
     let ids = |route: Route| route.fallbacks.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>();
     assert_eq!(way.route(but("none")).map(ids), Ok(vec!["spare".to_owned(), "other".to_owned()]));
     assert_eq!(way.route(but("spare")).map(ids), Ok(vec!["other".to_owned()]));
@@ -105,7 +109,8 @@ fn a_rule_for_any_recipients_ends_the_list_of_those_that_may_decide() {
     let routing = shop();
     let from = address("shop@example.jp");
     let mut matching = Matching::new(&routing, &from, Kind::Plain);
-    let open = |matching: &Matching<'_>| matching.open().map(|way| way.expect("a way").rule.to_owned()).collect::<Vec<_>>();
+    let open =
+        |matching: &Matching<'_>| matching.open().map(|way| way.expect("a way").rule.to_owned()).collect::<Vec<_>>();
     assert_eq!(open(&matching), ["rakuten", "shop"]);
     matching.see(&address("x@example.com"));
     assert_eq!(open(&matching), ["shop"]);

@@ -8,6 +8,7 @@ pub(super) mod filter;
 pub(super) mod finding;
 pub(super) mod job;
 pub(super) mod limits;
+pub(super) mod routing;
 pub(super) mod server;
 pub(super) mod sign_in;
 pub(super) mod values;

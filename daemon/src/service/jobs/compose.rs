@@ -8,8 +8,8 @@ use crate::{
     },
     domain::{
         account::AccountSettings,
-        ids::{Caller, JobId},
-        job::{Audience, Job, MessageFacts, SUBJECT_KEPT_BYTES_MAX, Schedule},
+        ids::{AccountId, Caller, JobId},
+        job::{Audience, Fallbacks, Job, MessageFacts, SUBJECT_KEPT_BYTES_MAX, Schedule},
         mail::{Draft, Mailbox, Message},
         time::Timestamp,
     },
@@ -25,6 +25,8 @@ pub(super) struct Birth {
     pub(super) id: JobId,
     pub(super) caller: Caller,
     pub(super) now: Timestamp,
+    pub(super) account: AccountId,
+    pub(super) fallbacks: Option<Box<Fallbacks>>,
 }
 
 /// A message that was made or adopted.
@@ -36,7 +38,7 @@ struct Composed {
 
 /// Makes the job of an order and its message.
 pub(super) fn job_of(order: Order, settings: &AccountSettings, birth: Birth) -> Result<(Job, Message), Vec<Violation>> {
-    let Birth { id, caller, now } = birth;
+    let Birth { id, caller, now, account, fallbacks } = birth;
     let from = order.from.clone().unwrap_or_else(|| settings.from.clone());
     let due = order.send_at.map_or(now, |send_at| send_at.max(now));
     let identity = Identity::of_job(id, &from.address, due);
@@ -46,7 +48,7 @@ pub(super) fn job_of(order: Order, settings: &AccountSettings, birth: Birth) -> 
     let facts = MessageFacts { message_id, bytes: message.bytes.len() as u64, is_eight_bit: message.is_eight_bit };
     let job = Job {
         id,
-        account: order.account,
+        account,
         caller,
         accepted_at: now,
         sender: from.address,
@@ -61,6 +63,7 @@ pub(super) fn job_of(order: Order, settings: &AccountSettings, birth: Birth) -> 
         first_attempt_at: None,
         attempts: Vec::new(),
         wish: None,
+        fallbacks,
     };
     Ok((job, message))
 }

@@ -6,10 +6,13 @@ use hikyaku_proto::v1;
 use prost::Message as _;
 use tokio::sync::Semaphore;
 
-use super::compose::{Birth, job_of};
+use super::{
+    compose::{Birth, job_of},
+    route::{Routed, route},
+};
 use crate::{
     domain::{
-        account::AccountSettings,
+        account::{Account, AccountSettings},
         ids::{Caller, JobId},
         job::Job,
         mail::Message,
@@ -112,15 +115,18 @@ impl Intake {
         bytes: usize,
     ) -> Result<v1::SubmitJobResponse, Refusal> {
         let dry_run = order.dry_run;
-        let Some(account) = self.storage.account(&order.account).await? else {
-            return Err(Refusal::NoAccount { id: order.account, field: "job.account_id" });
-        };
         let now = self.clock.now();
-        let warnings = warnings(&account, now);
-        let birth = Birth { id: self.new_id(now), caller, now };
-        let (job, message) = compose(order, account.account.settings, birth, bytes).await?;
+        let routed = route(&self.storage, &order, &caller, now).await?;
+        let routed_account_id = routed.answer();
+        let Routed { record, fallbacks, warning, .. } = routed;
+        let mut warnings = warnings(&record, now);
+        warnings.extend(warning);
+        let Account { id: account, settings, .. } = record.account;
+        let birth = Birth { id: self.new_id(now), caller, now, account, fallbacks };
+        let (job, message) = compose(order, settings, birth, bytes).await?;
         let (id, account, message_bytes) = (job.id, job.account.clone(), job.message.bytes);
-        let mut answer = v1::SubmitJobResponse { warnings, message_bytes, ..v1::SubmitJobResponse::default() };
+        let mut answer =
+            v1::SubmitJobResponse { warnings, message_bytes, routed_account_id, ..v1::SubmitJobResponse::default() };
         if dry_run {
             return Ok(answer);
         }
@@ -130,6 +136,7 @@ impl Intake {
             Some(Acceptance::Existing(first)) => {
                 answer.job_id = first.to_string();
                 answer.existing = true;
+                answer.routed_account_id = self.routed_account(*first, answer.routed_account_id).await?;
             }
             Some(Acceptance::KeyReused(first)) => return Err(Refusal::KeyReused(*first)),
             Some(Acceptance::UnknownAccount) => {
@@ -139,6 +146,14 @@ impl Intake {
             None => return Err(Refusal::Internal("the store gave no answer")),
         }
         Ok(answer)
+    }
+
+    /// The account of a job that was routed before, whatever the rules say now.
+    async fn routed_account(&self, id: JobId, now: String) -> Result<String, Refusal> {
+        if now.is_empty() {
+            return Ok(now);
+        }
+        Ok(self.storage.job(id).await?.map(|record| record.job.account.to_string()).unwrap_or_default())
     }
 
     fn new_id(&self, now: Timestamp) -> JobId {

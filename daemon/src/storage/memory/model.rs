@@ -15,9 +15,13 @@ use crate::{
         mail::Message,
         merge::{MergeRecipient, MergeTemplate, progress::MergeOutcome},
         parking::Standing,
+        routing::Routing,
         time::Timestamp,
     },
-    storage::{AccountRecord, CreateAccountError, DeleteAccountError, PAGE_MAX, UpdateAccountError, settlement::Mark},
+    storage::{
+        AccountRecord, CreateAccountError, DeleteAccountError, PAGE_MAX, SetRoutingError, UpdateAccountError,
+        settlement::Mark,
+    },
 };
 
 /// All that a store holds.
@@ -40,6 +44,8 @@ pub(super) struct Model {
     /// Most open jobs of one account; no bound when not set.
     pub(super) open_jobs_max: Option<u64>,
     pub(super) closed: bool,
+    /// The routing rules.
+    pub(super) routing: Arc<Routing>,
     /// Recipients of merge jobs to come.
     pub(super) staged: BTreeMap<JobId, Vec<MergeRecipient>>,
 }
@@ -126,11 +132,26 @@ impl Model {
         if open_jobs > 0 {
             return Err(DeleteAccountError::OpenJobs(open_jobs));
         }
+        if let Some(rule) = self.routing.names(id) {
+            return Err(DeleteAccountError::Routed(rule.to_owned()));
+        }
         self.accounts.remove(id);
         self.ledger.retain(|(account, ..), _| account != id);
         self.begin_epoch(id);
         self.note(now, id, EventKind::AccountDeleted);
         self.touch(id);
+        Ok(())
+    }
+
+    pub(super) fn set_routing(&mut self, routing: Routing, expected: Etag) -> Result<(), SetRoutingError> {
+        let current = self.routing.etag;
+        if current != expected {
+            return Err(SetRoutingError::Stale { current });
+        }
+        if let Some(unknown) = routing.accounts().find(|account| !self.accounts.contains_key(*account)) {
+            return Err(SetRoutingError::UnknownAccount(unknown.clone()));
+        }
+        self.routing = Arc::new(routing);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::{
     SledStore, disk,
     keys::Key,
+    routing,
     txn::{AccountEntry, META_NEXT_ACCOUNT, Txn},
     writer::{Patience, Weight},
 };
@@ -126,6 +127,9 @@ fn delete(
     }
     if entry.open_jobs > 0 {
         return Ok(Err(DeleteAccountError::OpenJobs(entry.open_jobs)));
+    }
+    if let Some(rule) = routing::naming(txn, id)? {
+        return Ok(Err(DeleteAccountError::Routed(rule)));
     }
     let account = entry.number;
     txn.forget_ledger(account)?;

@@ -9,6 +9,7 @@ use prost::Message as _;
 use super::{
     codec,
     disk::{self, Disk, View},
+    divert::divert_key,
     keys::Key,
 };
 use crate::{
@@ -168,6 +169,7 @@ pub(super) fn job_event(job: &Job, change: JobChange, flight: Flight, now: Times
 pub(super) struct Before {
     pub(super) ready: Option<Key>,
     pub(super) expiry: Option<Key>,
+    pub(super) divert: Option<Key>,
     pub(super) is_open: bool,
 }
 
@@ -175,6 +177,7 @@ impl Before {
     /// Taken before a job is changed.
     pub(super) fn of(account: u32, job: &Job, flight: Flight) -> Self {
         let ready = ready_now(account, job, flight);
-        Self { ready, expiry: expiry_key(job), is_open: job.is_open() }
+        let divert = divert_key(account, job, flight);
+        Self { ready, expiry: expiry_key(job), divert, is_open: job.is_open() }
     }
 }

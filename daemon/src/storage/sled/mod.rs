@@ -29,6 +29,7 @@ mod care;
 mod care_tests;
 mod codec;
 mod disk;
+mod divert;
 mod event_log;
 mod expiry;
 mod job_store;
@@ -48,6 +49,7 @@ mod queue;
 mod ready;
 mod referred;
 mod rewrite;
+mod routing;
 mod seal;
 mod segments;
 mod settings;
@@ -84,6 +86,7 @@ pub struct SledStore {
     disk: Disk,
     shelves: Shelves,
     known: Arc<KnownAccounts>,
+    routing: routing::KnownRouting,
     space: Space,
     directory: Directory,
     changed: Arc<Changed>,
@@ -179,6 +182,7 @@ struct Publisher {
     head: watch::Sender<Cursor>,
     shelves: Shelves,
     known: Arc<KnownAccounts>,
+    routing: routing::KnownRouting,
     tip: Tip,
 }
 
@@ -194,6 +198,9 @@ impl Audience for Publisher {
             }
         }
         self.known.forget(&made.rewritten);
+        if let Some(routing) = made.routing {
+            self.routing.set(routing);
+        }
         for hash in made.loose_files {
             care::collect_file(&txn.disk, &self.shelves.files, &hash);
         }

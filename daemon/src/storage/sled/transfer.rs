@@ -8,15 +8,19 @@ use serde::{Deserialize, Serialize};
 use super::{
     SledStore,
     accept::day_of,
-    codec, disk, jobs,
+    codec, disk,
+    divert::divert_key,
+    jobs,
     keys::{Family, Key},
     merge::outcomes::{OUTCOMES_PER_PAGE, load_page, place_of},
+    routing,
     txn::{AccountEntry, META_NEXT_ACCOUNT, Txn, cursor},
     writer::{Patience, Weight},
 };
 use crate::{
     domain::{
         ids::{Etag, JobId, MessageKey},
+        job::Flight,
         time::Timestamp,
     },
     storage::{
@@ -31,6 +35,7 @@ use crate::{
             ledger::MarkRow,
             ledger::UsageRow,
             merge::{OutcomesRow, PartRow},
+            routing::RoutingRow,
             standing::StandingRow,
         },
     },
@@ -39,8 +44,9 @@ use crate::{
 /// The form of the lines that this version writes.
 const LINES_FORMAT: u32 = 1;
 /// What is exported, in an order in which it can be imported.
-const EXPORTED: [Family; 8] = [
+const EXPORTED: [Family; 9] = [
     Family::Account,
+    Family::Routing,
     Family::Job,
     Family::Recipients,
     Family::Outcomes,
@@ -63,6 +69,9 @@ enum Line {
         number: u32,
         row: Box<AccountRow>,
         standing: Option<StandingRow>,
+    },
+    Routing {
+        row: RoutingRow,
     },
     Job {
         id: String,
@@ -148,6 +157,10 @@ impl SledStore {
                     row: Box::new(row.value),
                     standing: standing.map(|row| row.value),
                 })
+            }
+            Key::Routing { chunk: 0 } => {
+                let row = disk::read_row::<RoutingRow>(disk, |chunk| Key::Routing { chunk })?;
+                row.map(|row| Line::Routing { row: row.value })
             }
             Key::Job { job, chunk: 0 } => {
                 let Some(stored) = jobs::load(disk, job)? else { return Ok(None) };
@@ -267,6 +280,7 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
             txn.made.rewritten.insert(id.clone());
             txn.made.changed.insert(id);
         }
+        Line::Routing { row } => routing::put(txn, &row)?,
         Line::Job { id, row, .. } => put_job(txn, &id, *row, message, pin)?,
         Line::Recipients { job, first, row } => {
             let job: JobId = job.parse().map_err(|error| bad(&error))?;
@@ -312,8 +326,10 @@ fn put_mark(txn: &mut Txn, account: u32, message: MessageKey, row: &MarkRow) -> 
             }
         }
         None => {
-            if let Some(ready) = stored.and_then(|stored| jobs::ready_key(account, &stored.job)) {
-                txn.remove_key(&ready);
+            if let Some(stored) = stored {
+                let derived =
+                    [jobs::ready_key(account, &stored.job), divert_key(account, &stored.job, Flight::Grounded)];
+                derived.iter().flatten().for_each(|key| txn.remove_key(key));
             }
         }
     }
@@ -369,6 +385,9 @@ fn put_job(txn: &mut Txn, id: &str, row: JobRow, message: &[u8], pin: Option<&Pi
     let account = txn.accounts.get(&job.account).map(|entry| entry.number);
     if let Some((key, value)) = account.and_then(|account| jobs::ready_entry(account, &job)) {
         txn.put(key, value);
+    }
+    if let Some(divert) = account.and_then(|account| divert_key(account, &job, Flight::Grounded)) {
+        txn.put(divert.to_bytes().into(), ::sled::IVec::default());
     }
     if let Some(expiry) = jobs::expiry_key(&job) {
         txn.put(expiry.to_bytes().into(), ::sled::IVec::default());

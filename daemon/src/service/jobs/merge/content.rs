@@ -8,7 +8,7 @@ use crate::{
     },
     domain::{
         account::AccountSettings,
-        ids::{JobId, MessageKey},
+        ids::{AccountId, JobId, MessageKey},
         job::{Audience, Job, MessageFacts, Schedule},
         merge::{MergeTemplate, progress::MergeProgress},
         time::Timestamp,
@@ -63,12 +63,18 @@ pub(super) fn content_of(
 }
 
 /// The job, in its first state.
-pub(super) fn job_of(opening: Opening, template: &MergeTemplate, recipients: u32, first: MessageFacts) -> Job {
+pub(super) fn job_of(
+    opening: Opening,
+    account: AccountId,
+    template: &MergeTemplate,
+    recipients: u32,
+    first: MessageFacts,
+) -> Job {
     let Opening { order, caller, id, now, .. } = opening;
     let due = order.send_at.map_or(now, |send_at| send_at.max(now));
     Job {
         id,
-        account: order.account,
+        account,
         caller,
         accepted_at: now,
         sender: template.draft.from.address.clone(),
@@ -83,5 +89,6 @@ pub(super) fn job_of(opening: Opening, template: &MergeTemplate, recipients: u32
         first_attempt_at: None,
         attempts: Vec::new(),
         wish: None,
+        fallbacks: None,
     }
 }

@@ -36,7 +36,6 @@ pub(super) struct Incoming {
     message_bytes_max: u64,
     count: u32,
     first: Option<MessageFacts>,
-    hash: Option<PayloadHash>,
     /// A hash of each address. Two that are equal by chance among a million are one case in some ten million, and cost
     /// no more than a wrong warning.
     addresses: Vec<u64>,
@@ -48,18 +47,12 @@ pub(super) struct Whole {
     pub(super) recipients: u32,
     /// What the first message is like.
     pub(super) first: MessageFacts,
-    pub(super) payload_hash: Option<[u8; 32]>,
     pub(super) warning: Option<String>,
 }
 
 impl Incoming {
-    pub(super) const fn new(
-        renderer: Renderer,
-        identity: Identity,
-        message_bytes_max: u64,
-        hash: Option<PayloadHash>,
-    ) -> Self {
-        Self { renderer, identity, message_bytes_max, count: 0, first: None, hash, addresses: Vec::new() }
+    pub(super) const fn new(renderer: Renderer, identity: Identity, message_bytes_max: u64) -> Self {
+        Self { renderer, identity, message_bytes_max, count: 0, first: None, addresses: Vec::new() }
     }
 
     /// How many came so far.
@@ -81,9 +74,6 @@ impl Incoming {
         }
         let mut taken = Vec::with_capacity(batch.len());
         for recipient in batch {
-            if let Some(hash) = &mut self.hash {
-                hash.add(&recipient);
-            }
             taken.extend(self.take_one(recipient, &mut violations));
             self.count += 1;
         }
@@ -99,9 +89,8 @@ impl Incoming {
         let warning = repeated(self.addresses).map(|count| {
             format!("{count} of the recipients have an address that came before: each gets a message of its own")
         });
-        let payload_hash = self.hash.map(PayloadHash::finish);
         let recipients = self.count;
-        violations.finish(self.first.map(|first| Whole { recipients, first, payload_hash, warning }))
+        violations.finish(self.first.map(|first| Whole { recipients, first, warning }))
     }
 
     fn take_one(&mut self, wire: v1::MergeRecipient, violations: &mut Violations) -> Option<MergeRecipient> {
