@@ -41,6 +41,7 @@ use crate::{
 };
 
 mod account;
+mod diversion;
 mod leap;
 mod outcome;
 mod recovery;
@@ -102,6 +103,8 @@ pub(super) struct Worker {
     leapt_at: Timestamp,
     /// Whether what is owed comes of a leap, and would be forgotten with the worker.
     owes_leap: bool,
+    /// When to look for jobs that other accounts may take over while this one cannot send; never when there are none.
+    divert_at: Option<Timestamp>,
 }
 
 /// What came of recording outcomes: the messages, each with what it makes of it.
@@ -139,6 +142,7 @@ impl Worker {
             owed: Vec::new(),
             leapt_at: Timestamp::EPOCH,
             owes_leap: false,
+            divert_at: Some(Timestamp::EPOCH),
             clock,
             standing: LiveStanding::new(standing),
             context,
@@ -162,13 +166,21 @@ impl Worker {
                 Next::Expire(index) => self.expire(index),
                 Next::TooLarge { index, key } => self.set_aside(index, &key),
                 // The queue is not looked at while the account is parked: what becomes due there meanwhile ends no wait.
-                Next::WaitUntil { at, reason: WaitReason::Parked(_) } => self.wait(Some(at)).await?,
+                Next::WaitUntil { at, reason: WaitReason::Parked(_) } => {
+                    self.divert().await?;
+                    self.wait(Some(self.diversion_due().map_or(at, |due| due.min(at)))).await?;
+                }
                 Next::WaitUntil { at, .. } => self.wait(self.earlier_of(at)).await?,
                 Next::WaitForReply | Next::WaitForConnection => self.wait(None).await?,
                 Next::WaitForWork if self.is_done() => return self.end().await,
-                Next::WaitForResume if self.window.is_quiet() && !self.owes_leap => return self.end().await,
                 Next::WaitForWork => self.wait(self.work_or_rest()).await?,
-                Next::WaitForResume => self.wait(None).await?,
+                Next::WaitForResume => {
+                    self.divert().await?;
+                    if self.window.is_quiet() && !self.owes_leap && self.divert_at.is_none() {
+                        return self.end().await;
+                    }
+                    self.wait(self.divert_at).await?;
+                }
                 Next::Stop => return self.end().await,
             }
         }
@@ -288,6 +300,7 @@ impl Worker {
         for (message, then) in booked? {
             self.window.reopen(message, then);
         }
+        self.reconsider_diversion();
         Ok(())
     }
 

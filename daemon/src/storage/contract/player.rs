@@ -17,10 +17,11 @@ use super::{
 };
 use crate::{
     domain::{
+        address::Address,
         attempt::Fate,
         event::Cursor,
         ids::{AccountId, Etag, JobId, MessageKey},
-        job::{Audience, Job, JobState, Schedule},
+        job::{Audience, Fallbacks, Job, JobState, Schedule},
         merge::{MessageClass, progress::MergeProgress},
         parking::{ParkingCause, Standing},
         time::Timestamp,
@@ -28,7 +29,7 @@ use crate::{
     storage::{
         JobFilter, JobStore, MergeSubmission, PAGE_MAX, Page, Ready, RecipientPage, SharedStorage, Submission, Tenure,
         TenureError,
-        settlement::{Expiry, Mark, Settlement},
+        settlement::{Diversion, Expiry, Mark, Settlement},
     },
 };
 
@@ -180,6 +181,18 @@ impl Player {
                 told(self.store.expire(&tenure, expiries).await)
             }
             Step::Work { account, limit, settled, fates } => self.send(*account, *limit, *settled, fates).await,
+            Step::Divert { account: id, jobs, to, stale } => {
+                let tenure = self.tenure(*id, *stale).await;
+                let sender: Address = "moved@example.jp".parse().expect("an address");
+                let to = account(*to);
+                let moves = jobs.iter().map(|job| Diversion {
+                    job: self.id(*job),
+                    to: to.clone(),
+                    sender: sender.clone(),
+                    now: self.now,
+                });
+                told(self.store.divert(&tenure, moves.collect()).await)
+            }
             Step::ForgetUsage { account, bucket } => {
                 let tenure = self.tenure(*account, false).await;
                 told(self.store.forget_usage(&tenure, vec![(per_minute(), *bucket)]).await)
@@ -277,6 +290,10 @@ impl Player {
             labels: new.label.map(|number| label(&format!("l{number}"))).into_iter().collect(),
             expires_at: new.expires_seconds.map(|seconds| self.now.after(Duration::from_secs(seconds))),
             schedule: if new.held { Schedule::Held { due } } else { Schedule::Waiting { due } },
+            fallbacks: new.fallback.map(|number| {
+                let from = "a@example.jp".parse().expect("an address");
+                Box::new(Fallbacks { from, accounts: vec![account(number), account(0)] })
+            }),
             ..sample_job(ACCOUNTS[usize::from(new.account)], number)
         };
         self.submitted.push(job.id);
@@ -327,6 +344,8 @@ impl Player {
         let mut marks = self.store.in_doubt(id).await.expect("an answer");
         marks.sort_by_key(|mark| mark.message);
         all.push(format!("{id}: {usage:?} {marks:?}"));
+        let may_go = self.store.divertible(id, None, 5, self.now.after(Duration::from_secs(30))).await;
+        all.push(format!("{:?}", may_go.expect("an answer")));
         for later in [0, 30, 1_000] {
             for limit in [2, PAGE_MAX] {
                 let then = self.now.after(Duration::from_secs(later));

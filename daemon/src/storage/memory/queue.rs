@@ -75,7 +75,7 @@ impl Model {
             return;
         };
         let was_marked = stored.marks.remove(&message.index).is_some();
-        if handed_over && message.index == 0 {
+        if handed_over && message.index == 0 && stored.job.merge().is_none() {
             stored.job.fallbacks = None;
         }
         let change = match (stored.job.merge().is_some(), attempt) {
