@@ -9,8 +9,7 @@ use prost::Message as _;
 use super::{
     SledStore, care, codec,
     disk::Disk,
-    divert::divert_key,
-    jobs::{SPOOLED_BYTES_MAX, expiry_key, job_event, ready_entry},
+    jobs::{SPOOLED_BYTES_MAX, divert_key, expiry_key, job_event, ready_entry},
     keys::Key,
     txn::Txn,
     writer::{BYTES_PER_COMMIT_MAX, CHANGES_PER_COMMIT_MAX, Patience, Weight},

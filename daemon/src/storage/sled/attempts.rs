@@ -2,7 +2,6 @@
 
 use super::{
     disk::{self, View},
-    divert::divert_key,
     jobs::{self, Before, StoredJob, job_event},
     keys::Key,
     merge::{
@@ -47,7 +46,7 @@ fn mark_one(txn: &mut Txn, account: u32, tenure: &Tenure, mark: &Mark) -> Result
             let is_free = ready.is_some() && !jobs::is_marked(txn, account, mark.message)?;
             if let Some(ready) = ready.filter(|_| is_free) {
                 txn.remove_key(&ready);
-                let divert = divert_key(account, &stored.job, Flight::Grounded);
+                let divert = jobs::divert_key(account, &stored.job, Flight::Grounded);
                 divert.iter().for_each(|key| txn.remove_key(key));
             }
             is_free

@@ -16,11 +16,6 @@ use crate::{
     storage::{Divertible, PAGE_MAX, StorageError, Tenure, TenureError, settlement::Diversion},
 };
 
-/// The entry of a job that another account may take over; few jobs have one.
-pub(super) fn divert_key(account: u32, job: &Job, flight: Flight) -> Option<Key> {
-    job.divertible_since(flight).map(|due| Key::Divertible { account, due, job: job.id })
-}
-
 impl SledStore {
     pub(super) fn find_divertible(
         &self,

@@ -9,7 +9,6 @@ use prost::Message as _;
 use super::{
     codec,
     disk::{self, Disk, View},
-    divert::divert_key,
     keys::Key,
 };
 use crate::{
@@ -112,6 +111,11 @@ pub(super) fn ready_key(account: u32, job: &Job) -> Option<Key> {
 pub(super) fn expiry_key(job: &Job) -> Option<Key> {
     let at = job.expires_at.filter(|_| job.schedule != Schedule::Idle)?;
     Some(Key::Expiry { at, job: job.id })
+}
+
+/// The entry of a job that another account may take over; few jobs have one.
+pub(super) fn divert_key(account: u32, job: &Job, flight: Flight) -> Option<Key> {
+    job.divertible_since(flight).map(|due| Key::Divertible { account, due, job: job.id })
 }
 
 /// The key and value that a waiting job has in the ready index.

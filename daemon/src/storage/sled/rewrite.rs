@@ -3,8 +3,7 @@
 use ::sled::IVec;
 
 use super::{
-    divert::divert_key,
-    jobs::{Before, StoredJob, expiry_key, job_frames, ready_now, ready_value},
+    jobs::{Before, StoredJob, divert_key, expiry_key, job_frames, ready_now, ready_value},
     keys::Key,
     txn::Txn,
 };

@@ -9,7 +9,6 @@ use ::sled::IVec;
 use super::{
     SledStore, attempts, care, codec,
     disk::{self, View},
-    divert::divert_key,
     jobs,
     keys::{Family, Key},
     merge::verify::{check_outcomes, check_retry},
@@ -275,7 +274,7 @@ fn expected_divert(view: &impl View, account: u32, stored: &jobs::StoredJob) -> 
         return Ok(None);
     }
     let flight = jobs::flight_of(view, account, &stored.job)?;
-    Ok(divert_key(account, &stored.job, flight))
+    Ok(jobs::divert_key(account, &stored.job, flight))
 }
 
 fn check_ready(view: &impl View, key: &Key, account: u32, id: JobId) -> Result<Option<Wrong>, StorageError> {
@@ -351,7 +350,7 @@ fn take_out_of_queue(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
     let Some(stored) = disk::readable(jobs::load(txn, job))? else { return Ok(()) };
     let account = txn.accounts.get(&stored.job.account).map(|entry| entry.number);
     if let Some(account) = account {
-        let derived = [jobs::ready_key(account, &stored.job), divert_key(account, &stored.job, Flight::Grounded)];
+        let derived = [jobs::ready_key(account, &stored.job), jobs::divert_key(account, &stored.job, Flight::Grounded)];
         derived.iter().flatten().for_each(|key| txn.remove_key(key));
     }
     Ok(())
