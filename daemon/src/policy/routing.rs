@@ -127,34 +127,25 @@ impl<'a> Matching<'a> {
         }
     }
 
-    /// The rules that may still decide, in their order, with the default account at the end; `None` in it for one that
-    /// refuses the job.
-    pub fn open(&self) -> impl Iterator<Item = Result<Way<'a>, NoRoute>> + '_ {
-        let matching = self.routing.rules.iter().zip(&self.failures).filter(|(_, failure)| failure.is_none());
-        let mut is_over = false;
-        let reachable = matching.map(|(rule, _)| rule).take_while(move |rule| {
-            let was_over = is_over;
-            is_over = rule.recipients.is_empty();
-            !was_over
-        });
-        let is_last = |rule: &RoutingRule| rule.recipients.is_empty();
-        let ends = self.routing.rules.iter().zip(&self.failures).any(|(rule, f)| f.is_none() && is_last(rule));
-        let default = (!ends).then(|| match &self.routing.default_account {
+    /// The ways that the job may still go, or why it would not, in the order in which they are tried: those of the rules that
+    /// still match, up to one that no later recipient can make fail, else the default account at the end. Never empty.
+    #[must_use]
+    pub fn open(&self) -> Vec<Result<Way<'a>, NoRoute>> {
+        let mut open = Vec::new();
+        for (rule, failure) in self.routing.rules.iter().zip(&self.failures) {
+            if failure.is_some() {
+                continue;
+            }
+            open.push(self.way(rule));
+            if rule.recipients.is_empty() {
+                return open;
+            }
+        }
+        open.push(match &self.routing.default_account {
             Some(account) => Ok(Way { rule: DEFAULT_RULE, account, fallbacks: &[] }),
             None => Err(NoRoute::NoMatch),
         });
-        reachable.map(|rule| self.way(rule)).chain(default)
-    }
-
-    /// Where the job goes, if these were all recipients.
-    ///
-    /// # Errors
-    /// When no rule matches and there is no default account, or the one that matches forbids merge jobs.
-    pub fn way(&self, rule: &'a RoutingRule) -> Result<Way<'a>, NoRoute> {
-        if rule.forbid_merge && self.kind == Kind::Merge {
-            return Err(NoRoute::ForbidsMerge(rule.name.as_str().to_owned()));
-        }
-        Ok(Way { rule: rule.name.as_str(), account: &rule.account, fallbacks: &rule.fallbacks })
+        open
     }
 
     /// Where the job goes, if these were all recipients.
@@ -162,7 +153,14 @@ impl<'a> Matching<'a> {
     /// # Errors
     /// When no rule matches and there is no default account, or the one that matches forbids merge jobs.
     pub fn decide(&self) -> Result<Way<'a>, NoRoute> {
-        self.open().next().unwrap_or(Err(NoRoute::NoMatch))
+        self.open().swap_remove(0)
+    }
+
+    fn way(&self, rule: &'a RoutingRule) -> Result<Way<'a>, NoRoute> {
+        if rule.forbid_merge && self.kind == Kind::Merge {
+            return Err(NoRoute::ForbidsMerge(rule.name.as_str().to_owned()));
+        }
+        Ok(Way { rule: rule.name.as_str(), account: &rule.account, fallbacks: &rule.fallbacks })
     }
 
     /// The rules that were looked at, in their order; the last one decided.

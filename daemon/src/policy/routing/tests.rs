@@ -109,8 +109,9 @@ fn a_rule_for_any_recipients_ends_the_list_of_those_that_may_decide() {
     let routing = shop();
     let from = address("shop@example.jp");
     let mut matching = Matching::new(&routing, &from, Kind::Plain);
-    let open =
-        |matching: &Matching<'_>| matching.open().map(|way| way.expect("a way").rule.to_owned()).collect::<Vec<_>>();
+    let open = |matching: &Matching<'_>| {
+        matching.open().into_iter().map(|way| way.expect("a way").rule.to_owned()).collect::<Vec<_>>()
+    };
     assert_eq!(open(&matching), ["rakuten", "shop"]);
     matching.see(&address("x@example.com"));
     assert_eq!(open(&matching), ["shop"]);

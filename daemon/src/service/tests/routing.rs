@@ -236,6 +236,15 @@ async fn a_merge_job_goes_by_the_rule_that_all_its_recipients_match() {
     check(&["a@pc.fw.rakuten.ne.jp", "b@example.org"], "main").await;
     let refused = submit(&["a@pc.fw.rakuten.ne.jp", "b@docomo.fw.rakuten.ne.jp"]).await;
     check_refused(refused, Code::FailedPrecondition, "NO_ROUTE", &[]);
+    let unfit = rule("unfit", &[], &["@unfit.example"], "other");
+    let etag = api.storage_etag().await;
+    let rules = vec![unfit, rule("com", &[], &["@example.com", "@unfit.example"], "spare")];
+    set(&api, v1::Routing { rules, etag, ..v1::Routing::default() }).await.expect("good rules");
+    check(&["a@unfit.example", "b@example.com"], "spare").await;
+    let refused = submit(&["a@unfit.example", "b@unfit.example"]).await;
+    check_refused(refused, Code::FailedPrecondition, "NO_ROUTE", &[]);
+    let refused = submit(&["a@unfit.example", "b@example.org"]).await;
+    check_refused(refused, Code::FailedPrecondition, "NO_ROUTE", &[]);
     check_refused(submit(&[]).await, Code::InvalidArgument, "INVALID_FIELDS", &["recipients"]);
     check_refused(
         submit(&["a@example.com", "nobody"]).await,

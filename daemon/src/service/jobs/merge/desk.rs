@@ -14,8 +14,9 @@ use crate::{
         address::Address,
         ids::AccountId,
         merge::{MergeRecipient, MergeTemplate},
+        routing::Routing,
     },
-    policy::routing::{Kind, Matching},
+    policy::routing::{Kind, Matching, Way},
     service::{
         convert::violations::Violation,
         jobs::{
@@ -37,6 +38,8 @@ pub(super) struct Desk<'a> {
     /// What the rules say, unless the job names its account.
     matching: Option<Matching<'a>>,
     candidates: Vec<Candidate>,
+    /// Accounts that the rules name and that cannot send the job.
+    unfit: Vec<(AccountId, Refusal)>,
 }
 
 /// An account by which the job may go.
@@ -61,9 +64,9 @@ impl<'a> Desk<'a> {
     pub(super) async fn open(
         storage: &'a SharedStorage,
         opening: &'a Opening,
-        routing: &'a crate::domain::routing::Routing,
+        routing: &'a Routing,
     ) -> Result<Self, Refusal> {
-        let mut desk = Self { storage, opening, matching: None, candidates: Vec::new() };
+        let mut desk = Self { storage, opening, matching: None, candidates: Vec::new(), unfit: Vec::new() };
         match &opening.order.account {
             Some(id) => {
                 let candidate = desk.candidate(id.clone(), named(storage, id).await?);
@@ -99,14 +102,16 @@ impl<'a> Desk<'a> {
     pub(super) fn finish(mut self) -> Result<Outcome, Refusal> {
         let place = match &self.matching {
             None => 0,
+            Some(_) if self.candidates.is_empty() && self.unfit.is_empty() => {
+                return Err(Refusal::field("recipients", "are none: at least one is required"));
+            }
             Some(matching) => {
                 let refused = |refusal| Refusal::no_route(refusal, &matching.verdicts());
                 let way = matching.decide().map_err(refused)?;
                 let is_its = |candidate: &Candidate| candidate.account == *way.account;
                 match self.candidates.iter().position(is_its) {
                     Some(place) => place,
-                    // There was not one recipient.
-                    None => return Err(Refusal::field("recipients", "are none: at least one is required")),
+                    None => return Err(self.unfit_as(way.account)),
                 }
             }
         };
@@ -124,39 +129,51 @@ impl<'a> Desk<'a> {
         let Some(matching) = &mut self.matching else { return Ok(()) };
         // An address that is none is refused by whoever checks it.
         batch.iter().filter_map(|one| one.address.parse::<Address>().ok()).for_each(|address| matching.see(&address));
-        let matching = self.matching.as_ref().expect("looked at above");
-        let mut open: Vec<_> = matching.open().collect();
+        let mut open = matching.open();
         if open.iter().all(Result::is_err) {
             let refusal = open.swap_remove(0).expect_err("all of them refuse");
             return Err(Refusal::no_route(refusal, &matching.verdicts()));
         }
-        let mut ways: Vec<crate::policy::routing::Way<'_>> = Vec::new();
+        let mut ways: Vec<Way<'_>> = Vec::new();
         for way in open.into_iter().flatten() {
             if ways.iter().all(|known| known.account != way.account) {
                 ways.push(way);
             }
         }
-        if !self.candidates.is_empty() {
+        if self.candidates.is_empty() && self.unfit.is_empty() {
+            self.staff(&ways).await?;
+        } else {
             self.candidates.retain(|candidate| ways.iter().any(|way| *way.account == candidate.account));
-            return Ok(());
         }
+        match ways.first().filter(|_| self.candidates.is_empty()) {
+            Some(way) => Err(self.unfit_as(way.account)),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks up the accounts that are possible after the first recipients.
+    async fn staff(&mut self, ways: &[Way<'_>]) -> Result<(), Refusal> {
         if ways.len() > CANDIDATES_MAX {
             return Err(Refusal::TooManyRoutes(ways.len()));
         }
         let from = sender_of(&self.opening.order)?;
         let is_due = self.opening.order.send_at.is_none_or(|send_at| send_at <= self.opening.now);
         let now = is_due.then_some(self.opening.now);
-        let (mut candidates, mut refusal) = (Vec::new(), None);
         for way in ways {
-            match follow(self.storage, way, from, &self.opening.caller, now).await {
-                Ok(routed) => candidates.push(self.candidate(way.account.clone(), routed)),
-                Err(error) => refusal = refusal.or(Some(error)),
+            match follow(self.storage, *way, from, &self.opening.caller, now).await {
+                Ok(routed) => self.candidates.push(self.candidate(way.account.clone(), routed)),
+                Err(refusal @ Refusal::NoRoute { .. }) => self.unfit.push((way.account.clone(), refusal)),
+                Err(refusal) => return Err(refusal),
             }
         }
-        self.candidates = candidates;
-        match refusal {
-            Some(refusal) if self.candidates.is_empty() => Err(refusal),
-            _ => Ok(()),
+        Ok(())
+    }
+
+    /// Why an account that the rules name does not send the job.
+    fn unfit_as(&mut self, account: &AccountId) -> Refusal {
+        match self.unfit.iter().position(|(unfit, _)| unfit == account) {
+            Some(place) => self.unfit.swap_remove(place).1,
+            None => Refusal::Internal("a route was lost on the way"),
         }
     }
 
