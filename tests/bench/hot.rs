@@ -153,6 +153,7 @@ fn job() -> Job {
         first_attempt_at: None,
         attempts: Vec::new(),
         wish: None,
+        fallbacks: None,
     }
 }
 

@@ -234,6 +234,7 @@ impl Clients {
             first_attempt_at: None,
             attempts: Vec::new(),
             wish: None,
+            fallbacks: None,
         }
     }
 

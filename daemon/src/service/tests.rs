@@ -6,7 +6,10 @@ use std::sync::{
 };
 
 use futures_util::{StreamExt, stream};
-use hikyaku_proto::v1::{self, account_service_client::AccountServiceClient, job_service_client::JobServiceClient};
+use hikyaku_proto::v1::{
+    self, account_service_client::AccountServiceClient, job_service_client::JobServiceClient,
+    route_service_client::RouteServiceClient,
+};
 use hyper_util::rt::TokioIo;
 use tokio::{io::DuplexStream, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -46,6 +49,7 @@ mod load;
 mod merges;
 mod others;
 mod reflection;
+mod routing;
 mod settings;
 mod visibility;
 mod watch;
@@ -117,6 +121,10 @@ impl Api {
 
     fn jobs(&self) -> JobServiceClient<Channel> {
         JobServiceClient::new(self.channel.clone())
+    }
+
+    fn routing(&self) -> RouteServiceClient<Channel> {
+        RouteServiceClient::new(self.channel.clone())
     }
 
     fn accounts(&self) -> AccountServiceClient<Channel> {

@@ -317,5 +317,6 @@ fn job(account: &AccountId, number: u32, recipients: &[&str], now: Timestamp) ->
         first_attempt_at: None,
         attempts: Vec::new(),
         wish: None,
+        fallbacks: None,
     }
 }

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod desk;
+mod fallbacks;
 mod hours;
 mod house;
 mod limits;

@@ -14,7 +14,7 @@ use crate::{
         status::Refusal,
         visibility::Visitor,
     },
-    storage::{Controlled, DeleteAccountError, JobFilter, Page},
+    storage::{Controlled, DeleteAccountError, JobFilter, Page, StorageError},
 };
 
 /// Jobs that are cancelled in one commit.
@@ -36,6 +36,17 @@ impl Accounts {
         let caller = visitor.caller();
         if expected.is_some_and(|expected| expected != record.account.etag) {
             return Err(Refusal::StaleEtag(record.account.etag));
+        }
+        // Not even a forced deletion breaks a rule: mail that it was to carry would go another way.
+        match self.storage.routing().await {
+            Ok(routing) => {
+                if let Some(rule) = routing.names(&id) {
+                    return Err(Refusal::AccountRouted(rule.to_owned()));
+                }
+            }
+            // Damaged rules name nothing, until they are set anew.
+            Err(StorageError::Damaged(_)) => {}
+            Err(error) => return Err(error.into()),
         }
         let mut cancelled = 0;
         if request.force && record.open_jobs > 0 {

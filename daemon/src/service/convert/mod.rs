@@ -19,6 +19,7 @@ pub(super) mod preset;
 mod proxy;
 mod results;
 mod retry;
+pub(super) mod routing;
 mod secrets;
 pub(super) mod server;
 mod sign_in;

@@ -9,8 +9,8 @@ use crate::{
     },
     domain::{
         account::AccountSettings,
-        ids::{Caller, JobId},
-        job::{Audience, Job, MessageFacts, SUBJECT_KEPT_BYTES_MAX, Schedule},
+        ids::{AccountId, Caller, JobId},
+        job::{Audience, Fallbacks, Job, MessageFacts, SUBJECT_KEPT_BYTES_MAX, Schedule},
         mail::{Draft, Mailbox, Message},
         time::Timestamp,
     },
@@ -26,6 +26,8 @@ pub(super) struct Birth {
     pub(super) id: JobId,
     pub(super) caller: Caller,
     pub(super) now: Timestamp,
+    pub(super) account: AccountId,
+    pub(super) fallbacks: Option<Box<Fallbacks>>,
 }
 
 /// A message that was made or adopted.
@@ -41,7 +43,7 @@ pub(super) fn job_of(
     settings: &AccountSettings,
     birth: Birth,
 ) -> Result<(Job, Message), Vec<Violation>> {
-    let Birth { id, caller, now } = birth;
+    let Birth { id, caller, now, account, fallbacks } = birth;
     add_defaults(&mut order, settings);
     let from = order.from.clone().unwrap_or_else(|| settings.from.clone());
     let due = order.send_at.map_or(now, |send_at| send_at.max(now));
@@ -52,7 +54,7 @@ pub(super) fn job_of(
     let facts = MessageFacts { message_id, bytes: message.bytes.len() as u64, is_eight_bit: message.is_eight_bit };
     let job = Job {
         id,
-        account: order.account,
+        account,
         caller,
         accepted_at: now,
         sender: settings.results.sender_of(&from.address),
@@ -67,6 +69,7 @@ pub(super) fn job_of(
         first_attempt_at: None,
         attempts: Vec::new(),
         wish: None,
+        fallbacks,
     };
     Ok((job, message))
 }

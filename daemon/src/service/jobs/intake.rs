@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use super::{
     compose::{Birth, job_of},
     gate::{check_hours, check_quotas},
+    route::{Routed, route},
 };
 use crate::{
     domain::{
@@ -116,18 +117,21 @@ impl Intake {
         bytes: usize,
     ) -> Result<v1::SubmitJobResponse, Refusal> {
         let dry_run = order.dry_run;
-        let Some(account) = visitor.account(&self.storage, &order.account).await? else {
-            return Err(Refusal::NoAccount { id: order.account, field: "job.account_id" });
-        };
         let now = self.clock.now();
-        let mut warnings = warnings(&account, now);
-        let hours = &account.account.settings.quiet_windows;
-        warnings.extend(check_hours(hours, order.send_at, order.hold, now)?);
-        let birth = Birth { id: self.new_id(now), caller: visitor.into_caller(), now };
-        let (job, message) = compose(order, account.account.settings.clone(), birth, bytes).await?;
-        check_quotas(&self.storage, &account, &job, now).await?;
+        let routed = route(&self.storage, &order, &visitor, now).await?;
+        let routed_account_id = routed.answer();
+        let Routed { record, fallbacks, warning, .. } = routed;
+        let mut warnings = warnings(&record, now);
+        warnings.extend(warning);
+        let settings = &record.account.settings;
+        warnings.extend(check_hours(&settings.quiet_windows, order.send_at, order.hold, now)?);
+        let account = record.account.id.clone();
+        let birth = Birth { id: self.new_id(now), caller: visitor.into_caller(), now, account, fallbacks };
+        let (job, message) = compose(order, settings.clone(), birth, bytes).await?;
+        check_quotas(&self.storage, &record, &job, now).await?;
         let (id, account, message_bytes) = (job.id, job.account.clone(), job.message.bytes);
-        let mut answer = v1::SubmitJobResponse { warnings, message_bytes, ..v1::SubmitJobResponse::default() };
+        let mut answer =
+            v1::SubmitJobResponse { warnings, message_bytes, routed_account_id, ..v1::SubmitJobResponse::default() };
         if dry_run {
             return Ok(answer);
         }
@@ -137,6 +141,7 @@ impl Intake {
             Some(Acceptance::Existing(first)) => {
                 answer.job_id = first.to_string();
                 answer.existing = true;
+                answer.routed_account_id = self.routed_account(*first, answer.routed_account_id).await?;
             }
             Some(Acceptance::KeyReused(first)) => return Err(Refusal::KeyReused(*first)),
             Some(Acceptance::UnknownAccount) => {
@@ -146,6 +151,14 @@ impl Intake {
             None => return Err(Refusal::Internal("the store gave no answer")),
         }
         Ok(answer)
+    }
+
+    /// The account of a job that was routed before, whatever the rules say now.
+    async fn routed_account(&self, id: JobId, now: String) -> Result<String, Refusal> {
+        if now.is_empty() {
+            return Ok(now);
+        }
+        Ok(self.storage.job(id).await?.map(|record| record.job.account.to_string()).unwrap_or_default())
     }
 
     fn new_id(&self, now: Timestamp) -> JobId {

@@ -4,6 +4,7 @@
 //! What is held in memory of a stream is its content, two batches, and eight bytes for each recipient.
 
 mod content;
+mod desk;
 mod incoming;
 
 use std::{future, sync::Arc, time::Duration};
@@ -15,12 +16,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::Status;
 
 use self::{
-    content::{MergeContent, content_of},
-    incoming::{Bounds, Incoming, PayloadHash},
+    desk::{Desk, Outcome},
+    incoming::PayloadHash,
 };
-use super::{
-    gate::{check_hours, check_quotas},
-    intake::warnings,
+use super::gate::check_quotas;
 };
 use crate::{
     domain::{
@@ -142,30 +141,19 @@ impl MergeIntake {
 
     async fn stage(&self, mut opening: Opening, mut source: Source) -> Result<v1::SubmitMergeResponse, Status> {
         let id = opening.id;
-        let account = opening.visitor.account(&self.storage, &opening.order.account).await;
-        let Some(account) = account.map_err(Refusal::from)? else {
-            return Err(Refusal::NoAccount { id: opening.order.account, field: "job.account_id" }.into());
-        };
-        let settings = &account.account.settings;
-        let mut warnings = warnings(&account, opening.now);
-        let Order { send_at, hold, priority, .. } = opening.order;
-        warnings.extend(check_hours(&settings.quiet_windows, send_at, hold, opening.now)?);
-        let content = content_of(&opening.order, settings, id, opening.now);
-        let MergeContent { template, renderer, identity } = content.map_err(Refusal::from)?;
-        let bounds = Bounds {
-            message_bytes_max: message_bytes_max(&settings.limits, priority),
-            recipient_names: settings.content.recipient_names,
-        };
-        let mut incoming = Incoming::new(renderer, identity, bounds, opening.hash.take());
+        let mut hash = opening.hash.take();
+        let routing = self.storage.routing().await.map_err(Refusal::from)?;
+        let mut desk = Desk::open(&self.storage, &opening, &routing).await?;
 
         // While a batch is being stored, the next one is read and checked.
         let mut storing: BoxFuture<'_, Result<(), StorageError>> = future::ready(Ok(())).boxed();
         loop {
             let next = async {
                 let Some(batch) = source.batch().await? else { return Ok(None) };
-                let first = incoming.count();
-                let checked = incoming.take(batch).map_err(Refusal::from)?;
-                Ok::<_, Status>(Some((first, checked)))
+                if let Some(hash) = &mut hash {
+                    batch.iter().for_each(|recipient| hash.add(recipient));
+                }
+                Ok::<_, Status>(Some(desk.take(batch).await?))
             };
             let (stored, next) = futures_util::future::join(storing, next).await;
             stored.map_err(Refusal::from)?;
@@ -175,19 +163,30 @@ impl MergeIntake {
                 false => self.storage.stage(id, first, recipients),
             };
         }
+        let outcome = desk.finish()?;
+        self.accept(opening, outcome, hash).await
+    }
 
-        let incoming = incoming.finish().map_err(Refusal::from)?;
-        warnings.extend(incoming.warning.clone());
+    /// Stores what was staged as one job.
+    async fn accept(
+        &self,
+        opening: Opening,
+        outcome: Outcome,
+        hash: Option<PayloadHash>,
+    ) -> Result<v1::SubmitMergeResponse, Status> {
+        let Outcome { routed, template, whole, warnings } = outcome;
+        let id = opening.id;
         let mut answer = v1::SubmitMergeResponse {
             warnings,
-            recipients: incoming.recipients,
-            message_bytes: incoming.first.bytes,
+            recipients: whole.recipients,
+            message_bytes: whole.first.bytes,
+            routed_account_id: routed.answer(),
             ..v1::SubmitMergeResponse::default()
         };
         let (dry_run, now) = (opening.order.dry_run, opening.now);
-        let idempotency = incoming.payload_hash.map(|hash| opening.idempotency(hash));
-        let job = content::job_of(opening, &template, settings, &incoming);
-        check_quotas(&self.storage, &account, &job, now).await?;
+        let idempotency = hash.map(|hash| opening.idempotency(hash.finish()));
+        let job = content::job_of(opening, &routed.record.account, &template, &whole);
+        check_quotas(&self.storage, &routed.record, &job, now).await?;
         if dry_run {
             return Ok(answer);
         }

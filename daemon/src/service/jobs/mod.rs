@@ -8,6 +8,7 @@ mod list;
 mod merge;
 mod outlook;
 mod recipients;
+pub(super) mod route;
 pub(super) mod service;
 mod stream;
 mod watch;

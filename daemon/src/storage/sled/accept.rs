@@ -9,7 +9,7 @@ use prost::Message as _;
 use super::{
     SledStore, care, codec,
     disk::Disk,
-    jobs::{SPOOLED_BYTES_MAX, expiry_key, job_event, ready_entry},
+    jobs::{SPOOLED_BYTES_MAX, divert_key, expiry_key, job_event, ready_entry},
     keys::Key,
     txn::Txn,
     writer::{BYTES_PER_COMMIT_MAX, CHANGES_PER_COMMIT_MAX, Patience, Weight},
@@ -169,6 +169,8 @@ impl SledStore {
         let number = self.number_of(&job.account);
         let row = JobRow::new(job, body).encode_to_vec();
         entries.extend(number.and_then(|number| ready_entry(number, job)));
+        let divert = number.and_then(|number| divert_key(number, job, Flight::Grounded));
+        entries.extend(divert.map(|key| (IVec::from(key.to_bytes()), IVec::default())));
         entries.extend(expiry_key(job).map(|key| (IVec::from(key.to_bytes()), IVec::default())));
         let bytes: usize = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
         Prepared {

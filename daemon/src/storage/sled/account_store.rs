@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{
     SledStore, disk,
     keys::{Family, Key},
-    tokens,
+    routing, tokens,
     txn::{AccountEntry, META_NEXT_ACCOUNT, Txn},
     writer::{Patience, Weight},
 };
@@ -142,6 +142,9 @@ fn delete(
     }
     if entry.open_jobs > 0 {
         return Ok(Err(DeleteAccountError::OpenJobs(entry.open_jobs)));
+    }
+    if let Some(rule) = routing::naming(txn, id)? {
+        return Ok(Err(DeleteAccountError::Routed(rule)));
     }
     let account = entry.number;
     txn.forget_ledger(account)?;

@@ -113,6 +113,11 @@ pub(super) fn expiry_key(job: &Job) -> Option<Key> {
     Some(Key::Expiry { at, job: job.id })
 }
 
+/// The entry of a job that another account may take over; few jobs have one.
+pub(super) fn divert_key(account: u32, job: &Job, flight: Flight) -> Option<Key> {
+    job.divertible_since(flight).map(|due| Key::Divertible { account, due, job: job.id })
+}
+
 /// The key and value that a waiting job has in the ready index.
 pub(super) fn ready_entry(account: u32, job: &Job) -> Option<(IVec, IVec)> {
     Some((IVec::from(ready_key(account, job)?.to_bytes()), ready_value(job)))
@@ -172,6 +177,7 @@ pub(super) fn job_event(job: &Job, change: JobChange, flight: Flight, now: Times
 pub(super) struct Before {
     pub(super) ready: Option<Key>,
     pub(super) expiry: Option<Key>,
+    pub(super) divert: Option<Key>,
     pub(super) is_open: bool,
 }
 
@@ -179,6 +185,7 @@ impl Before {
     /// Taken before a job is changed.
     pub(super) fn of(account: u32, job: &Job, flight: Flight) -> Self {
         let ready = ready_now(account, job, flight);
-        Self { ready, expiry: expiry_key(job), is_open: job.is_open() }
+        let divert = divert_key(account, job, flight);
+        Self { ready, expiry: expiry_key(job), divert, is_open: job.is_open() }
     }
 }

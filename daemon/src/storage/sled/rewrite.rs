@@ -3,7 +3,7 @@
 use ::sled::IVec;
 
 use super::{
-    jobs::{Before, StoredJob, expiry_key, job_frames, ready_now, ready_value},
+    jobs::{Before, StoredJob, divert_key, expiry_key, job_frames, ready_now, ready_value},
     keys::Key,
     txn::Txn,
 };
@@ -33,6 +33,13 @@ impl Txn {
             self.remove_key(old);
         }
         if let Some(new) = expiry {
+            self.put(IVec::from(new.to_bytes()), IVec::default());
+        }
+        let divert = divert_key(account, job, flight);
+        if let Some(old) = before.divert.as_ref().filter(|old| divert.as_ref() != Some(old)) {
+            self.remove_key(old);
+        }
+        if let Some(new) = divert {
             self.put(IVec::from(new.to_bytes()), IVec::default());
         }
         self.count_open(&job.account, before.is_open, job.is_open());

@@ -22,6 +22,7 @@ use crate::{
         event::{Cursor, Event},
         ids::{AccountId, Etag},
         ledger::{Charge, ObservedLimit, QuotaKey},
+        routing::Routing,
     },
     storage::{
         StorageError, Tenure, TenureError,
@@ -108,6 +109,8 @@ pub(super) struct Made {
     pub(super) entries: HashSet<AccountId>,
     /// Accounts whose settings or standing changed.
     pub(super) rewritten: HashSet<AccountId>,
+    /// The routing rules, if they changed.
+    pub(super) routing: Option<Arc<Routing>>,
     /// Accounts whose queue, settings or standing changed.
     pub(super) changed: HashSet<AccountId>,
     /// Segments of the spool to which nothing refers any more.

@@ -7,7 +7,7 @@ use crate::{
         merge::{Renderer, read_template},
     },
     domain::{
-        account::AccountSettings,
+        account::{Account, AccountSettings},
         ids::{JobId, MessageKey},
         job::{Audience, Job, Schedule},
         merge::{MergeTemplate, progress::MergeProgress},
@@ -65,18 +65,18 @@ pub(super) fn content_of(
 /// The job, in its first state.
 pub(super) fn job_of(
     opening: Opening,
+    account: &Account,
     template: &MergeTemplate,
-    settings: &AccountSettings,
     incoming: &Whole,
 ) -> Job {
     let Opening { order, visitor, id, now, .. } = opening;
     let due = order.send_at.map_or(now, |send_at| send_at.max(now));
     Job {
         id,
-        account: order.account,
+        account: account.id.clone(),
         caller: visitor.into_caller(),
         accepted_at: now,
-        sender: settings.results.sender_of(&template.draft.from.address),
+        sender: account.settings.results.sender_of(&template.draft.from.address),
         audience: Audience::Each(Box::new(
             MergeProgress::new(incoming.recipients, due).with_message_bytes_max(incoming.bytes_max),
         )),
@@ -90,5 +90,6 @@ pub(super) fn job_of(
         first_attempt_at: None,
         attempts: Vec::new(),
         wish: None,
+        fallbacks: None,
     }
 }

@@ -47,7 +47,6 @@ pub(super) struct Incoming {
     first: Option<MessageFacts>,
     /// Most bytes that a message can have, of those that came.
     bytes_max: u64,
-    hash: Option<PayloadHash>,
     /// A hash of each address. Two that are equal by chance among a million are one case in some ten million, and cost
     /// no more than a wrong warning.
     addresses: Vec<u64>,
@@ -61,14 +60,12 @@ pub(super) struct Whole {
     pub(super) first: MessageFacts,
     /// Most bytes that each of the messages has.
     pub(super) bytes_max: u64,
-    pub(super) payload_hash: Option<[u8; 32]>,
     pub(super) warning: Option<String>,
 }
 
 impl Incoming {
-    pub(super) const fn new(renderer: Renderer, identity: Identity, bounds: Bounds, hash: Option<PayloadHash>) -> Self {
-        let addresses = Vec::new();
-        Self { renderer, identity, bounds, count: 0, first: None, bytes_max: 0, hash, addresses }
+    pub(super) const fn new(renderer: Renderer, identity: Identity, bounds: Bounds) -> Self {
+        Self { renderer, identity, bounds, count: 0, first: None, bytes_max: 0, addresses: Vec::new() }
     }
 
     /// How many came so far.
@@ -90,9 +87,6 @@ impl Incoming {
         }
         let mut taken = Vec::with_capacity(batch.len());
         for recipient in batch {
-            if let Some(hash) = &mut self.hash {
-                hash.add(&recipient);
-            }
             taken.extend(self.take_one(recipient, &mut violations));
             self.count += 1;
         }
@@ -108,9 +102,8 @@ impl Incoming {
         let warning = repeated(self.addresses).map(|count| {
             format!("{count} of the recipients have an address that came before: each gets a message of its own")
         });
-        let payload_hash = self.hash.map(PayloadHash::finish);
         let (recipients, bytes_max) = (self.count, self.bytes_max);
-        violations.finish(self.first.map(|first| Whole { recipients, first, bytes_max, payload_hash, warning }))
+        violations.finish(self.first.map(|first| Whole { recipients, first, bytes_max, warning }))
     }
 
     fn take_one(&mut self, wire: v1::MergeRecipient, violations: &mut Violations) -> Option<MergeRecipient> {
