@@ -16,13 +16,17 @@
 
 mod accounts;
 mod connection;
+mod consents;
 mod draft;
 mod endpoint;
 mod error;
 mod jobs;
 mod mailbox;
 mod merges;
+mod outlook;
 mod pages;
+mod providers;
+mod routing;
 mod store;
 mod submissions;
 
