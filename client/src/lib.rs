@@ -36,7 +36,7 @@ pub use self::{
     endpoint::{Endpoint, EndpointError},
     error::{Error, Refused, Violation},
     jobs::Watch,
-    mailbox::parse_mailbox,
+    mailbox::{parse_mailbox, show_mailbox},
     merges::merge_recipient,
     submissions::{Answer, IN_FLIGHT_MAX},
 };

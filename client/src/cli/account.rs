@@ -10,6 +10,7 @@ use hikyaku_client::{
 use serde::Serialize;
 
 use super::{
+    account_apply::{apply, export},
     account_args::{AccountCommand, Clear, SettingsArgs},
     account_view::{AccountView, UsageView, account_table},
     args::Global,
@@ -42,6 +43,8 @@ pub(crate) async fn run<W: Write>(
             let client = connect(global).await?;
             show(output, update(&client, &id, *settings, clear, etag).await?)?;
         }
+        AccountCommand::Apply(args) => return apply(args, connect(global), output).await,
+        AccountCommand::Export(args) => return export(&connect(global).await?, args, output).await,
         AccountCommand::Pause { id, until, reason } => {
             let until = until.map(|when| when.resolve(now));
             show(output, connect(global).await?.pause_account(&id, until, &reason).await?)?;

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use hikyaku_client::proto::{Quota, Reserve};
 
 use super::{
+    account_apply::{ApplyArgs, ExportArgs},
     duration_text::parse_duration,
     pair_text::{Phase, parse_timeout},
     quota_text::{parse_batch, parse_pace, parse_quota, parse_reserve},
@@ -41,6 +42,10 @@ pub(crate) enum AccountCommand {
         #[arg(long)]
         etag: Option<String>,
     },
+    /// Make accounts as files say: those that are missing are made, those that differ are changed
+    Apply(ApplyArgs),
+    /// Write accounts as a file that can be applied
+    Export(ExportArgs),
     /// Stop an account from sending
     Pause {
         /// The account

@@ -1,10 +1,12 @@
 //! The command line, one file per question.
 
 pub(crate) mod account;
+pub(crate) mod account_apply;
 pub(crate) mod account_args;
 pub(crate) mod account_settings;
 pub(crate) mod account_view;
 pub(crate) mod args;
+pub(crate) mod bytes_text;
 pub(crate) mod classify;
 pub(crate) mod counted;
 pub(crate) mod duration_text;
@@ -21,9 +23,11 @@ pub(crate) mod merge_rows;
 pub(crate) mod output;
 pub(crate) mod pair_text;
 pub(crate) mod progress;
+pub(crate) mod quiet_text;
 pub(crate) mod quota_text;
 pub(crate) mod recipients;
 pub(crate) mod run;
+pub(crate) mod settings;
 pub(crate) mod store;
 pub(crate) mod submission;
 pub(crate) mod submit;
