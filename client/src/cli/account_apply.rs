@@ -1,12 +1,6 @@
 //! `hikyaku account apply` and `export`: accounts as files say, and files as accounts are.
 
-use std::{
-    collections::BTreeSet,
-    io::Write,
-    path::PathBuf,
-    pin::pin,
-    process::ExitCode,
-};
+use std::{collections::BTreeSet, io::Write, path::PathBuf, pin::pin, process::ExitCode};
 
 use clap::Args;
 use futures_util::TryStreamExt as _;
@@ -153,11 +147,7 @@ enum Action {
     Deleted,
 }
 
-async fn apply_one(
-    client: &Client,
-    wanted: &FileAccount,
-    args: &ApplyArgs,
-) -> Result<(Action, Vec<Change>), Failure> {
+async fn apply_one(client: &Client, wanted: &FileAccount, args: &ApplyArgs) -> Result<(Action, Vec<Change>), Failure> {
     let id = &wanted.account_id;
     let tree = wanted.tree();
     let Some(mut stored) = find(client, id).await? else {
@@ -200,7 +190,8 @@ async fn prune<W: Write>(
     let mut surplus = Vec::new();
     while let Some(account) = labelled.try_next().await? {
         // Never more than what has the label, whatever the daemon makes of the filter.
-        let has_label = account.settings.as_ref().is_some_and(|settings| settings.labels.iter().any(|one| one == label));
+        let has_label =
+            account.settings.as_ref().is_some_and(|settings| settings.labels.iter().any(|one| one == label));
         if has_label && !kept.contains(account.account_id.as_str()) {
             surplus.push((account.account_id, account.etag));
         }

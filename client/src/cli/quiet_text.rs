@@ -27,9 +27,9 @@ pub(crate) fn parse_quiet(text: &str) -> Result<QuietWindow, String> {
         Some(days) => parse_days(days).ok_or_else(|| wrong("days are mon, tue, wed, thu, fri, sat, sun and daily"))?,
     };
     let times = words.next().and_then(|word| word.split_once('-'));
-    let (from, to) = times.filter(|(from, to)| is_time(from) && is_time(to)).ok_or_else(|| {
-        wrong("times are two of HH:MM with a hyphen between them")
-    })?;
+    let (from, to) = times
+        .filter(|(from, to)| is_time(from) && is_time(to))
+        .ok_or_else(|| wrong("times are two of HH:MM with a hyphen between them"))?;
     let mut rest: Vec<_> = words.collect();
     let rule = match rest.pop() {
         Some("warn") => QuietRule::Warn,

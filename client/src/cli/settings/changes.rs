@@ -76,6 +76,11 @@ fn collect(path: &str, table: &Table, found: &mut BTreeMap<String, Value>) {
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         match value {
             Value::Table(table) => collect(&path, table, found),
+            Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_table) => {
+                for (index, table) in items.iter().filter_map(Value::as_table).enumerate() {
+                    collect(&format!("{path}[{index}]"), table, found);
+                }
+            }
             value => {
                 found.insert(path, value.clone());
             }
@@ -97,10 +102,7 @@ mod tests {
         let old = table("a = 1\nb = 'x'\n[c]\nd = ['p', 'q']\ne = true\n");
         let new = table("a = 2\nb = 'x'\nf = \"n\\u001b\"\n[c]\nd = ['p']\n");
         let texts: Vec<_> = changes(&old, &new).iter().map(Change::text).collect();
-        assert_eq!(
-            texts,
-            ["a: 1 → 2", "c.d: p, q → p", "c.e: true → (default)", "f: (default) → n\\u{1b}"]
-        );
+        assert_eq!(texts, ["a: 1 → 2", "c.d: p, q → p", "c.e: true → (default)", "f: (default) → n\\u{1b}"]);
         assert_eq!(changes(&new, &new), []);
         assert_eq!(sent_secret("p".to_owned()).text(), "p: (secret)");
     }

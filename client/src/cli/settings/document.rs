@@ -164,7 +164,9 @@ fn parse(name: &str, text: &str, folder: &Path) -> (Vec<FileAccount>, Vec<String
                     one.folder = folder.to_owned();
                     Some(one)
                 })),
-                (ACCOUNTS, None) => source.note(at, format!("{ACCOUNTS}: must be a table with an account for each key")),
+                (ACCOUNTS, None) => {
+                    source.note(at, format!("{ACCOUNTS}: must be a table with an account for each key"))
+                }
                 (other, _) => source.note(at, format!("{other}: is not known; accounts stand below [{ACCOUNTS}.ID]")),
             }
         }

@@ -98,13 +98,7 @@ impl<'a> Reading<'a> {
         self.source.note(at, format!("{}: {what}", self.path_of(key)));
     }
 
-    fn below<T>(
-        &self,
-        key: &str,
-        cell: &'a Spanned<DeValue<'a>>,
-        value: &mut T,
-        each: &impl Fn(&mut Self, &mut T),
-    ) {
+    fn below<T>(&self, key: &str, cell: &'a Spanned<DeValue<'a>>, value: &mut T, each: &impl Fn(&mut Self, &mut T)) {
         let Some(table) = cell.get_ref().as_table() else {
             return self.note(key, cell.span().start, &wrong_kind("a table", cell.get_ref()));
         };

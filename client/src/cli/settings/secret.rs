@@ -29,8 +29,9 @@ impl<'a> Vault<'a> {
     pub(crate) fn open(&self, reference: &str, shape: Shape) -> Result<String, String> {
         let secret = match parts(reference) {
             Some(("file", path)) => read(self.folder.join(path))?,
-            Some(("env", name)) => (self.variable)(name)
-                .ok_or_else(|| format!("the environment variable {name} is not set; {KEEP}"))?,
+            Some(("env", name)) => {
+                (self.variable)(name).ok_or_else(|| format!("the environment variable {name} is not set; {KEEP}"))?
+            }
             Some(("credential", name)) => {
                 let folder = (self.variable)(CREDENTIALS_VARIABLE)
                     .ok_or_else(|| format!("there are no credentials: {CREDENTIALS_VARIABLE} is not set"))?;

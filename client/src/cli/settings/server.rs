@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use hikyaku_client::proto::{ClientCertificate, Encryption, Proxy, ProxyKind, Server, Timeouts, TlsOptions, TlsVersion};
+use hikyaku_client::proto::{
+    ClientCertificate, Encryption, Proxy, ProxyKind, Server, Timeouts, TlsOptions, TlsVersion,
+};
 use toml::Value;
 
 use super::fields::{Choices, Exported, Fields, Shape, as_choice, as_number, word_of};

@@ -126,7 +126,10 @@ integer
 ";
     assert!(told.starts_with(expected), "{told}");
     assert!(told.contains("accounts.a.sign_in: an account signs in in one way"), "{told}");
-    assert!(told.contains("16: accounts.a.sign_in.password.password: a secret does not stand in the file itself"), "{told}");
+    assert!(
+        told.contains("16: accounts.a.sign_in.password.password: a secret does not stand in the file itself"),
+        "{told}"
+    );
     assert!(!told.contains("hunter2"), "{told}");
 }
 

@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn every_value_is_read_back_and_steers_no_terminal() {
-        for text in ["", "a", "a\"b\\c", "one\ntwo\n", "\n", "x\r\ny", "\u{1b}[2J\u{9b}\u{202e}", "山田", "'''\"\"\"\n"] {
+        for text in ["", "a", "a\"b\\c", "one\ntwo\n", "\n", "x\r\ny", "\u{1b}[2J\u{9b}\u{202e}", "山田", "'''\"\"\"\n"]
+        {
             check(text.into());
         }
         check(7.into());

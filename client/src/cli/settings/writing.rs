@@ -63,7 +63,8 @@ impl Fields for Writing<'_> {
     fn secret(&mut self, key: &'static str, _value: &mut String, _shape: Shape, exported: Exported) {
         if let (Secrets::Named(account_id), Exported::Named) = (self.secrets, exported) {
             let words: Vec<_> = std::iter::once(account_id).chain(self.path.iter().copied()).chain([key]).collect();
-            let name = words.join("_").to_ascii_uppercase().replace(|letter: char| !letter.is_ascii_alphanumeric(), "_");
+            let name =
+                words.join("_").to_ascii_uppercase().replace(|letter: char| !letter.is_ascii_alphanumeric(), "_");
             let name = if name.starts_with(|letter: char| letter.is_ascii_digit()) { format!("_{name}") } else { name };
             self.table.insert(key.to_owned(), format!("env:{name}").into());
         }
