@@ -79,9 +79,9 @@ fn accounts_and_their_usage_are_shown_as_tables() {
     );
     assert_eq!(
         scene.good(&["account", "usage", "shop"]),
-        "QUOTA                          USED  LEFT  RESETS\n\
-         7/10s                          1     6     2023-11-14T22:14:20.000Z\n\
-         recipients:500/day@Asia/Tokyo  1     499   2023-11-14T22:14:20.000Z\n"
+        "QUOTA                          OBSERVED  USED  LEFT  RESETS\n\
+         7/10s                                    1     6     2023-11-14T22:14:20.000Z\n\
+         recipients:500/day@Asia/Tokyo  450       1     499   2023-11-14T22:14:20.000Z\n"
     );
 }
 
