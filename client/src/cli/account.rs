@@ -49,9 +49,9 @@ pub(crate) async fn run<W: Write>(
                 ));
             }
             let client = connect(global).await?;
-            show(output, update(&client, &id, *settings, clear, etag).await?)?;
+            show(output, Box::pin(update(&client, &id, *settings, clear, etag)).await?)?;
         }
-        AccountCommand::Apply(args) => return apply(args, connect(global), output).await,
+        AccountCommand::Apply(args) => return Box::pin(apply(args, connect(global), output)).await,
         AccountCommand::Export(args) => return export(&connect(global).await?, args, output).await,
         AccountCommand::Pause { id, until, reason } => {
             let until = until.map(|when| when.resolve(now));
@@ -72,8 +72,8 @@ pub(crate) async fn run<W: Write>(
         AccountCommand::Discover { address, toml } => {
             return discover(&connect(global).await?, &address, toml, output).await;
         }
-        AccountCommand::Test(args) => return test(args, connect(global), output).await,
-        AccountCommand::Oauth(args) => return oauth(&connect(global).await?, args, output).await,
+        AccountCommand::Test(args) => return Box::pin(test(args, connect(global), output)).await,
+        AccountCommand::Oauth(args) => return Box::pin(oauth(&connect(global).await?, args, output)).await,
         AccountCommand::Estimate(args) => return estimate(&connect(global).await?, args, output).await,
     }
     Ok(ExitCode::SUCCESS)

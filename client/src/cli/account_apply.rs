@@ -78,7 +78,7 @@ pub(crate) async fn apply<W: Write>(
     fill_presets(&client, &mut accounts).await?;
     let mut tally = Tally { dry_run: args.dry_run, ..Tally::default() };
     for account in &accounts {
-        let outcome = apply_one(&client, account, &args).await;
+        let outcome = Box::pin(apply_one(&client, account, &args)).await;
         tally.note(&account.account_id, outcome, output)?;
     }
     if let Some(label) = args.owner_label.filter(|_| args.prune) {
@@ -153,7 +153,7 @@ async fn apply_one(client: &Client, wanted: &FileAccount, args: &ApplyArgs) -> R
     let Some(mut stored) = find(client, id).await? else {
         let all = changes(&Table::new(), &tree);
         if !args.dry_run {
-            client.create_account(id, wanted.opened()?).await?;
+            Box::pin(client.create_account(id, wanted.opened()?)).await?;
         }
         return Ok((Action::Created, with_secrets(all, wanted)));
     };
@@ -320,7 +320,9 @@ impl Show for AppliedView {
     fn text(&self) -> String {
         let would = if self.dry_run && self.action != "unchanged" { "would be " } else { "" };
         let mut text = format!("{}: {would}{}", escape(&self.account_id), self.action);
-        for change in &self.changes {
+        // All of a new account differs, which is worth telling before it is made only.
+        let told = self.dry_run || self.action != "created";
+        for change in self.changes.iter().filter(|_| told) {
             text.push_str(&format!("\n  {}", change.text()));
         }
         text

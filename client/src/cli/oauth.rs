@@ -64,7 +64,7 @@ pub(crate) async fn oauth<W: Write>(
     output: &mut Output<W>,
 ) -> Result<ExitCode, Failure> {
     let account = match pasted(&args)? {
-        Some(token) => paste(client, &args.id, token).await?,
+        Some(token) => Box::pin(paste(client, &args.id, token)).await?,
         None => {
             let timeout = args.timeout;
             let consent =

@@ -122,8 +122,9 @@ fn accounts_are_paused_resumed_and_deleted() {
     );
     assert_eq!(
         scene.good(&["account", "resume", "shop"]),
-        "account    shop\nstate      ACTIVE\nopen jobs  0\nfrom       shop@example.jp\nserver     mx.example.jp\n\
-         in doubt   RESEND\netag       1\n"
+        "account      shop\nstate        ACTIVE\nopen jobs    0\nfrom         shop@example.jp\n\
+         server       mx.example.jp\nport         587\nencryption   STARTTLS\nprovider     generic\ninterval     0s\n\
+         connections  2\nrecipients   100\nfirst retry  1m\nin doubt     RESEND\netag         1\n"
     );
     assert_eq!(scene.good(&["account", "delete", "shop"]), "deleted shop; 3 open jobs were cancelled\n");
     let missing = scene.run(&["account", "get", "gone"]);
