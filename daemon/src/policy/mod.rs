@@ -5,8 +5,11 @@ pub mod assess;
 pub mod classify;
 pub mod dispatch;
 pub mod fair_share;
+pub mod outlook;
 pub mod pacing;
 pub mod parking;
 pub mod quiet;
 pub mod quota;
+#[cfg(test)]
+mod rehearsal;
 pub mod retry_schedule;
