@@ -13,3 +13,6 @@ pub mod quota;
 #[cfg(test)]
 mod rehearsal;
 pub mod retry_schedule;
+
+#[cfg(test)]
+mod year;

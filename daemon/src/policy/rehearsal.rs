@@ -96,6 +96,18 @@ impl Rehearsal {
         }
     }
 
+    /// An account that begins with what the store has of its ledger.
+    pub(super) fn resumed(&self, seed: u64) -> Self {
+        let mut next = Self::new(&self.limits, &self.quiet, self.service, self.now, seed);
+        next.ledger = Ledger::new(&self.limits, self.usage(), self.now);
+        next.stored.clone_from(&self.stored);
+        next
+    }
+
+    pub(super) fn is_sending(&self) -> bool {
+        !self.flights.is_empty()
+    }
+
     pub(super) fn submit(&mut self, item: Item) {
         self.waiting[item.priority as usize].push_back(item);
     }

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use super::model::{Model, StoredJob};
 use crate::{
     domain::{
+        backlog::Backlog,
         account::Account,
         event::{Cursor, Event},
         ids::{AccountId, Etag, JobId, MessageKey},
@@ -247,6 +248,14 @@ impl Queue for MemoryStore {
 
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError> {
         Ok(self.model().in_doubt(account))
+    }
+
+    async fn backlog(&self, account: &AccountId) -> Result<Backlog, StorageError> {
+        Ok(self.model().backlog(account))
+    }
+
+    async fn backlog_after(&self, account: &AccountId, at: Timestamp) -> Result<Backlog, StorageError> {
+        Ok(self.model().backlog_after(account, at))
     }
 
     async fn usage(&self, account: &AccountId) -> Result<Vec<Usage>, StorageError> {

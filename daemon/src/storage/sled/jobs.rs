@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     domain::{
+        backlog::Queued,
         event::{Event, EventKind, JobChange},
         ids::{JobId, MessageKey},
         job::{Flight, Job, Schedule},
@@ -169,12 +170,13 @@ pub(super) struct Before {
     pub(super) ready: Option<Key>,
     pub(super) expiry: Option<Key>,
     pub(super) is_open: bool,
+    pub(super) queued: Queued,
 }
 
 impl Before {
     /// Taken before a job is changed.
     pub(super) fn of(account: u32, job: &Job, flight: Flight) -> Self {
         let ready = ready_now(account, job, flight);
-        Self { ready, expiry: expiry_key(job), is_open: job.is_open() }
+        Self { ready, expiry: expiry_key(job), is_open: job.is_open(), queued: Queued::of_job(job) }
     }
 }

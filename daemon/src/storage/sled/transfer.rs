@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     domain::{
+        backlog::Queued,
         ids::{Etag, JobId, MessageKey},
         time::Timestamp,
     },
@@ -262,7 +263,7 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
             if let Some(standing) = standing {
                 txn.put_row(|chunk| Key::Standing { account: number, chunk }, &standing, 0);
             }
-            txn.accounts.insert(id.clone(), AccountEntry { number, etag: Etag(row.etag), open_jobs: 0 });
+            txn.accounts.insert(id.clone(), AccountEntry::new(number, Etag(row.etag)));
             txn.made.entries.insert(id.clone());
             txn.made.rewritten.insert(id.clone());
             txn.made.changed.insert(id);
@@ -374,6 +375,7 @@ fn put_job(txn: &mut Txn, id: &str, row: JobRow, message: &[u8], pin: Option<&Pi
         txn.put(expiry.to_bytes().into(), ::sled::IVec::default());
     }
     txn.count_open(&job.account, false, job.is_open());
+    txn.count_queued(&job.account, job.priority, Queued::default(), Queued::of_job(&job));
     Ok(())
 }
 
