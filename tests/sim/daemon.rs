@@ -9,7 +9,7 @@ use std::{
 };
 
 use hikyaku_daemon::{
-    delivery::{Context, connections::ConnectionSlots, supervisor},
+    delivery::{Context, connections::ConnectionSlots, desk, supervisor},
     domain::time::Clock,
     platform::{clock::VirtualClock, entropy::SeededEntropy},
     policy::classify::rules::Rules,
@@ -60,7 +60,7 @@ impl Estate {
             connections: ConnectionSlots::new(self.connections_max),
             stopping,
         };
-        supervisor::run(context, GRACE).await?;
+        supervisor::run(context, desk::open().1, GRACE).await?;
         Ok(())
     }
 

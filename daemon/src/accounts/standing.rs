@@ -47,15 +47,22 @@ impl LiveStanding {
     /// Notes an obstacle that an attempt met. Answers with the standing to be stored; nothing when the attempt began
     /// before the account was parked last, so that it only met the same again, or when an operator has paused it.
     pub fn park(&mut self, parking: Parking, attempt_started: Timestamp, now: Timestamp) -> Option<Standing> {
-        if let Standing::Parked(present) = &self.standing
-            && (present.cause == ParkingCause::Paused || attempt_started <= self.parked_at)
-        {
+        if !self.may_park(attempt_started) {
             return None;
         }
         self.parked_at = now;
         self.last = Some(parking.clone());
         self.standing = Standing::Parked(parking);
         Some(self.standing.clone())
+    }
+
+    /// Whether an obstacle counts that an attempt met which began then.
+    #[must_use]
+    pub fn may_park(&self, attempt_started: Timestamp) -> bool {
+        match &self.standing {
+            Standing::Parked(present) => present.cause != ParkingCause::Paused && attempt_started > self.parked_at,
+            Standing::Active => true,
+        }
     }
 
     /// Notes that the provider took something: what it met before no longer counts.

@@ -45,6 +45,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        delivery::desk,
         domain::time::Timestamp,
         platform::{clock::VirtualClock, entropy::SeededEntropy},
         policy::classify::rules::Rules,
@@ -60,6 +61,7 @@ mod tests {
             clock: Arc::new(VirtualClock::starting_at(Timestamp::EPOCH)),
             entropy: Arc::new(SeededEntropy::new(1)),
             rules: Arc::new(Rules::built_in()),
+            desk: desk::open().0,
             shutdown: CancellationToken::new(),
         })
         .await;

@@ -17,7 +17,7 @@ use super::{
     listeners::Listeners,
 };
 use crate::{
-    delivery::{self, connections::ConnectionSlots, supervisor, supervisor::DeliveryError},
+    delivery::{self, connections::ConnectionSlots, desk, supervisor, supervisor::DeliveryError},
     domain::time::Clock,
     platform::{
         clock::SystemClock,
@@ -149,11 +149,13 @@ impl Daemon {
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let rules = Arc::new(Rules::built_in());
         let stop_calls = CancellationToken::new();
+        let (desk, asks) = desk::open();
         let parts = Parts {
             storage: Arc::clone(&storage),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             rules: Arc::clone(&rules),
+            desk,
             shutdown: stop_calls.clone(),
         };
         let (routes, health) = routes(parts).await;
@@ -179,7 +181,7 @@ impl Daemon {
             health: tokio::spawn(health::follow(health.clone(), Arc::clone(&storage))),
             janitor: tokio::spawn(janitor::run(Arc::clone(&storage), clock, config.store.keep_finished)),
         };
-        let delivery = Some(tokio::spawn(supervisor::run(context, grace)));
+        let delivery = Some(tokio::spawn(supervisor::run(context, asks, grace)));
         Ok(Self { storage, health, listeners, delivery, stop_delivery, grace, chores })
     }
 
@@ -267,6 +269,7 @@ mod tests {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SeededEntropy::new(1)),
             rules: Arc::new(Rules::built_in()),
+            desk: desk::open().0,
             shutdown: stop_calls.clone(),
         };
         let (_, health) = routes(parts).await;

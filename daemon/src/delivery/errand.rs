@@ -78,7 +78,7 @@ impl Errand {
     /// The end of an errand on which the provider was not asked, or not to the end.
     pub(super) async fn returned(mut self, result: ErrandResult) -> Return {
         let marked = self.is_marked().await;
-        Return { message: self.key, marked, result }
+        Return { message: self.key, bytes: Some(self.message.bytes.len() as u64), marked, result }
     }
 }
 
@@ -86,6 +86,8 @@ impl Errand {
 #[derive(Debug)]
 pub(super) struct Return {
     pub(super) message: MessageKey,
+    /// How long the message is, when it was composed. What its mark charged is for this length.
+    pub(super) bytes: Option<u64>,
     /// Whether the in-doubt mark, and with it the charges, was stored.
     pub(super) marked: bool,
     pub(super) result: ErrandResult,

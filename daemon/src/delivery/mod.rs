@@ -15,6 +15,7 @@ use crate::{
 
 pub mod connections;
 mod courier;
+pub mod desk;
 mod errand;
 mod exchange;
 mod preparation;

@@ -20,6 +20,7 @@ use crate::{
         ledger::Charge,
         mail::{Envelope, Message},
     },
+    policy::quota::permit::measured,
     storage::{Consignment, Content, StorageError, Tenure, TenureError, settlement::MarkOutcome},
 };
 
@@ -59,7 +60,7 @@ impl Preparation {
                 Ok(consignment) => consignment,
                 Err(Refused::Store(error)) => return Err(error.into()),
                 Err(Refused::Errand(result)) => {
-                    returns.push(Return { message: assignment.message, marked: false, result });
+                    returns.push(Return { message: assignment.message, bytes: None, marked: false, result });
                     continue;
                 }
             };
@@ -68,21 +69,23 @@ impl Preparation {
                 Ok(message) => message,
                 Err(error) => {
                     let result = ErrandResult::Unreadable(StorageError::Damaged(error.to_string()));
-                    returns.push(Return { message: key, marked: false, result });
+                    returns.push(Return { message: key, bytes: None, marked: false, result });
                     continue;
                 }
             };
+            // Of a merge job it was only known how long its messages are at most.
+            let charges = measured(assignment.charges, message.bytes.len() as u64);
             let mark = MarkStage::Due(Vec::new());
             let mut errand = Errand { key, tries, recipients, envelope, message, started, mark };
             errand.mark = match policy {
                 // To send again what was never sent harms nobody: the mark is written while the envelope travels.
                 InDoubtPolicy::Resend => {
-                    marks.push(errand.mark_with(assignment.charges, context.clock.now()));
+                    marks.push(errand.mark_with(charges, context.clock.now()));
                     let (answer, coming) = oneshot::channel();
                     answers.push(answer);
                     MarkStage::Coming(coming)
                 }
-                InDoubtPolicy::Hold => MarkStage::Due(assignment.charges),
+                InDoubtPolicy::Hold => MarkStage::Due(charges),
             };
             if let Err(refused) = assignment.courier.try_send(errand) {
                 // The courier has just ended.

@@ -9,6 +9,7 @@ use tokio::{
 
 use super::{
     Context,
+    desk::{Ask, Asks},
     wake::Wake,
     worker::{Worker, WorkerError},
 };
@@ -34,15 +35,16 @@ pub enum DeliveryError {
     Worker(#[from] JoinError),
 }
 
-/// Runs workers until the daemon stops, and then waits up to `grace` for what is past its in-doubt mark. What is cut off
+/// Runs workers until the daemon stops, takes to them what is asked at the desk, and then waits up to `grace` for what is past its in-doubt mark. What is cut off
 /// then is settled at the next start.
 ///
 /// # Errors
 /// When the store fails or a worker breaks down; nothing is lost by that.
-pub async fn run(context: Context, grace: Duration) -> Result<(), DeliveryError> {
+pub async fn run(context: Context, asks: Asks, grace: Duration) -> Result<(), DeliveryError> {
     let leaps = Leaps::of(Arc::clone(&context.clock));
     let mut supervisor = Supervisor {
         context,
+        asks,
         leaps,
         workers: JoinSet::new(),
         accounts: HashMap::new(),
@@ -56,6 +58,7 @@ pub async fn run(context: Context, grace: Duration) -> Result<(), DeliveryError>
 
 struct Supervisor {
     context: Context,
+    asks: Asks,
     /// The clocks of the workers.
     leaps: Arc<Leaps>,
     workers: JoinSet<Result<(), WorkerError>>,
@@ -77,8 +80,25 @@ impl Supervisor {
                 biased;
                 () = stopping.cancelled() => return Ok(()),
                 Some(ended) = self.workers.join_next_with_id() => self.ended(ended)?,
+                Some(ask) = self.asks.next() => self.ask(ask),
                 changed = storage.changed() => changed.into_iter().for_each(|account| self.wake(account)),
             }
+        }
+    }
+
+    /// Takes a question to the account's worker.
+    fn ask(&mut self, Ask { account, request }: Ask) {
+        self.wake(account.clone());
+        if let Some(wake) = self.accounts.get(&account) {
+            wake.ask(request);
+        }
+    }
+
+    /// Begins the worker of an account again, with what the one before was asked at last.
+    fn revive(&mut self, account: AccountId, before: Option<Arc<Wake>>) {
+        self.wake(account.clone());
+        while let Some(request) = before.as_ref().and_then(|before| before.request()) {
+            self.ask(Ask { account: account.clone(), request });
         }
     }
 
@@ -101,27 +121,32 @@ impl Supervisor {
         let Some(account) = self.tasks.remove(&task) else {
             return Ok(());
         };
-        let was_woken = self.accounts.remove(&account).is_some_and(|wake| wake.is_pending());
+        let wake = self.accounts.remove(&account);
+        let was_woken = wake.as_ref().is_some_and(|wake| wake.is_pending());
         match result {
-            Ok(()) | Err(WorkerError::Load(LoadError::Unknown)) => {}
+            Ok(()) => {}
+            // Nobody can answer what was asked of it.
+            Err(WorkerError::Load(LoadError::Unknown)) => drop_requests(wake.as_deref()),
             Err(WorkerError::Load(LoadError::Tls(error))) => {
+                drop_requests(wake.as_deref());
                 tracing::error!(%account, %error, "the account cannot be used: change its custom CA");
             }
             Err(WorkerError::Load(LoadError::Storage(error)) | WorkerError::Tenure(TenureError::Storage(error))) => {
                 if error.is_fatal() {
                     return Err(error.into());
                 }
+                drop_requests(wake.as_deref());
                 tracing::error!(%account, %error, "the account sends nothing until it changes: verify the store");
             }
             Err(WorkerError::Tenure(TenureError::Lost(_))) => {
                 tracing::warn!(%account, "another worker has taken the account over");
-                self.wake(account);
+                self.revive(account, wake);
                 return Ok(());
             }
             Err(WorkerError::Task(error)) => return Err(error.into()),
         }
         if was_woken && !self.context.stopping.is_cancelled() {
-            self.wake(account);
+            self.revive(account, wake);
         }
         Ok(())
     }
@@ -130,6 +155,7 @@ impl Supervisor {
     /// it; the first that did is told.
     async fn drain(&mut self, grace: Duration) -> Result<(), DeliveryError> {
         self.context.stopping.cancel();
+        self.asks.close();
         let mut result = Ok(());
         let finish = async {
             while let Some(ended) = self.workers.join_next_with_id().await {
@@ -143,6 +169,11 @@ impl Supervisor {
         }
         result
     }
+}
+
+/// Turns away who asked a worker that cannot answer.
+fn drop_requests(wake: Option<&Wake>) {
+    while wake.and_then(Wake::request).is_some() {}
 }
 
 /// An account's worker from its beginning to its end.

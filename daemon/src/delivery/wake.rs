@@ -1,14 +1,26 @@
-//! How a worker is told that its account changed.
+//! How a worker is told that its account changed, or is asked something.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio::sync::Notify;
+
+use super::desk::Request;
+
+/// Most questions that wait for one worker; those beyond are turned away.
+const REQUESTS_WAITING_MAX: usize = 64;
 
 /// Wakes a worker, and remembers that it was woken when it has just ended.
 #[derive(Debug, Default)]
 pub(super) struct Wake {
     notify: Notify,
     pending: AtomicBool,
+    requests: Mutex<VecDeque<Request>>,
 }
 
 impl Wake {
@@ -18,9 +30,24 @@ impl Wake {
         self.notify.notify_one();
     }
 
-    /// Whether it was woken since the worker looked last.
+    /// Asks the worker something. Who asks beyond [`REQUESTS_WAITING_MAX`] is turned away.
+    pub(super) fn ask(&self, request: Request) {
+        let mut requests = self.requests();
+        if requests.len() < REQUESTS_WAITING_MAX {
+            requests.push_back(request);
+        }
+        drop(requests);
+        self.wake();
+    }
+
+    /// What the worker was asked first, and has not been told yet.
+    pub(super) fn request(&self) -> Option<Request> {
+        self.requests().pop_front()
+    }
+
+    /// Whether it was woken since the worker looked last, or has an open question.
     pub(super) fn is_pending(&self) -> bool {
-        self.pending.load(Ordering::SeqCst)
+        self.pending.load(Ordering::SeqCst) || !self.requests().is_empty()
     }
 
     /// Whether it was woken since this was asked last.
@@ -31,5 +58,9 @@ impl Wake {
     /// Waits until it is woken.
     pub(super) async fn woken(&self) {
         self.notify.notified().await;
+    }
+
+    fn requests(&self) -> MutexGuard<'_, VecDeque<Request>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

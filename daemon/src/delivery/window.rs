@@ -219,6 +219,6 @@ impl Window {
 }
 
 fn candidate(job: ReadyMessage) -> Candidate {
-    let ReadyMessage { message, priority, lane, due, recipients, expires_at } = job;
-    Candidate { message, priority, lane: Lane(lane), due, recipients, expires_at }
+    let ReadyMessage { message, priority, lane, due, recipients, bytes, expires_at } = job;
+    Candidate { message, priority, lane: Lane(lane), due, recipients, bytes, expires_at }
 }

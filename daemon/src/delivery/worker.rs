@@ -35,13 +35,17 @@ use crate::{
         dispatch::{self, Connections, Next, Stage, View, WaitReason},
         fair_share::FairShare,
         pacing::Pacing,
+        quiet::QuietHours,
         quota::ledger::Ledger,
     },
     storage::{StorageError, Tenure, TenureError, settlement::Settlement},
 };
 
 mod account;
+mod hours;
 mod leap;
+mod learning;
+mod lending;
 mod outcome;
 mod recovery;
 mod sending;
@@ -80,6 +84,9 @@ pub(super) struct Worker {
     standing: LiveStanding,
     ledger: Ledger,
     pacing: Pacing,
+    quiet: QuietHours,
+    /// Whether it was quiet when the hours were looked at last.
+    was_quiet: bool,
     shares: FairShare,
     window: Window,
     roster: Roster,
@@ -94,14 +101,16 @@ pub(super) struct Worker {
     renderers: Arc<Mutex<Renderers>>,
     preparations: JoinSet<Result<Vec<Return>, TenureError>>,
     bookings: JoinSet<Booked>,
+    /// Permits that are lent to others.
+    lendings: JoinSet<lending::Lent>,
     /// Outcomes that wait to be recorded together.
     unsettled: Vec<Settlement>,
     /// Changes of the ledger that belong to no settlement; they go with the next one.
     owed: Vec<Charge>,
     /// When the wall clock was last set forward, on the clock after it.
     leapt_at: Timestamp,
-    /// Whether what is owed comes of a leap, and would be forgotten with the worker.
-    owes_leap: bool,
+    /// Whether what is owed must not wait for a message: a crash would free what was used.
+    owes_at_once: bool,
 }
 
 /// What came of recording outcomes: the messages, each with what it makes of it.
@@ -125,6 +134,8 @@ impl Worker {
         let mut worker = Self {
             ledger: Ledger::new(limits, usage, now),
             pacing: Pacing::new(limits, now),
+            quiet: QuietHours::new(&account.settings().quiet_windows),
+            was_quiet: false,
             shares: FairShare::default(),
             window: Window::new(),
             roster: Roster::new(&context.stopping),
@@ -135,10 +146,11 @@ impl Worker {
             renderers: Arc::default(),
             preparations: JoinSet::new(),
             bookings: JoinSet::new(),
+            lendings: JoinSet::new(),
             unsettled: Vec::new(),
             owed: Vec::new(),
             leapt_at: Timestamp::EPOCH,
-            owes_leap: false,
+            owes_at_once: false,
             clock,
             standing: LiveStanding::new(standing),
             context,
@@ -156,17 +168,21 @@ impl Worker {
         loop {
             self.follow_clock();
             self.follow_account().await?;
+            self.follow_hours();
+            self.serve();
             self.book();
             match self.next().await? {
                 Next::Send(index) => self.send(index),
                 Next::Expire(index) => self.expire(index),
                 Next::TooLarge { index, key } => self.set_aside(index, &key),
-                // The queue is not looked at while the account is parked: what becomes due there meanwhile ends no wait.
-                Next::WaitUntil { at, reason: WaitReason::Parked(_) } => self.wait(Some(at)).await?,
+                // What becomes due while the account is parked, or in a quiet window, ends no wait.
+                Next::WaitUntil { at, reason: WaitReason::Parked(_) | WaitReason::Quiet } => {
+                    self.wait(Some(at)).await?
+                }
                 Next::WaitUntil { at, .. } => self.wait(self.earlier_of(at)).await?,
                 Next::WaitForReply | Next::WaitForConnection => self.wait(None).await?,
                 Next::WaitForWork if self.is_done() => return self.end().await,
-                Next::WaitForResume if self.window.is_quiet() && !self.owes_leap => return self.end().await,
+                Next::WaitForResume if self.owes_nothing() => return self.end().await,
                 Next::WaitForWork => self.wait(self.work_or_rest()).await?,
                 Next::WaitForResume => self.wait(None).await?,
                 Next::Stop => return self.end().await,
@@ -201,13 +217,14 @@ impl Worker {
             now: self.context.clock.now(),
             stage,
             standing: self.standing.standing(),
+            quiet: self.quiet.until(self.context.clock.now()),
             jobs: self.window.waiting(),
             shares: &self.shares,
             ledger: &mut self.ledger,
             pacing: &mut self.pacing,
             // A message that waits behind another would not go at the time for which the pace allowed it.
             connections: if is_paced { Connections { ahead: 0, ..connections } } else { connections },
-            in_flight: u32::try_from(self.window.underway()).unwrap_or(u32::MAX),
+            in_flight: u32::try_from(self.window.underway() + self.lendings.len()).unwrap_or(u32::MAX),
             chance: self.context.entropy.chance(),
         })
     }
@@ -226,11 +243,12 @@ impl Worker {
     /// Whether nothing would be forgotten if the worker ended now.
     fn is_done(&self) -> bool {
         let is_rested = self.pacing.forgotten_at() <= self.context.clock.now();
-        !self.owes_leap
-            && self.window.is_quiet()
-            && self.window.next_due().is_none()
-            && self.roster.is_empty()
-            && is_rested
+        self.owes_nothing() && self.window.next_due().is_none() && self.roster.is_empty() && is_rested
+    }
+
+    /// Whether nothing is under way, lent or to be recorded.
+    fn owes_nothing(&self) -> bool {
+        !self.owes_at_once && self.window.is_quiet() && self.lendings.is_empty()
     }
 
     /// What a worker without work waits for: the next job, or the end of what it must remember.
@@ -254,14 +272,16 @@ impl Worker {
     /// Waits until something happens, or `at` comes.
     async fn wait(&mut self, at: Option<Timestamp>) -> Result<(), WorkerError> {
         self.hand_out();
+        let at = [at, self.quiet_begins()].into_iter().flatten().min();
         let pause = at.map_or(Duration::MAX, |at| at.since(self.context.clock.now()));
         let wake_at = Instant::now() + pause.min(Duration::from_secs(SLEEP_SECONDS_MAX));
-        let is_idle = self.window.underway() == 0;
+        let is_idle = self.window.underway() == 0 && self.lendings.is_empty();
         tokio::select! {
             biased;
             Some(returned) = self.returns.recv() => self.returned(returned).await?,
             Some(prepared) = self.preparations.join_next() => self.prepared(prepared?).await?,
             Some(booked) = self.bookings.join_next() => self.booked(booked?)?,
+            Some(lent) = self.lendings.join_next() => self.lent_back(lent?)?,
             ended = self.roster.ended() => ended?,
             () = self.wake.woken() => {}
             () = tokio::time::sleep_until(wake_at) => {}

@@ -242,6 +242,12 @@ impl Job {
         (0..).zip(self.recipients()).filter(|(_, r)| r.state.is_pending()).map(|(index, _)| index).collect()
     }
 
+    /// How many bytes each of its messages has at most.
+    #[must_use]
+    pub fn message_bytes_max(&self) -> u64 {
+        self.merge().map_or(self.message.bytes, |progress| progress.message_bytes_max.max(self.message.bytes))
+    }
+
     /// When the job is due, if it is waiting.
     #[must_use]
     pub const fn due(&self) -> Option<Timestamp> {

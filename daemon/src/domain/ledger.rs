@@ -1,6 +1,9 @@
 //! What an account has used of its quotas, as it is stored.
 
-use super::limits::{QuotaUnit, QuotaWindow};
+use super::{
+    limits::{QuotaUnit, QuotaWindow},
+    time::Timestamp,
+};
 
 /// What a history of use belongs to. The limit is no part of it: whoever changes a limit keeps the history.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +36,17 @@ pub struct Usage {
     pub bucket: u64,
     /// How many units were used in it.
     pub amount: u64,
+}
+
+/// What a provider was seen to allow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObservedLimit {
+    /// Of which quota.
+    pub key: QuotaKey,
+    /// How many units had been used in its window when the provider refused more.
+    pub limit: u64,
+    /// When that was.
+    pub at: Timestamp,
 }
 
 /// Sums charges up by history and bucket; what cancels out is left out.

@@ -160,11 +160,20 @@ fn check_content(submission: &Submission<'_>, settings: &AccountSettings, violat
     if let Content::Draft(draft) = submission.content {
         check_draft(draft, violations);
     }
-    let bytes_max = settings.limits.message_bytes_max;
+    let bytes_max = message_bytes_max(&settings.limits, submission.priority);
     if let Some(bytes) = submission.message_bytes.filter(|bytes| *bytes > bytes_max) {
         let reason = format!("the composed message has {bytes} bytes, the account allows {bytes_max}");
         violations.push(Violation::new("job", reason));
     }
+}
+
+/// Most bytes of a message of this class: what the account allows, and what the class may use of the smallest quota of bytes,
+/// as a larger one would never go.
+#[must_use]
+pub fn message_bytes_max(limits: &Limits, class: Priority) -> u64 {
+    let quotas = limits.quotas.iter().filter(|quota| quota.unit == QuotaUnit::Bytes);
+    let shares = quotas.map(|quota| limits.reserves.share(quota.limit, class));
+    shares.fold(limits.message_bytes_max, u64::min)
 }
 
 fn check_draft(draft: &Draft, violations: &mut Vec<Violation>) {

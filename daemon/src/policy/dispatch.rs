@@ -6,6 +6,7 @@
 use super::{
     fair_share::{FairShare, Lane, Turn},
     pacing::Pacing,
+    quiet::QuietEnd,
     quota::{
         ledger::Ledger,
         permit::{Exhausted, Need},
@@ -28,6 +29,8 @@ pub struct View<'a> {
     pub stage: Stage,
     /// The account's standing.
     pub standing: &'a Standing,
+    /// When the quiet window ends in which nothing is sent at present; nothing outside of one.
+    pub quiet: Option<QuietEnd>,
     /// The jobs that wait next, without those that are under way.
     pub jobs: &'a [Candidate],
     /// What each lane was served.
@@ -66,8 +69,18 @@ pub struct Candidate {
     pub due: Timestamp,
     /// Recipients that the next attempt is for.
     pub recipients: u32,
+    /// Most bytes that its message has.
+    pub bytes: u64,
     /// When it is void.
     pub expires_at: Option<Timestamp>,
+}
+
+impl Candidate {
+    /// What it needs of the quotas.
+    #[must_use]
+    pub const fn need(&self) -> Need {
+        Need::message_to(self.recipients).of_bytes(self.bytes)
+    }
 }
 
 /// The connections to the provider.
@@ -123,6 +136,8 @@ pub enum WaitReason {
     Due,
     /// The account is parked until then.
     Parked(ParkingCause),
+    /// A quiet window ends then.
+    Quiet,
     /// A quota has room then.
     Quota(QuotaKey),
     /// The pacing allows it then.
@@ -148,6 +163,11 @@ pub fn next(view: View<'_>) -> Next {
     {
         return wait;
     }
+    if let Some(end) = view.quiet
+        && jobs.iter().any(|job| job.due <= now)
+    {
+        return in_quiet(end, jobs);
+    }
     let Connections { idle, open, max, ahead } = view.connections;
     if idle == 0 && open >= max && ahead == 0 && jobs.iter().any(|job| job.due <= now) {
         return Next::WaitForConnection;
@@ -160,7 +180,7 @@ pub fn next(view: View<'_>) -> Next {
         return Next::WaitForReply;
     }
     let job = &jobs[index];
-    if let Some(exhausted) = view.ledger.obstacle(Need::message_to(job.recipients), job.priority, now) {
+    if let Some(exhausted) = view.ledger.obstacle(job.need(), job.priority, now) {
         return no_room(index, exhausted, view.chance, jobs, now);
     }
     let ready_at = view.pacing.ready_at(now);
@@ -185,6 +205,12 @@ fn while_parked(parking: &Parking, view: &View<'_>) -> Option<Next> {
         Some(_) if parking.cause == ParkingCause::Unreachable && view.in_flight > 0 => Some(Next::WaitForReply),
         Some(_) => None,
     }
+}
+
+/// What jobs that are due wait for in a quiet window. What is under way ends meanwhile by itself.
+fn in_quiet(end: QuietEnd, jobs: &[Candidate]) -> Next {
+    let at = [end.time(), first_expiry(jobs)].into_iter().flatten().min();
+    at.map_or(Next::WaitForResume, |at| Next::WaitUntil { at, reason: WaitReason::Quiet })
 }
 
 /// The most urgent job that is due; among equals the lane that was served least, then the one that is due longest.
@@ -258,6 +284,7 @@ mod tests {
             lane: Lane(0),
             due: at(0),
             recipients: 1,
+            bytes: 1_000,
             expires_at: None,
         }
     }
@@ -278,6 +305,7 @@ mod tests {
     struct Scene {
         stage: Stage,
         standing: Standing,
+        quiet: Option<QuietEnd>,
         jobs: Vec<Candidate>,
         shares: FairShare,
         limits: Limits,
@@ -292,6 +320,7 @@ mod tests {
         Scene {
             stage: Stage::Running,
             standing: Standing::Active,
+            quiet: None,
             jobs: vec![job(1)],
             shares: FairShare::default(),
             limits: Limits::default(),
@@ -314,10 +343,10 @@ mod tests {
             pacing.begin(at(90));
             pacing.sent(at(90));
         }
-        let Scene { stage, standing, jobs, shares, connections, in_flight, chance, .. } = &scene;
-        let (stage, connections, in_flight, chance) = (*stage, *connections, *in_flight, *chance);
+        let Scene { stage, standing, quiet, jobs, shares, connections, in_flight, chance, .. } = &scene;
+        let (stage, quiet, connections, in_flight, chance) = (*stage, *quiet, *connections, *in_flight, *chance);
         let (now, ledger, pacing) = (at(100), &mut ledger, &mut pacing);
-        let view = View { now, stage, standing, jobs, shares, ledger, pacing, connections, in_flight, chance };
+        let view = View { now, stage, standing, quiet, jobs, shares, ledger, pacing, connections, in_flight, chance };
         assert_eq!(next(view), expected);
     }
 
@@ -378,6 +407,20 @@ mod tests {
         check(scene(3), Next::WaitUntil { at: at(86_400), reason: reason.clone() });
         let WaitReason::Quota(key) = reason else { unreachable!("daily() names a quota") };
         check(scene(4), Next::TooLarge { index: 0, key });
+    }
+
+    #[test]
+    fn nothing_begins_in_a_quiet_window() {
+        let quiet = |end, jobs| Scene { quiet: Some(end), jobs, ..scene() };
+        let wait = |at| Next::WaitUntil { at, reason: WaitReason::Quiet };
+        check(quiet(QuietEnd::At(at(500)), vec![job(1)]), wait(at(500)));
+        check(quiet(QuietEnd::Never, vec![job(1)]), Next::WaitForResume);
+        // Jobs are void in it as ever, and one without due jobs costs nothing.
+        let void = Candidate { expires_at: Some(at(130)), ..job(1) };
+        check(quiet(QuietEnd::At(at(500)), vec![void]), wait(at(130)));
+        check(quiet(QuietEnd::Never, vec![void]), wait(at(130)));
+        check(quiet(QuietEnd::Never, vec![Candidate { expires_at: Some(at(100)), ..job(1) }]), Next::Expire(0));
+        check(quiet(QuietEnd::At(at(500)), Vec::new()), Next::WaitForWork);
     }
 
     #[test]

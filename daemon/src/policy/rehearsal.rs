@@ -155,9 +155,6 @@ impl Rehearsal {
     }
 
     fn ask(&mut self) -> Ask {
-        if let Some(quiet) = self.hours.until(self.now) {
-            return quiet.time().map_or(Ask::Idle, Ask::Wait);
-        }
         let heads: Vec<Item> = self.waiting.iter().filter_map(|queue| queue.front()).copied().collect();
         let candidate = |(serial, item): (u8, &Item)| Candidate {
             message: MessageKey::only(JobId::new(item.due, [serial; 10])),
@@ -165,6 +162,7 @@ impl Rehearsal {
             lane: Lane(0),
             due: item.due,
             recipients: item.recipients,
+            bytes: item.bytes,
             expires_at: None,
         };
         let jobs: Vec<Candidate> = (0..).zip(&heads).map(candidate).collect();
@@ -173,6 +171,7 @@ impl Rehearsal {
             now: self.now,
             stage: Stage::Running,
             standing: &Standing::Active,
+            quiet: self.hours.until(self.now),
             jobs: &jobs,
             shares: &self.shares,
             ledger: &mut self.ledger,
@@ -184,7 +183,7 @@ impl Rehearsal {
         match dispatch::next(view) {
             Next::Send(index) => Ask::Send(jobs[index].priority),
             Next::WaitUntil { at, .. } => Ask::Wait(at),
-            Next::WaitForReply | Next::WaitForConnection | Next::WaitForWork => Ask::Idle,
+            Next::WaitForReply | Next::WaitForConnection | Next::WaitForWork | Next::WaitForResume => Ask::Idle,
             other => unreachable!("nothing was planned for {other:?}"),
         }
     }

@@ -18,9 +18,11 @@ use super::{
     status::Refusal,
 };
 use crate::{
+    delivery::desk::Desk,
     domain::{
         account::{Account, Stamp},
         ids::{AccountId, Caller, Etag},
+        limits::Quota,
         parking::{Parking, ParkingCause, Standing},
         time::Clock,
     },
@@ -41,11 +43,12 @@ const PAUSE_REASON_BYTES_MAX: usize = 500;
 pub(super) struct Accounts {
     storage: SharedStorage,
     clock: Arc<dyn Clock>,
+    desk: Desk,
 }
 
 impl Accounts {
     pub(super) fn new(parts: &Parts) -> Self {
-        Self { storage: Arc::clone(&parts.storage), clock: Arc::clone(&parts.clock) }
+        Self { storage: Arc::clone(&parts.storage), clock: Arc::clone(&parts.clock), desk: parts.desk.clone() }
     }
 
     async fn create(&self, request: v1::CreateAccountRequest, caller: Caller) -> Result<AccountRecord, Refusal> {
@@ -141,14 +144,18 @@ impl Accounts {
         let limits = self.record(&id).await?.account.settings.limits;
         let now = self.clock.now();
         let statuses = Ledger::new(&limits, self.storage.usage(&id).await?, now).usage(now);
+        let observed = self.storage.observed_limits(&id).await?;
+        let observed_of = |quota: &Quota| {
+            observed.iter().find(|seen| (seen.key.unit, &seen.key.window) == (quota.unit, &quota.window))
+        };
         let usages = limits.quotas.iter().filter_map(|quota| statuses.iter().find(|status| status.quota == *quota));
         let quotas = usages.map(|status| v1::QuotaUsage {
             quota: Some(from_quota(&status.quota)),
             used: status.used,
             left: status.left,
             resets_at: (status.used > 0).then(|| from_time(status.resets_at)),
-            observed_limit: 0,
-            observed_at: None,
+            observed_limit: observed_of(&status.quota).map_or(0, |seen| seen.limit),
+            observed_at: observed_of(&status.quota).map(|seen| from_time(seen.at)),
         });
         Ok(v1::GetAccountUsageResponse { quotas: quotas.collect() })
     }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{domain::time::Clock, platform::entropy::Entropy, policy::classify::rules::Rules, storage::SharedStorage};
+use crate::{
+    delivery::desk::Desk, domain::time::Clock, platform::entropy::Entropy, policy::classify::rules::Rules,
+    storage::SharedStorage,
+};
 
 /// What the services work with.
 #[derive(Clone, Debug)]
@@ -17,6 +20,8 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// Judge replies.
     pub rules: Arc<Rules>,
+    /// Asks the accounts' workers.
+    pub desk: Desk,
     /// Ends streams and refuses new ones when the daemon stops.
     pub shutdown: CancellationToken,
 }

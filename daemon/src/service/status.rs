@@ -11,6 +11,7 @@ use crate::{
     domain::{
         ids::{AccountId, Etag, JobId},
         job::ControlRefusal,
+        time::Timestamp,
     },
     storage::{CreateAccountError, DeleteAccountError, StorageError, UpdateAccountError},
 };
@@ -59,6 +60,20 @@ pub(super) enum Refusal {
     /// The job does not do what was asked.
     #[error("{0}")]
     Control(#[from] ControlRefusal),
+    /// The job would be sent in a quiet window that refuses such jobs.
+    #[error("the job would be sent in a quiet window that refuses jobs{}", ends(.0.as_ref()))]
+    QuietWindow(Option<Timestamp>),
+    /// The quotas, with what waits already, do not let the job go at once, and the account takes no others.
+    #[error("the account's quotas do not let the job go at once{}", room(.until.as_ref()))]
+    OverQuota {
+        /// When there is room, if nothing else is submitted; nothing when there never is.
+        until: Option<Timestamp>,
+        /// When that was looked up.
+        now: Timestamp,
+    },
+    /// Nobody answers for the account at present.
+    #[error("the account's worker does not answer: what was asked may or may not be done")]
+    WorkerAway,
     /// The account has as many open jobs as the store allows.
     #[error("the account has as many open jobs as are allowed: repeat the call when some have ended")]
     QueueFull,
@@ -91,7 +106,19 @@ impl From<Vec<Violation>> for Refusal {
     }
 }
 
+fn ends(until: Option<&Timestamp>) -> String {
+    until.map_or_else(|| String::from(", and which never ends"), |until| format!(": it ends at {until}"))
+}
+
+fn room(until: Option<&Timestamp>) -> String {
+    until.map_or_else(
+        || String::from(": it is larger than what they ever have left"),
+        |until| format!(": there is room at {until}"),
+    )
+}
+
 /// How a refusal is told.
+#[derive(Clone)]
 struct Telling {
     code: Code,
     /// A word that does not change, for programs.
@@ -150,6 +177,18 @@ impl Refusal {
                     ControlRefusal::WasCancelled => "JOB_WAS_CANCELLED",
                 },
             ),
+            Self::QuietWindow(until) => {
+                let telling = Telling::new(Code::FailedPrecondition, "QUIET_WINDOW");
+                until.map_or_else(|| telling.clone(), |until| telling.clone().with("ends_at", until))
+            }
+            Self::OverQuota { until, now } => {
+                let telling = Telling::new(Code::ResourceExhausted, "QUOTA_EXHAUSTED");
+                until.map_or_else(
+                    || telling.clone(),
+                    |until| telling.clone().with("room_at", until).retry(until.since(*now).max(SOON)),
+                )
+            }
+            Self::WorkerAway => Telling::new(Code::Unavailable, "ACCOUNT_WORKER_AWAY").retry(SOON),
             Self::QueueFull => Telling::new(Code::ResourceExhausted, "QUEUE_FULL").retry(LATER),
             Self::EventsPruned => Telling::new(Code::OutOfRange, "EVENTS_PRUNED"),
             Self::TooMany(_) => Telling::new(Code::ResourceExhausted, "TOO_MANY_CALLS").retry(SOON),
@@ -311,6 +350,11 @@ mod tests {
         check(Refusal::OpenJobs(2), Code::FailedPrecondition, "ACCOUNT_HAS_OPEN_JOBS", false);
         check(Refusal::AccountBusy(2), Code::Aborted, "ACCOUNT_BUSY", true);
         check(ControlRefusal::IsHeld.into(), Code::FailedPrecondition, "JOB_IS_HELD", false);
+        let (now, later) = (Timestamp::EPOCH, Timestamp::from_millis(90_000));
+        check(Refusal::QuietWindow(Some(later)), Code::FailedPrecondition, "QUIET_WINDOW", false);
+        check(Refusal::OverQuota { until: Some(later), now }, Code::ResourceExhausted, "QUOTA_EXHAUSTED", true);
+        check(Refusal::OverQuota { until: None, now }, Code::ResourceExhausted, "QUOTA_EXHAUSTED", false);
+        check(Refusal::WorkerAway, Code::Unavailable, "ACCOUNT_WORKER_AWAY", true);
         check(Refusal::QueueFull, Code::ResourceExhausted, "QUEUE_FULL", true);
         check(full.into(), Code::ResourceExhausted, "DISK_NEARLY_FULL", true);
         check(StorageError::Overloaded("x").into(), Code::ResourceExhausted, "STORE_OVERLOADED", true);

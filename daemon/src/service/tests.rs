@@ -23,6 +23,7 @@ use super::{
     routes::{Health, routes, server},
 };
 use crate::{
+    delivery::desk,
     domain::time::{Clock, Timestamp},
     platform::entropy::SeededEntropy,
     policy::classify::rules::Rules,
@@ -79,6 +80,7 @@ impl Api {
             clock: Arc::new(TickingClock(AtomicU64::new(BEGIN_MS))),
             entropy: Arc::new(SeededEntropy::new(1)),
             rules: Arc::clone(&RULES),
+            desk: desk::open().0,
             shutdown: shutdown.clone(),
         };
         let (routes, health) = routes(parts).await;

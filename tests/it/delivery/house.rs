@@ -13,7 +13,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hikyaku_daemon::{
     app::demo::capture::{CaptureServer, Records, Rules as ServerRules},
-    delivery::{Context, connections::ConnectionSlots, supervisor},
+    delivery::{
+        Context,
+        connections::ConnectionSlots,
+        desk::{self, Desk},
+        supervisor,
+    },
     domain::{
         account::{Account, AccountSettings, Encryption, Host, Retry, Server, SignIn, Stamp},
         ids::{AccountId, Caller, Etag, JobId},
@@ -46,6 +51,8 @@ pub(super) struct House {
     pub(super) storage: SharedStorage,
     pub(super) clock: Arc<VirtualClock>,
     pub(super) network: Arc<Network>,
+    /// Asks the workers of the present process.
+    pub(super) desk: Desk,
     server: CaptureServer,
     stopping: CancellationToken,
     supervisor: Option<JoinHandle<()>>,
@@ -120,6 +127,7 @@ impl House {
             clock,
             network: Arc::new(network),
             server,
+            desk: desk::open().0,
             stopping: CancellationToken::new(),
             supervisor: None,
             jobs: AtomicU32::new(0),
@@ -145,7 +153,9 @@ impl House {
             connections: ConnectionSlots::new(100),
             stopping: self.stopping.clone(),
         };
-        let run = async move { supervisor::run(context, GRACE).await.expect("delivery goes on") };
+        let (desk, asks) = desk::open();
+        self.desk = desk;
+        let run = async move { supervisor::run(context, asks, GRACE).await.expect("delivery goes on") };
         self.supervisor = Some(tokio::spawn(run));
     }
 

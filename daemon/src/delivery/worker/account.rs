@@ -4,7 +4,7 @@ use super::{Worker, WorkerError};
 use crate::{
     accounts::live::{LiveAccount, LoadError},
     domain::parking::Standing,
-    policy::pacing::Pacing,
+    policy::{pacing::Pacing, quiet::QuietHours},
     storage::TenureError,
 };
 
@@ -40,6 +40,7 @@ impl Worker {
         if (old.interval, old.pace, old.batch) != (new.interval, new.pace, new.batch) {
             self.pacing = Pacing::new(new, now);
         }
+        self.quiet = QuietHours::new(&account.settings().quiet_windows);
         self.account = account;
         self.window.reconsider();
         self.roster.dismiss();

@@ -8,7 +8,7 @@ impl Worker {
         let Some(by) = self.clock.leap() else { return };
         self.leapt_at = self.context.clock.now();
         let charges = self.ledger.leapt(by, self.leapt_at);
-        self.owes_leap |= !charges.is_empty();
+        self.owes_at_once |= !charges.is_empty();
         self.owe(charges);
         self.window.distrust();
     }

@@ -1,6 +1,6 @@
 //! What a courier brings back: the ledger, the standing and the settlement that follow from it.
 
-use super::{Worker, WorkerError};
+use super::{Worker, WorkerError, learning::Learnt};
 use crate::{
     delivery::{
         errand::{ErrandResult, Return, Trial},
@@ -18,6 +18,7 @@ use crate::{
     policy::{
         assess::{self, Assessment, Case},
         parking::{self, Obstacle},
+        quota::permit::measured,
     },
     storage::settlement::Settlement,
 };
@@ -25,22 +26,27 @@ use crate::{
 impl Worker {
     /// Takes in what a courier brings back.
     pub(super) async fn returned(&mut self, returned: Return) -> Result<(), WorkerError> {
-        let Return { message, marked, result } = returned;
-        let Some(underway) = self.window.come_back(message) else {
+        let Return { message, bytes, marked, result } = returned;
+        let Some(mut underway) = self.window.come_back(message) else {
             debug_assert!(false, "a courier comes back once");
             return Ok(());
         };
         self.roster.came_back(underway.courier);
+        if let Some(bytes) = bytes {
+            self.ledger.measure(&mut underway.permit, bytes);
+            underway.charges = measured(underway.charges, bytes);
+        }
         match result {
             ErrandResult::Tried(trial) => self.tried(message, underway, *trial, marked).await,
             ErrandResult::Obstructed { obstacle, started } => {
                 tracing::debug!(%message, account = %self.tenure.account, %obstacle, transcript = obstacle.transcript, "no connection");
                 let met = self.judge().obstructed(&obstacle);
+                let learnt = self.lesson(std::slice::from_ref(&met));
                 let now = self.context.clock.now();
                 let obstacle = Obstacle { phase: met.phase, ruling: &met.ruling, response: &met.response };
                 let parking = parking::park(&obstacle, self.standing.last(), now, self.context.entropy.chance());
                 self.give_back(underway, marked);
-                self.park(parking, started).await
+                self.park(parking, learnt, started).await
             }
             ErrandResult::Expired => {
                 self.book_expiry(message);
@@ -78,6 +84,7 @@ impl Worker {
         marked: bool,
     ) -> Result<(), WorkerError> {
         let Trial { tries, connection, started, ended, met } = trial;
+        let learnt = self.lesson(&met);
         let case = Case {
             tries,
             settings: self.account.settings(),
@@ -116,7 +123,7 @@ impl Worker {
         if was_answered && let Some(standing) = self.standing.reached() {
             self.report(standing).await?;
         }
-        self.park(parking, started).await
+        self.park(parking, learnt, started).await
     }
 
     /// What an attempt costs: its message, and the recipients that were not refused at RCPT.
@@ -164,9 +171,20 @@ impl Worker {
         self.owed = ledger::sum(std::mem::take(&mut self.owed));
     }
 
-    async fn park(&mut self, parking: Option<Parking>, started: Timestamp) -> Result<(), WorkerError> {
+    async fn park(
+        &mut self,
+        parking: Option<Parking>,
+        learnt: Option<Learnt>,
+        started: Timestamp,
+    ) -> Result<(), WorkerError> {
         let now = self.context.clock.now();
-        let Some(standing) = parking.and_then(|parking| self.standing.park(parking, started, now)) else {
+        let Some(mut parking) = parking.filter(|_| self.standing.may_park(started)) else {
+            return Ok(());
+        };
+        if let Some(learnt) = learnt {
+            parking = self.learn(parking, learnt, now).await?;
+        }
+        let Some(standing) = self.standing.park(parking, started, now) else {
             return Ok(());
         };
         self.window.forget_waiting();

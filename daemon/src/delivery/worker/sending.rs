@@ -10,7 +10,6 @@ use crate::{
         window::{Then, Underway},
     },
     domain::{attempt::Fate, ids::MessageKey},
-    policy::quota::permit::Need,
     storage::settlement::{Expiry, Settlement},
 };
 
@@ -22,7 +21,7 @@ impl Worker {
     pub(super) fn send(&mut self, index: usize) {
         let candidate = self.window.remove(index);
         let now = self.context.clock.now();
-        let Ok(mut permit) = self.ledger.permit(Need::message_to(candidate.recipients), candidate.priority, now) else {
+        let Ok(mut permit) = self.ledger.permit(candidate.need(), candidate.priority, now) else {
             // The clock has moved since dispatch was asked: it is asked again.
             self.window.distrust();
             return;
@@ -93,15 +92,15 @@ impl Worker {
     /// Records the outcomes that have come in, together, while sending goes on.
     pub(super) fn book(&mut self) {
         let mut settlements = std::mem::take(&mut self.unsettled);
-        if settlements.is_empty() && self.owes_leap {
-            // What a leap of the clock moved must not wait for a message: a crash would free what was used.
+        if settlements.is_empty() && self.owes_at_once {
+            // It must not wait for a message: a crash would free what was used.
             settlements.push(Settlement::of_charges(Vec::new(), self.context.clock.now()));
         }
         let Some(first) = settlements.first_mut() else {
             return;
         };
         first.charges.append(&mut self.owed);
-        self.owes_leap = false;
+        self.owes_at_once = false;
         let (storage, tenure) = (Arc::clone(&self.context.storage), Arc::clone(&self.tenure));
         self.bookings.spawn(async move {
             let messages = settlements.iter().map(|settlement| (settlement.message, then_of(settlement))).collect();

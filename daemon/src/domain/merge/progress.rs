@@ -15,6 +15,8 @@ use crate::domain::{
 pub struct MergeProgress {
     /// How many messages it has, one for each recipient.
     pub messages: u32,
+    /// How many bytes each of them has at most, as was proven when they were taken.
+    pub message_bytes_max: u64,
     /// How many of them have come how far.
     pub tally: MergeTally,
     /// When the untouched messages are due.
@@ -68,6 +70,7 @@ impl MergeProgress {
     pub fn new(messages: u32, due: Timestamp) -> Self {
         Self {
             messages,
+            message_bytes_max: 0,
             tally: MergeTally { waiting: messages, ..MergeTally::default() },
             due,
             untouched: Untouched::all(messages),
@@ -76,6 +79,13 @@ impl MergeProgress {
             cancelled_at: None,
             last_end_at: None,
         }
+    }
+
+    /// The same, whose messages have so many bytes at most.
+    #[must_use]
+    pub const fn with_message_bytes_max(mut self, bytes: u64) -> Self {
+        self.message_bytes_max = bytes;
+        self
     }
 
     /// Whether a message is under way.

@@ -4,6 +4,7 @@ use std::{collections::HashSet, sync::LazyLock};
 
 use regex::Regex;
 
+pub use super::table::Window;
 use super::{
     hint,
     mistake::RuleMistake,
@@ -60,6 +61,12 @@ impl Rules {
             check_completeness(&rules, &mut mistakes);
         }
         if mistakes.is_empty() { Ok(Self { rules }) } else { Err(mistakes) }
+    }
+
+    /// The window of the quota that is used up when the rule of this name decides, if the rule knows it.
+    #[must_use]
+    pub fn window_of(&self, rule: &str) -> Option<Window> {
+        self.rules.iter().find(|own| *own.name == *rule)?.window
     }
 
     /// What `reply` means that came in `phase` from a provider of this kind. The server's own words decide how long

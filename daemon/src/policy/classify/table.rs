@@ -31,6 +31,20 @@ pub(super) struct Rule {
     pub(super) verdict: Verdict,
     pub(super) blame: Option<Blame>,
     pub(super) wait: Option<Duration>,
+    pub(super) window: Option<Window>,
+}
+
+/// The stretch of time over which a quota counts that a reply says to be used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the table")]
+pub enum Window {
+    Second,
+    Minute,
+    Hour,
+    Day,
+    Month,
+    /// It is no quota of time.
+    None,
 }
 
 /// What a rule is held against.
@@ -121,6 +135,7 @@ struct RawRule {
     verdict: String,
     blame: Option<String>,
     wait_seconds: Option<u64>,
+    window: Option<String>,
     why: String,
 }
 
@@ -180,9 +195,15 @@ fn check_rule(raw: &RawRule, wrong: &mut impl FnMut(&'static str, String)) -> Op
             }
         },
     };
+    let window = raw.window.as_deref().and_then(|word| {
+        window(word).or_else(|| {
+            wrong("window", format!("unknown window {word:?}"));
+            None
+        })
+    });
     check_phases(verdict, &phases, wrong);
     let name = raw.name.as_str().into();
-    Some(Rule { name, providers, phases, codes, enhanced, text, verdict, blame, wait })
+    Some(Rule { name, providers, phases, codes, enhanced, text, verdict, blame, wait, window })
 }
 
 /// Before MAIL there is nothing to reject, and before the final dot nothing to doubt.
@@ -245,6 +266,18 @@ fn verdict(word: &str) -> Option<Verdict> {
         "park-suspended" => Verdict::ParkAccount(ParkCause::Suspended),
         "retry-on-new-connection" => Verdict::RetryOnNewConnection,
         "in-doubt" => Verdict::InDoubt,
+        _ => return None,
+    })
+}
+
+fn window(word: &str) -> Option<Window> {
+    Some(match word {
+        "second" => Window::Second,
+        "minute" => Window::Minute,
+        "hour" => Window::Hour,
+        "day" => Window::Day,
+        "month" => Window::Month,
+        "none" => Window::None,
         _ => return None,
     })
 }

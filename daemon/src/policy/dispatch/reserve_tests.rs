@@ -34,7 +34,7 @@ fn limits() -> Limits {
 
 fn job(priority: Priority, recipients: u32) -> Candidate {
     let (message, lane) = (MessageKey::only(JobId::new(at(0), [0; 10])), Lane(0));
-    Candidate { message, priority, lane, due: at(0), recipients, expires_at: None }
+    Candidate { message, priority, lane, due: at(0), recipients, bytes: 1_000, expires_at: None }
 }
 
 /// What to do at `at(100)`, when a message was sent at each of these seconds.
@@ -51,6 +51,7 @@ fn check(sent: &[u64], jobs: &[Candidate], expected: &Next) {
         now: at(100),
         stage: Stage::Running,
         standing: &Standing::Active,
+        quiet: None,
         jobs,
         shares: &shares,
         ledger: &mut ledger,

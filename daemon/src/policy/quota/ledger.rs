@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::{
     history::History,
-    permit::{Exhausted, NEVER, Need, Permit, QuotaStatus},
+    permit::{Exhausted, NEVER, Need, Permit, QuotaStatus, measured},
 };
 use crate::domain::{
     job::Priority,
@@ -105,6 +105,15 @@ impl Ledger {
         self.in_flight = self.in_flight.minus(surplus);
     }
 
+    /// Takes note of how long a permit's message is, which was only known to be no longer than was asked for. When the permit
+    /// is marked, the mark that was stored has this length: see [`measured`](super::permit::measured).
+    pub fn measure(&mut self, permit: &mut Permit, bytes: u64) {
+        self.in_flight = self.in_flight.minus(permit.need);
+        permit.need = permit.need.of_bytes(bytes);
+        permit.marked = measured(std::mem::take(&mut permit.marked), bytes);
+        self.in_flight = self.in_flight.plus(permit.need);
+    }
+
     /// The charges to store with the in-doubt mark, so that a crash cannot lose them. A permit is marked once.
     pub fn mark(&mut self, permit: &mut Permit, now: Timestamp) -> Vec<Charge> {
         debug_assert!(permit.marked.is_empty(), "a permit is marked once");
@@ -160,6 +169,51 @@ impl Ledger {
             charges.push(charge);
         }
         self.with_unsaved(charges)
+    }
+
+    /// Counts what others sent at `at`, whatever the quotas allow.
+    pub fn report(&mut self, used: Need, at: Timestamp, now: Timestamp) -> Vec<Charge> {
+        self.observe(now);
+        let charges = self.charges(used, at);
+        for charge in &charges {
+            self.add(charge);
+        }
+        self.with_unsaved(charges)
+    }
+
+    /// Units of one quota that count at present, without what is in flight.
+    pub fn settled(&mut self, key: &QuotaKey, now: Timestamp) -> u64 {
+        self.observe(now);
+        self.histories.iter().find(|history| history.key() == key).map_or(0, History::used)
+    }
+
+    /// When one quota has room for a unit of the most urgent class again: `now` when it has.
+    pub fn free_at(&mut self, key: &QuotaKey, now: Timestamp) -> Timestamp {
+        self.observe(now);
+        let history = self.histories.iter().find(|history| history.key() == key);
+        let free_at = history.and_then(|history| {
+            let share = self.reserves.share(history.limit?, Priority::High);
+            history.fits_at(1, self.in_flight.of(key.unit), share, now)
+        });
+        free_at.unwrap_or(now)
+    }
+
+    /// The quota that does not let `need` go at once when `waiting` goes first, if one does not: that which has room latest. The
+    /// time is that at which `need` fits, if what waits counted as used now.
+    pub fn refusal(&mut self, waiting: Need, need: Need, class: Priority, now: Timestamp) -> Option<Exhausted> {
+        self.observe(now);
+        let mut latest: Option<Exhausted> = None;
+        for history in &self.histories {
+            let Some(limit) = history.limit else { continue };
+            let unit = history.key().unit;
+            let (ahead, own) = (self.in_flight.plus(waiting).of(unit), need.of(unit));
+            let share = self.reserves.share(limit, class);
+            let until = history.fits_at(own, ahead, share, now).unwrap_or(NEVER);
+            if until > now && latest.as_ref().is_none_or(|latest| latest.until < until) {
+                latest = Some(Exhausted { key: history.key().clone(), until });
+            }
+        }
+        latest
     }
 
     /// Takes note that the wall clock was set forward to `now` by `by`: no time has passed by that, and nothing leaves its

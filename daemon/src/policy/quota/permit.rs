@@ -30,6 +30,12 @@ impl Need {
         Self { messages: 1, recipients, bytes: 0 }
     }
 
+    /// The same, with so many bytes.
+    #[must_use]
+    pub const fn of_bytes(self, bytes: u64) -> Self {
+        Self { bytes, ..self }
+    }
+
     pub(super) const fn of(self, unit: QuotaUnit) -> u64 {
         match unit {
             QuotaUnit::Messages => self.messages as u64,
@@ -38,7 +44,9 @@ impl Need {
         }
     }
 
-    pub(super) const fn plus(self, other: Self) -> Self {
+    /// Both.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
         Self {
             messages: self.messages.saturating_add(other.messages),
             recipients: self.recipients.saturating_add(other.recipients),
@@ -62,6 +70,15 @@ impl Need {
 pub struct Permit {
     pub(super) need: Need,
     pub(super) marked: Vec<Charge>,
+}
+
+/// Charges of one transaction whose message turned out to have so many bytes.
+#[must_use]
+pub fn measured(mut charges: Vec<Charge>, bytes: u64) -> Vec<Charge> {
+    for charge in charges.iter_mut().filter(|charge| charge.key.unit == QuotaUnit::Bytes) {
+        charge.amount = i64::try_from(bytes).unwrap_or(i64::MAX);
+    }
+    charges
 }
 
 /// A quota has no room.

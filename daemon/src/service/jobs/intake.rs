@@ -6,7 +6,10 @@ use hikyaku_proto::v1;
 use prost::Message as _;
 use tokio::sync::Semaphore;
 
-use super::compose::{Birth, job_of};
+use super::{
+    compose::{Birth, job_of},
+    gate::{check_hours, check_quotas},
+};
 use crate::{
     domain::{
         account::AccountSettings,
@@ -116,9 +119,12 @@ impl Intake {
             return Err(Refusal::NoAccount { id: order.account, field: "job.account_id" });
         };
         let now = self.clock.now();
-        let warnings = warnings(&account, now);
+        let mut warnings = warnings(&account, now);
+        let hours = &account.account.settings.quiet_windows;
+        warnings.extend(check_hours(hours, order.send_at, order.hold, now)?);
         let birth = Birth { id: self.new_id(now), caller, now };
-        let (job, message) = compose(order, account.account.settings, birth, bytes).await?;
+        let (job, message) = compose(order, account.account.settings.clone(), birth, bytes).await?;
+        check_quotas(&self.storage, &account, &job, now).await?;
         let (id, account, message_bytes) = (job.id, job.account.clone(), job.message.bytes);
         let mut answer = v1::SubmitJobResponse { warnings, message_bytes, ..v1::SubmitJobResponse::default() };
         if dry_run {

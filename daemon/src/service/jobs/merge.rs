@@ -18,13 +18,17 @@ use self::{
     content::{MergeContent, content_of},
     incoming::{Incoming, PayloadHash},
 };
-use super::intake::warnings;
+use super::{
+    gate::{check_hours, check_quotas},
+    intake::warnings,
+};
 use crate::{
     domain::{
         ids::{Caller, JobId},
         time::{Clock, Timestamp},
     },
     platform::entropy::Entropy,
+    policy::admission::message_bytes_max,
     service::{
         convert::draft::{Order, to_merge_order},
         parts::Parts,
@@ -140,10 +144,13 @@ impl MergeIntake {
         let Some(account) = self.storage.account(&opening.order.account).await.map_err(Refusal::from)? else {
             return Err(Refusal::NoAccount { id: opening.order.account, field: "job.account_id" }.into());
         };
+        let settings = &account.account.settings;
         let mut warnings = warnings(&account, opening.now);
-        let content = content_of(&opening.order, &account.account.settings, id, opening.now);
+        let Order { send_at, hold, priority, .. } = opening.order;
+        warnings.extend(check_hours(&settings.quiet_windows, send_at, hold, opening.now)?);
+        let content = content_of(&opening.order, settings, id, opening.now);
         let MergeContent { template, renderer, identity } = content.map_err(Refusal::from)?;
-        let bytes_max = account.account.settings.limits.message_bytes_max;
+        let bytes_max = message_bytes_max(&settings.limits, priority);
         let mut incoming = Incoming::new(renderer, identity, bytes_max, opening.hash.take());
 
         // While a batch is being stored, the next one is read and checked.
@@ -172,11 +179,13 @@ impl MergeIntake {
             message_bytes: incoming.first.bytes,
             ..v1::SubmitMergeResponse::default()
         };
-        if opening.order.dry_run {
+        let (dry_run, now) = (opening.order.dry_run, opening.now);
+        let idempotency = incoming.payload_hash.map(|hash| opening.idempotency(hash));
+        let job = content::job_of(opening, &template, incoming.recipients, incoming.first, incoming.bytes_max);
+        check_quotas(&self.storage, &account, &job, now).await?;
+        if dry_run {
             return Ok(answer);
         }
-        let idempotency = incoming.payload_hash.map(|hash| opening.idempotency(hash));
-        let job = content::job_of(opening, &template, incoming.recipients, incoming.first);
         let account = job.account.clone();
         match self.storage.accept_merge(MergeSubmission { job, template, idempotency }).await.map_err(Refusal::from)? {
             Acceptance::Accepted => answer.job_id = id.to_string(),

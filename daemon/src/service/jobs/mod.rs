@@ -2,6 +2,7 @@
 
 mod compose;
 mod control;
+mod gate;
 mod intake;
 mod list;
 mod merge;

@@ -7,7 +7,7 @@ use crate::{
     domain::{
         attempt::Fate,
         ids::AccountId,
-        ledger::{Charge, QuotaKey},
+        ledger::{Charge, ObservedLimit, QuotaKey},
         limits::{CalendarSpan, QuotaUnit, QuotaWindow},
     },
     storage::{SharedStorage, settlement::Settlement},
@@ -54,6 +54,21 @@ pub(super) async fn a_settlement_corrects_what_the_mark_charged(store: SharedSto
     };
     store.settle(&tenure, vec![moved]).await.expect("it is settled");
     assert_eq!(used(&store, &tenure.account, &per_minute()).await, [(101, 1)]);
+}
+
+pub(super) async fn an_observed_limit_is_kept_beside_the_ledger(store: SharedStorage) {
+    let tenure = open_account(&store, "sales").await;
+    let seen = |limit, second| ObservedLimit { key: per_minute(), limit, at: at(second) };
+    store.settle(&tenure, charging(vec![charge(5, 2)])).await.expect("it is settled");
+    store.observe_limit(&tenure, seen(400, 3)).await.expect("it is kept");
+    store.observe_limit(&tenure, seen(300, 4)).await.expect("it is kept");
+    assert_eq!(store.observed_limits(&tenure.account).await.expect("an answer"), [seen(300, 4)]);
+    assert_eq!(used(&store, &tenure.account, &per_minute()).await, [(5, 2)]);
+    assert_eq!(store.observed_limits(&account_id("nobody")).await.expect("an answer"), []);
+    store.delete_account(&tenure.account, None, at(5)).await.expect("it has no jobs");
+    assert!(store.observe_limit(&tenure, seen(1, 6)).await.is_err(), "the tenure ended with the account");
+    open_account(&store, "sales").await;
+    assert_eq!(store.observed_limits(&tenure.account).await.expect("an answer"), []);
 }
 
 pub(super) async fn forgotten_buckets_are_gone(store: SharedStorage) {

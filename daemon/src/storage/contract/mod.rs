@@ -92,6 +92,7 @@ async fn check_sending(make: &impl AsyncFn() -> SharedStorage) {
         ledger {
             charges_add_up_and_never_fall_below_zero,
             a_settlement_corrects_what_the_mark_charged,
+            an_observed_limit_is_kept_beside_the_ledger,
             forgotten_buckets_are_gone,
         }
     }

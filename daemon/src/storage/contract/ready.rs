@@ -85,6 +85,7 @@ pub(super) async fn urgent_jobs_go_first(store: SharedStorage) {
         lane: lane_of(&labels),
         due: at(1),
         recipients: 1,
+        bytes: sample_job("sales", 1).message.bytes,
         expires_at: None,
     };
     assert_eq!(entry, expected);

@@ -11,7 +11,7 @@ use crate::{
         event::{Cursor, Event, EventKind},
         ids::{AccountId, Caller, Etag, IdempotencyKey, JobId},
         job::Job,
-        ledger::QuotaKey,
+        ledger::{ObservedLimit, QuotaKey},
         mail::Message,
         merge::{MergeRecipient, MergeTemplate, progress::MergeOutcome},
         parking::Standing,
@@ -27,6 +27,7 @@ pub(super) struct Model {
     pub(super) jobs: BTreeMap<JobId, StoredJob>,
     pub(super) keys: BTreeMap<(String, String), UsedKey>,
     pub(super) ledger: BTreeMap<(AccountId, QuotaKey, u64), u64>,
+    pub(super) observed: BTreeMap<(AccountId, QuotaKey), ObservedLimit>,
     /// How often each account was taken over. An account that is deleted keeps its number, so that no tenure of it is
     /// ever valid again.
     pub(super) epochs: BTreeMap<AccountId, u64>,
@@ -128,6 +129,7 @@ impl Model {
         }
         self.accounts.remove(id);
         self.ledger.retain(|(account, ..), _| account != id);
+        self.observed.retain(|(account, _), _| account != id);
         self.begin_epoch(id);
         self.note(now, id, EventKind::AccountDeleted);
         self.touch(id);

@@ -9,7 +9,7 @@ use crate::{
         event::JobChange,
         ids::{AccountId, MessageKey},
         job::{Audience, Priority},
-        ledger::{Charge, Usage},
+        ledger::{Charge, ObservedLimit, Usage},
         parking::Standing,
         time::Timestamp,
     },
@@ -155,6 +155,11 @@ impl Model {
         own.map(|((_, key, bucket), amount)| Usage { key: key.clone(), bucket: *bucket, amount: *amount }).collect()
     }
 
+    pub(super) fn observed_limits(&self, account: &AccountId) -> Vec<ObservedLimit> {
+        let own = self.observed.iter().filter(|((owner, _), _)| owner == account);
+        own.map(|(_, observed)| observed.clone()).collect()
+    }
+
     /// A ledger belongs to its account: one that does not exist is charged nothing.
     fn charge(&mut self, account: &AccountId, charges: &[Charge]) {
         if !self.accounts.contains_key(account) {
@@ -188,7 +193,8 @@ fn places(stored: &StoredJob) -> Vec<Place> {
     let recipients = if job.merge().is_some() { 1 } else { u32::try_from(job.pending().len()).unwrap_or(u32::MAX) };
     let place = |(rank, (index, due))| {
         let key = MessageKey { job: job.id, index };
-        let message = ReadyMessage { message: key, priority: job.priority, lane, due, recipients, expires_at };
+        let (priority, bytes) = (job.priority, job.message_bytes_max());
+        let message = ReadyMessage { message: key, priority, lane, due, recipients, bytes, expires_at };
         Place { job_due, rank, message }
     };
     stored.waiting().enumerate().map(place).collect()

@@ -8,7 +8,7 @@ use super::{BadRow, codes::Code};
 use crate::{
     domain::{
         ids::MessageKey,
-        ledger::{Charge, QuotaKey, Usage},
+        ledger::{Charge, ObservedLimit, QuotaKey, Usage},
         limits::QuotaWindow,
         time::Timestamp,
     },
@@ -73,7 +73,16 @@ pub struct UsageRow {
     /// How many units.
     #[prost(uint64, tag = "2")]
     pub amount: u64,
+    /// In the bucket [`OBSERVED_BUCKET`] alone: how many units the provider was seen to allow.
+    #[prost(uint64, tag = "3")]
+    pub observed_limit: u64,
+    /// When that was, in milliseconds since 1970.
+    #[prost(uint64, tag = "4")]
+    pub observed_at: u64,
 }
+
+/// The bucket of a history that holds no units, but what was observed of its limit. No time has it.
+pub const OBSERVED_BUCKET: u64 = u64::MAX;
 
 impl From<&Mark> for MarkRow {
     fn from(mark: &Mark) -> Self {
@@ -143,7 +152,24 @@ impl TryFrom<QuotaKeyRow> for QuotaKey {
     }
 }
 
+impl From<&ObservedLimit> for UsageRow {
+    fn from(observed: &ObservedLimit) -> Self {
+        let ObservedLimit { key, limit, at } = observed;
+        let key = Some(QuotaKeyRow::from(key));
+        Self { key, amount: 0, observed_limit: *limit, observed_at: at.as_millis() }
+    }
+}
+
 impl UsageRow {
+    /// What was observed, of the row of [`OBSERVED_BUCKET`].
+    ///
+    /// # Errors
+    /// When a part of the row means nothing.
+    pub fn into_observed(self) -> Result<ObservedLimit, BadRow> {
+        let key = self.key.ok_or_else(|| BadRow::new("usage", "has no quota key"))?.try_into()?;
+        Ok(ObservedLimit { key, limit: self.observed_limit, at: Timestamp::from_millis(self.observed_at) })
+    }
+
     /// The usage of the bucket that begins then.
     ///
     /// # Errors

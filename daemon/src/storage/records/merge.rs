@@ -43,6 +43,8 @@ pub struct ProgressRow {
     pub cancelled_at: Option<u64>,
     #[prost(uint64, optional, tag = "9")]
     pub last_end_at: Option<u64>,
+    #[prost(uint64, tag = "10")]
+    pub message_bytes_max: u64,
 }
 
 /// A part of a merge job's recipients: pages one after the other, in a file or beside this.
@@ -115,6 +117,7 @@ impl From<&MergeProgress> for ProgressRow {
         });
         Self {
             messages: progress.messages,
+            message_bytes_max: progress.message_bytes_max,
             due: progress.due.as_millis(),
             untouched: untouched.collect(),
             underway: progress.underway,
@@ -146,6 +149,7 @@ impl TryFrom<ProgressRow> for MergeProgress {
         let at = Timestamp::from_millis;
         Ok(Self {
             messages: row.messages,
+            message_bytes_max: row.message_bytes_max,
             tally: MergeTally { waiting, submitted, failed, in_doubt, expired, cancelled },
             due: at(row.due),
             untouched: untouched.ok_or_else(|| bad("the ranges are out of order"))?,

@@ -119,23 +119,25 @@ pub(super) fn ready_entry(account: u32, job: &Job) -> Option<(IVec, IVec)> {
     Some((IVec::from(ready_key(account, job)?.to_bytes()), ready_value(job)))
 }
 
-/// What the ready index keeps beside the key: the recipients of the next attempt, or 0 for a merge job, and the expiry
-/// in milliseconds, 0 for none. It has no check sum: a wrong value only makes a job wait for a look at its row.
+/// What the ready index keeps beside the key: the recipients of the next attempt, or 0 for a merge job; the expiry
+/// in milliseconds, 0 for none; and the bytes of its message at most. It has no check sum: a wrong value only makes a job wait for a look at its row.
 pub(super) fn ready_value(job: &Job) -> IVec {
     let recipients = u32::try_from(job.pending().len()).unwrap_or(u32::MAX);
     let expires_at = job.expires_at.map_or(0, Timestamp::as_millis);
-    let mut value = [0; 12];
+    let mut value = [0; 20];
     value[..4].copy_from_slice(&recipients.to_be_bytes());
-    value[4..].copy_from_slice(&expires_at.to_be_bytes());
+    value[4..12].copy_from_slice(&expires_at.to_be_bytes());
+    value[12..].copy_from_slice(&job.message_bytes_max().to_be_bytes());
     IVec::from(&value)
 }
 
-/// Reads the value of an entry of the ready index: recipients and expiry.
-pub(super) fn parse_ready_value(value: &[u8]) -> Option<(u32, Option<Timestamp>)> {
-    let (recipients, expires_at) = value.split_first_chunk::<4>()?;
-    let expires_at = u64::from_be_bytes(expires_at.try_into().ok()?);
+/// Reads the value of an entry of the ready index: recipients, expiry and bytes.
+pub(super) fn parse_ready_value(value: &[u8]) -> Option<(u32, Option<Timestamp>, u64)> {
+    let (recipients, rest) = value.split_first_chunk::<4>()?;
+    let (expires_at, bytes) = rest.split_first_chunk::<8>()?;
+    let expires_at = u64::from_be_bytes(*expires_at);
     let expires_at = (expires_at > 0).then(|| Timestamp::from_millis(expires_at));
-    Some((u32::from_be_bytes(*recipients), expires_at))
+    Some((u32::from_be_bytes(*recipients), expires_at, u64::from_be_bytes(bytes.try_into().ok()?)))
 }
 
 /// Whether the in-doubt mark of a message is set.

@@ -18,13 +18,13 @@ use crate::{
     domain::{
         backlog::Backlog,
         ids::{AccountId, MessageKey},
-        ledger::{QuotaKey, Usage},
+        ledger::{ObservedLimit, QuotaKey, Usage},
         parking::Standing,
         time::Timestamp,
     },
     storage::{
         Consignment, Queue, Ready, StorageError, Tenure, TenureError,
-        records::ledger::UsageRow,
+        records::ledger::{OBSERVED_BUCKET, UsageRow},
         settlement::{Expiry, Mark, MarkOutcome, Settlement},
     },
 };
@@ -123,6 +123,7 @@ impl Queue for SledStore {
         self.in_background(move |store| store.find_marks(number)).await
     }
 
+<<<<<<< HEAD
     async fn backlog(&self, account: &AccountId) -> Result<Backlog, StorageError> {
         self.disk.failure.check()?;
         Ok(self.entry_of(account).map(|entry| entry.backlog).unwrap_or_default())
@@ -133,6 +134,20 @@ impl Queue for SledStore {
             return Ok(Backlog::default());
         };
         self.in_background(move |store| store.find_later(number, at)).await
+=======
+    async fn observe_limit(&self, tenure: &Tenure, observed: ObservedLimit) -> Result<(), TenureError> {
+        let tenure = tenure.clone();
+        let observe =
+            move |txn: &mut super::txn::Txn| Ok(txn.admit(&tenure).map(|number| txn.put_observed(number, &observed)));
+        self.writer.commit(weight(1), Patience::Wait, observe).await?
+    }
+
+    async fn observed_limits(&self, account: &AccountId) -> Result<Vec<ObservedLimit>, StorageError> {
+        let Some(number) = self.number_of(account) else {
+            return Ok(Vec::new());
+        };
+        self.in_background(move |store| store.find_observed(number)).await
+>>>>>>> w5
     }
 
     async fn usage(&self, account: &AccountId) -> Result<Vec<Usage>, StorageError> {
@@ -169,12 +184,28 @@ impl SledStore {
         Ok(marks)
     }
 
+    fn find_observed(&self, account: u32) -> Result<Vec<ObservedLimit>, StorageError> {
+        let mut found = Vec::new();
+        for entry in self.disk.tree.scan_prefix(Family::Bucket.of_account(account)).keys() {
+            let Some(key @ Key::Bucket { bucket: OBSERVED_BUCKET, .. }) = Key::parse(&self.disk.checked(entry)?) else {
+                continue;
+            };
+            let row = disk::readable(disk::read_row::<UsageRow>(&self.disk, |_| key.clone()))?;
+            // One that cannot be read is left out: it is shown and not enforced.
+            found.extend(row.and_then(|row| row.value.into_observed().ok()));
+        }
+        Ok(found)
+    }
+
     fn find_usage(&self, account: u32) -> Result<Vec<Usage>, StorageError> {
         let prefix = Family::Bucket.of_account(account);
         let mut usages = Vec::new();
         for entry in self.disk.tree.scan_prefix(prefix).keys() {
             let key = Key::parse(&self.disk.checked(entry)?);
             let Some(Key::Bucket { quota, bucket, .. }) = key else { continue };
+            if bucket == OBSERVED_BUCKET {
+                continue;
+            }
             let row = disk::read_row::<UsageRow>(&self.disk, |_| Key::Bucket { account, quota, bucket });
             let usage = row.and_then(|row| {
                 let usage = row.map(|row| row.value.into_usage(bucket)).transpose();

@@ -158,6 +158,6 @@ fn parse(key: &[u8], value: &[u8]) -> Option<ReadyMessage> {
     let Some(Key::Ready { priority, lane, due, job, .. }) = Key::parse(key) else {
         return None;
     };
-    let (recipients, expires_at) = parse_ready_value(value)?;
-    Some(ReadyMessage { message: MessageKey::only(job), priority, lane, due, recipients, expires_at })
+    let (recipients, expires_at, bytes) = parse_ready_value(value)?;
+    Some(ReadyMessage { message: MessageKey::only(job), priority, lane, due, recipients, bytes, expires_at })
 }

@@ -24,13 +24,13 @@ use crate::{
         event::{Cursor, Event},
         ids::{AccountId, Etag},
         job::Priority,
-        ledger::{Charge, QuotaKey},
+        ledger::{Charge, ObservedLimit, QuotaKey},
     },
     storage::{
         StorageError, Tenure, TenureError,
         records::{
             event::EventsRow,
-            ledger::{QuotaKeyRow, UsageRow},
+            ledger::{OBSERVED_BUCKET, QuotaKeyRow, UsageRow},
         },
         spool::SpoolWriter,
     },
@@ -281,6 +281,12 @@ impl Txn {
         }
     }
 
+    /// Remembers an observed limit beside the ledger.
+    pub(super) fn put_observed(&mut self, account: u32, observed: &ObservedLimit) {
+        let quota = quota_hash(&observed.key);
+        self.put_row(|_| Key::Bucket { account, quota, bucket: OBSERVED_BUCKET }, &UsageRow::from(observed), 0);
+    }
+
     /// Forgets a bucket of the ledger.
     pub(super) fn forget_bucket(&mut self, account: u32, key: &QuotaKey, bucket: u64) {
         self.buckets.remove(&(account, key.clone(), bucket));
@@ -353,7 +359,7 @@ impl Txn {
     fn write_buckets(&mut self) {
         for ((account, key, bucket), amount) in std::mem::take(&mut self.buckets) {
             let stored_key = Key::Bucket { account, quota: quota_hash(&key), bucket };
-            let row = UsageRow { key: Some(QuotaKeyRow::from(&key)), amount };
+            let row = UsageRow { key: Some(QuotaKeyRow::from(&key)), amount, ..UsageRow::default() };
             if amount == 0 { self.remove_key(&stored_key) } else { self.put_row(|_| stored_key.clone(), &row, 0) }
         }
     }

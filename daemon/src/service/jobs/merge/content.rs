@@ -63,7 +63,13 @@ pub(super) fn content_of(
 }
 
 /// The job, in its first state.
-pub(super) fn job_of(opening: Opening, template: &MergeTemplate, recipients: u32, first: MessageFacts) -> Job {
+pub(super) fn job_of(
+    opening: Opening,
+    template: &MergeTemplate,
+    recipients: u32,
+    first: MessageFacts,
+    bytes_max: u64,
+) -> Job {
     let Opening { order, caller, id, now, .. } = opening;
     let due = order.send_at.map_or(now, |send_at| send_at.max(now));
     Job {
@@ -72,7 +78,7 @@ pub(super) fn job_of(opening: Opening, template: &MergeTemplate, recipients: u32
         caller,
         accepted_at: now,
         sender: template.draft.from.address.clone(),
-        audience: Audience::Each(Box::new(MergeProgress::new(recipients, due))),
+        audience: Audience::Each(Box::new(MergeProgress::new(recipients, due).with_message_bytes_max(bytes_max))),
         subject: beginning(&template.draft.subject),
         message: first,
         priority: order.priority,

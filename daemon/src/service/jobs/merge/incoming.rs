@@ -36,6 +36,8 @@ pub(super) struct Incoming {
     message_bytes_max: u64,
     count: u32,
     first: Option<MessageFacts>,
+    /// Most bytes that a message can have, of those that came.
+    bytes_max: u64,
     hash: Option<PayloadHash>,
     /// A hash of each address. Two that are equal by chance among a million are one case in some ten million, and cost
     /// no more than a wrong warning.
@@ -48,6 +50,8 @@ pub(super) struct Whole {
     pub(super) recipients: u32,
     /// What the first message is like.
     pub(super) first: MessageFacts,
+    /// Most bytes that each of the messages has.
+    pub(super) bytes_max: u64,
     pub(super) payload_hash: Option<[u8; 32]>,
     pub(super) warning: Option<String>,
 }
@@ -59,7 +63,8 @@ impl Incoming {
         message_bytes_max: u64,
         hash: Option<PayloadHash>,
     ) -> Self {
-        Self { renderer, identity, message_bytes_max, count: 0, first: None, hash, addresses: Vec::new() }
+        let addresses = Vec::new();
+        Self { renderer, identity, message_bytes_max, count: 0, first: None, bytes_max: 0, hash, addresses }
     }
 
     /// How many came so far.
@@ -100,8 +105,8 @@ impl Incoming {
             format!("{count} of the recipients have an address that came before: each gets a message of its own")
         });
         let payload_hash = self.hash.map(PayloadHash::finish);
-        let recipients = self.count;
-        violations.finish(self.first.map(|first| Whole { recipients, first, payload_hash, warning }))
+        let (recipients, bytes_max) = (self.count, self.bytes_max);
+        violations.finish(self.first.map(|first| Whole { recipients, first, bytes_max, payload_hash, warning }))
     }
 
     fn take_one(&mut self, wire: v1::MergeRecipient, violations: &mut Violations) -> Option<MergeRecipient> {
@@ -135,7 +140,7 @@ impl Incoming {
         let mut wrong = |field: &dyn Display, reason: &dyn Display| {
             violations.add(format_args!("recipients[{index}]{field}"), reason);
         };
-        let bytes_max = match self.renderer.check(recipient) {
+        let mut bytes_max = match self.renderer.check(recipient) {
             Ok(bytes_max) => bytes_max as u64,
             Err(ComposeError { field, reason }) => {
                 wrong(&format_args!(".{field}"), &reason);
@@ -155,7 +160,9 @@ impl Incoming {
                 wrong(&"", &format_args!("its message would have {bytes} bytes, the account allows {most}"));
                 return None;
             }
+            bytes_max = bytes;
         }
+        self.bytes_max = self.bytes_max.max(bytes_max);
         Some(())
     }
 }
