@@ -5,11 +5,8 @@ pub mod assess;
 pub mod classify;
 pub mod dispatch;
 pub mod fair_share;
-<<<<<<< HEAD
 pub mod outlook;
-=======
 pub mod learning;
->>>>>>> w5
 pub mod pacing;
 pub mod parking;
 pub mod quiet;

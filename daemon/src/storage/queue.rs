@@ -96,21 +96,19 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// The marks of an account that were set and never settled: what was in doubt when a worker stopped.
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError>;
 
-<<<<<<< HEAD
     /// What waits of an account; nothing of one that does not exist. It is counted with each change: nothing is read.
     async fn backlog(&self, account: &AccountId) -> Result<Backlog, StorageError>;
 
     /// What of it is due after `at` only. At most [`LATER_SCAN_JOBS_MAX`](super::LATER_SCAN_JOBS_MAX) jobs of each priority are
     /// looked at, and their bytes are not told. Of a merge job those that were never tried count.
     async fn backlog_after(&self, account: &AccountId, at: Timestamp) -> Result<Backlog, StorageError>;
-=======
+
     /// Remembers at which limit of a quota the provider was seen to refuse, instead of what was remembered of this quota. It is
     /// deleted with the account.
     async fn observe_limit(&self, tenure: &Tenure, observed: ObservedLimit) -> Result<(), TenureError>;
 
     /// The limits that were observed, in any order; also those of quotas that are no longer configured.
     async fn observed_limits(&self, account: &AccountId) -> Result<Vec<ObservedLimit>, StorageError>;
->>>>>>> w5
 
     /// The account's quota ledger, in any order; a bucket that fell to zero may be left out.
     async fn usage(&self, account: &AccountId) -> Result<Vec<Usage>, StorageError>;

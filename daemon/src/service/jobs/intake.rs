@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use super::{
     compose::{Birth, job_of},
     gate::{check_hours, check_quotas},
+    planner::Planner,
 };
 use crate::{
     domain::{
@@ -42,15 +43,17 @@ pub(super) struct Intake {
     storage: SharedStorage,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    planner: Planner,
     room: Arc<Semaphore>,
 }
 
 impl Intake {
-    pub(super) fn new(parts: &Parts) -> Self {
+    pub(super) fn new(parts: &Parts, planner: Planner) -> Self {
         Self {
             storage: Arc::clone(&parts.storage),
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
+            planner,
             room: Arc::new(Semaphore::new(UNDER_WAY_KIB_MAX as usize)),
         }
     }
@@ -125,8 +128,9 @@ impl Intake {
         let birth = Birth { id: self.new_id(now), caller, now };
         let (job, message) = compose(order, account.account.settings.clone(), birth, bytes).await?;
         check_quotas(&self.storage, &account, &job, now).await?;
+        let planned = self.planner.of_new(&account, &job, now).await?;
         let (id, account, message_bytes) = (job.id, job.account.clone(), job.message.bytes);
-        let mut answer = v1::SubmitJobResponse { warnings, message_bytes, ..v1::SubmitJobResponse::default() };
+        let mut answer = v1::SubmitJobResponse { warnings, message_bytes, planned, ..v1::SubmitJobResponse::default() };
         if dry_run {
             return Ok(answer);
         }
@@ -136,6 +140,7 @@ impl Intake {
             Some(Acceptance::Existing(first)) => {
                 answer.job_id = first.to_string();
                 answer.existing = true;
+                answer.planned = None;
             }
             Some(Acceptance::KeyReused(first)) => return Err(Refusal::KeyReused(*first)),
             Some(Acceptance::UnknownAccount) => {

@@ -21,6 +21,7 @@ use self::{
 use super::{
     gate::{check_hours, check_quotas},
     intake::warnings,
+    planner::Planner,
 };
 use crate::{
     domain::{
@@ -46,6 +47,7 @@ pub(super) struct MergeIntake {
     storage: SharedStorage,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    planner: Planner,
     shutdown: CancellationToken,
     /// The streams under way. Each has a task of its own, which tidies up even when its caller has left.
     streams: TaskTracker,
@@ -61,11 +63,12 @@ struct Opening {
 }
 
 impl MergeIntake {
-    pub(super) fn new(parts: &Parts) -> Self {
+    pub(super) fn new(parts: &Parts, planner: Planner) -> Self {
         Self {
             storage: Arc::clone(&parts.storage),
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
+            planner,
             shutdown: parts.shutdown.clone(),
             streams: TaskTracker::new(),
         }
@@ -183,6 +186,7 @@ impl MergeIntake {
         let idempotency = incoming.payload_hash.map(|hash| opening.idempotency(hash));
         let job = content::job_of(opening, &template, incoming.recipients, incoming.first, incoming.bytes_max);
         check_quotas(&self.storage, &account, &job, now).await?;
+        answer.planned = self.planner.of_new(&account, &job, now).await.map_err(Refusal::from)?;
         if dry_run {
             return Ok(answer);
         }

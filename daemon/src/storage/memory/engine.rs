@@ -250,14 +250,14 @@ impl Queue for MemoryStore {
         Ok(self.model().in_doubt(account))
     }
 
-<<<<<<< HEAD
     async fn backlog(&self, account: &AccountId) -> Result<Backlog, StorageError> {
         Ok(self.model().backlog(account))
     }
 
     async fn backlog_after(&self, account: &AccountId, at: Timestamp) -> Result<Backlog, StorageError> {
         Ok(self.model().backlog_after(account, at))
-=======
+    }
+
     async fn observe_limit(&self, tenure: &Tenure, observed: ObservedLimit) -> Result<(), TenureError> {
         self.work(tenure, |model| {
             model.observed.insert((tenure.account.clone(), observed.key.clone()), observed);
@@ -266,7 +266,6 @@ impl Queue for MemoryStore {
 
     async fn observed_limits(&self, account: &AccountId) -> Result<Vec<ObservedLimit>, StorageError> {
         Ok(self.model().observed_limits(account))
->>>>>>> w5
     }
 
     async fn usage(&self, account: &AccountId) -> Result<Vec<Usage>, StorageError> {

@@ -123,7 +123,6 @@ impl Queue for SledStore {
         self.in_background(move |store| store.find_marks(number)).await
     }
 
-<<<<<<< HEAD
     async fn backlog(&self, account: &AccountId) -> Result<Backlog, StorageError> {
         self.disk.failure.check()?;
         Ok(self.entry_of(account).map(|entry| entry.backlog).unwrap_or_default())
@@ -134,7 +133,8 @@ impl Queue for SledStore {
             return Ok(Backlog::default());
         };
         self.in_background(move |store| store.find_later(number, at)).await
-=======
+    }
+
     async fn observe_limit(&self, tenure: &Tenure, observed: ObservedLimit) -> Result<(), TenureError> {
         let tenure = tenure.clone();
         let observe =
@@ -147,7 +147,6 @@ impl Queue for SledStore {
             return Ok(Vec::new());
         };
         self.in_background(move |store| store.find_observed(number)).await
->>>>>>> w5
     }
 
     async fn usage(&self, account: &AccountId) -> Result<Vec<Usage>, StorageError> {
