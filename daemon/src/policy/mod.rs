@@ -10,6 +10,7 @@ pub mod diversion;
 pub mod fair_share;
 pub mod learning;
 pub mod oauth;
+pub mod outlook;
 pub mod pacing;
 pub mod parking;
 pub mod presets;
@@ -18,3 +19,8 @@ pub mod quota;
 pub mod retry_schedule;
 pub mod routing;
 pub mod verp;
+
+#[cfg(test)]
+mod rehearsal;
+#[cfg(test)]
+mod year;

@@ -48,6 +48,8 @@ pub use self::{
 pub const PAGE_MAX: usize = 1_000;
 /// Most jobs that one call of [`JobStore::list`] looks at before it returns what it has found so far.
 pub const LIST_SCAN_JOBS_MAX: usize = 20_000;
+/// Most jobs of a priority that one call of [`Queue::backlog_after`] looks at.
+pub const LATER_SCAN_JOBS_MAX: usize = 5_000;
 /// How long an idempotency key is remembered, in days.
 pub const IDEMPOTENCY_DAYS: u64 = 7;
 

@@ -13,6 +13,7 @@ use super::{
     settlement::{Diversion, Expiry, Mark, MarkOutcome, Settlement},
 };
 use crate::domain::{
+    backlog::Backlog,
     ids::{AccountId, JobId, Label, MessageKey},
     job::{Flight, Job, Priority, Tries},
     ledger::{ObservedLimit, QuotaKey, Usage},
@@ -114,6 +115,13 @@ pub trait Queue: Send + Sync + fmt::Debug {
 
     /// The marks of an account that were set and never settled: what was in doubt when a worker stopped.
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError>;
+
+    /// What waits of an account; nothing of one that does not exist. It is counted with each change: nothing is read.
+    async fn backlog(&self, account: &AccountId) -> Result<Backlog, StorageError>;
+
+    /// What of it is due after `at` only. At most [`LATER_SCAN_JOBS_MAX`](super::LATER_SCAN_JOBS_MAX) jobs of each priority are
+    /// looked at, and their bytes are not told. Of a merge job those that were never tried count.
+    async fn backlog_after(&self, account: &AccountId, at: Timestamp) -> Result<Backlog, StorageError>;
 
     /// Remembers at which limit of a quota the provider was seen to refuse, instead of what was remembered of this quota. It is
     /// deleted with the account.

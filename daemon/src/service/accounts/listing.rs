@@ -6,11 +6,7 @@ use prost::Message as _;
 use super::Accounts;
 use crate::{
     service::{
-        convert::{
-            account::state_of,
-            account_filter::to_account_filter,
-            violations::Violations,
-        },
+        convert::{account::state_of, account_filter::to_account_filter, violations::Violations},
         paging::{account_token, after_account, page_size},
         status::Refusal,
         visibility::Visitor,

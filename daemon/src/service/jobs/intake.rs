@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use super::{
     compose::{Birth, job_of},
     gate::{check_hours, check_quotas},
+    planner::Planner,
     route::{Routed, route},
 };
 use crate::{
@@ -44,15 +45,17 @@ pub(super) struct Intake {
     storage: SharedStorage,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    planner: Planner,
     room: Arc<Semaphore>,
 }
 
 impl Intake {
-    pub(super) fn new(parts: &Parts) -> Self {
+    pub(super) fn new(parts: &Parts, planner: Planner) -> Self {
         Self {
             storage: Arc::clone(&parts.storage),
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
+            planner,
             room: Arc::new(Semaphore::new(UNDER_WAY_KIB_MAX as usize)),
         }
     }
@@ -129,9 +132,15 @@ impl Intake {
         let birth = Birth { id: self.new_id(now), caller: visitor.into_caller(), now, account, fallbacks };
         let (job, message) = compose(order, settings.clone(), birth, bytes).await?;
         check_quotas(&self.storage, &record, &job, now).await?;
+        let planned = self.planner.of_new(&record, &job, now).await?;
         let (id, account, message_bytes) = (job.id, job.account.clone(), job.message.bytes);
-        let mut answer =
-            v1::SubmitJobResponse { warnings, message_bytes, routed_account_id, ..v1::SubmitJobResponse::default() };
+        let mut answer = v1::SubmitJobResponse {
+            warnings,
+            message_bytes,
+            routed_account_id,
+            planned,
+            ..v1::SubmitJobResponse::default()
+        };
         if dry_run {
             return Ok(answer);
         }
@@ -142,6 +151,7 @@ impl Intake {
                 answer.job_id = first.to_string();
                 answer.existing = true;
                 answer.routed_account_id = self.routed_account(*first, answer.routed_account_id).await?;
+                answer.planned = None;
             }
             Some(Acceptance::KeyReused(first)) => return Err(Refusal::KeyReused(*first)),
             Some(Acceptance::UnknownAccount) => {

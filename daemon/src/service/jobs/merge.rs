@@ -19,21 +19,14 @@ use self::{
     desk::{Desk, Outcome},
     incoming::PayloadHash,
 };
-use super::gate::check_quotas;
-};
+use super::{gate::check_quotas, planner::Planner};
 use crate::{
     domain::{
         ids::JobId,
         time::{Clock, Timestamp},
     },
     platform::entropy::Entropy,
-    policy::admission::message_bytes_max,
-    service::{
-        convert::draft::{Order, to_merge_order},
-        parts::Parts,
-        status::Refusal,
-        visibility::Visitor,
-    },
+    service::{convert::draft::to_merge_order, parts::Parts, status::Refusal, visibility::Visitor},
     storage::{Acceptance, Idempotency, MergeSubmission, SharedStorage, StorageError},
 };
 
@@ -46,6 +39,7 @@ pub(super) struct MergeIntake {
     storage: SharedStorage,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    planner: Planner,
     shutdown: CancellationToken,
     /// The streams under way. Each has a task of its own, which tidies up even when its caller has left.
     streams: TaskTracker,
@@ -61,11 +55,12 @@ struct Opening {
 }
 
 impl MergeIntake {
-    pub(super) fn new(parts: &Parts) -> Self {
+    pub(super) fn new(parts: &Parts, planner: Planner) -> Self {
         Self {
             storage: Arc::clone(&parts.storage),
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
+            planner,
             shutdown: parts.shutdown.clone(),
             streams: TaskTracker::new(),
         }
@@ -187,6 +182,7 @@ impl MergeIntake {
         let idempotency = hash.map(|hash| opening.idempotency(hash.finish()));
         let job = content::job_of(opening, &routed.record.account, &template, &whole);
         check_quotas(&self.storage, &routed.record, &job, now).await?;
+        answer.planned = self.planner.of_new(&routed.record, &job, now).await.map_err(Refusal::from)?;
         if dry_run {
             return Ok(answer);
         }

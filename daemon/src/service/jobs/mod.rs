@@ -3,10 +3,12 @@
 mod compose;
 mod control;
 mod gate;
+mod hindrances;
 mod intake;
 mod list;
 mod merge;
 mod outlook;
+mod planner;
 mod recipients;
 pub(super) mod route;
 pub(super) mod service;

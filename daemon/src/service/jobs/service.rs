@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     intake::Intake,
     merge::MergeIntake,
+    planner::Planner,
     stream::answers,
     watch::{Wanted, events},
 };
@@ -40,6 +41,7 @@ const WATCHES_MAX: usize = 1_000;
 pub(in crate::service) struct Jobs {
     pub(super) storage: SharedStorage,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) planner: Planner,
     intake: Intake,
     merges: MergeIntake,
     shutdown: CancellationToken,
@@ -50,11 +52,13 @@ pub(in crate::service) struct Jobs {
 
 impl Jobs {
     pub(in crate::service) fn new(parts: &Parts) -> Self {
+        let planner = Planner::new(&parts.storage);
         Self {
             storage: Arc::clone(&parts.storage),
             clock: Arc::clone(&parts.clock),
-            intake: Intake::new(parts),
-            merges: MergeIntake::new(parts),
+            intake: Intake::new(parts, planner.clone()),
+            merges: MergeIntake::new(parts, planner.clone()),
+            planner,
             shutdown: parts.shutdown.clone(),
             submit_streams: Arc::new(Semaphore::new(SUBMIT_STREAMS_MAX)),
             merge_streams: Arc::new(Semaphore::new(MERGE_STREAMS_MAX)),

@@ -75,6 +75,7 @@ async fn check_sending(make: &impl AsyncFn() -> SharedStorage) {
     run! { make:
         ready {
             only_what_is_due_is_ready,
+            what_waits_is_counted,
             urgent_jobs_go_first,
             lanes_take_turns,
             skipped_jobs_are_left_out,

@@ -15,6 +15,7 @@ use super::model::{Model, StoredJob};
 use crate::{
     domain::{
         account::Account,
+        backlog::Backlog,
         event::{Cursor, Event},
         ids::{AccountId, Etag, JobId, MessageKey},
         job::Control,
@@ -292,6 +293,14 @@ impl Queue for MemoryStore {
 
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError> {
         Ok(self.model().in_doubt(account))
+    }
+
+    async fn backlog(&self, account: &AccountId) -> Result<Backlog, StorageError> {
+        Ok(self.model().backlog(account))
+    }
+
+    async fn backlog_after(&self, account: &AccountId, at: Timestamp) -> Result<Backlog, StorageError> {
+        Ok(self.model().backlog_after(account, at))
     }
 
     async fn observe_limit(&self, tenure: &Tenure, observed: ObservedLimit) -> Result<(), TenureError> {

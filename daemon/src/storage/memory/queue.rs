@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::model::{Model, StoredJob};
 use crate::{
     domain::{
+        backlog::{Backlog, Queued},
         event::JobChange,
         ids::{AccountId, JobId, MessageKey},
         job::{Audience, Priority},
@@ -161,6 +162,32 @@ impl Model {
     pub(super) fn in_doubt(&self, account: &AccountId) -> Vec<Mark> {
         let own = self.jobs.values().filter(|stored| stored.job.account == *account);
         own.flat_map(|stored| stored.marks.values().cloned()).collect()
+    }
+
+    pub(super) fn backlog(&self, account: &AccountId) -> Backlog {
+        let mut backlog = Backlog::default();
+        for stored in self.jobs.values().filter(|stored| stored.job.account == *account) {
+            let queued = backlog.of_mut(stored.job.priority);
+            *queued = queued.plus(Queued::of_job(&stored.job));
+        }
+        backlog
+    }
+
+    pub(super) fn backlog_after(&self, account: &AccountId, at: Timestamp) -> Backlog {
+        let mut backlog = Backlog::default();
+        let own = self.jobs.values().filter(|stored| stored.job.account == *account);
+        for stored in own.filter(|stored| stored.job.due().is_some_and(|due| due > at)) {
+            let later = match stored.job.merge() {
+                // Only a job with a message that is not under way stands in the queue.
+                Some(_) if stored.waiting().next().is_none() => Queued::default(),
+                Some(progress) => Queued::alike(u64::from(progress.untouched.count()), 0),
+                None if !stored.marks.is_empty() => Queued::default(),
+                None => Queued { bytes: 0, ..Queued::of_job(&stored.job) },
+            };
+            let queued = backlog.of_mut(stored.job.priority);
+            *queued = queued.plus(later);
+        }
+        backlog
     }
 
     pub(super) fn usage(&self, account: &AccountId) -> Vec<Usage> {

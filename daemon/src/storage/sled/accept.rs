@@ -16,9 +16,10 @@ use super::{
 };
 use crate::{
     domain::{
+        backlog::Queued,
         event::{Event, JobChange},
         ids::{AccountId, JobId},
-        job::{Flight, Job},
+        job::{Flight, Job, Priority},
         time::Timestamp,
     },
     storage::{
@@ -38,6 +39,8 @@ pub(super) struct Prepared {
     /// The account's number; nothing when there is no such account.
     number: Option<u32>,
     is_open: bool,
+    priority: Priority,
+    queued: Queued,
     id: JobId,
     /// The job's row, but for the place of its message.
     row: Vec<u8>,
@@ -177,6 +180,8 @@ impl SledStore {
             account: job.account.clone(),
             number,
             is_open: job.is_open(),
+            priority: job.priority,
+            queued: Queued::of_job(job),
             id: job.id,
             bytes: bytes + row.len(),
             row,
@@ -345,6 +350,7 @@ fn accept_one(txn: &mut Txn, one: &mut Prepared, open_jobs_max: u64) -> Result<A
         txn.put(key, value);
     }
     txn.count_open(&one.account, false, one.is_open);
+    txn.count_queued(&one.account, one.priority, Queued::default(), one.queued);
     txn.made.changed.insert(one.account.clone());
     txn.event(one.event.clone());
     Ok(Acceptance::Accepted)

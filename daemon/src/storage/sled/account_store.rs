@@ -98,7 +98,7 @@ fn create(txn: &mut Txn, account: &Account, row: &AccountRow) -> Result<(), Crea
     let (key, value) = super::codec::single(&META_NEXT_ACCOUNT, &txn.next_account.to_be_bytes());
     txn.put(key, value);
     txn.put_row(|chunk| Key::Account { account: number, chunk }, row, 0);
-    txn.accounts.insert(account.id.clone(), AccountEntry { number, etag: account.etag, open_jobs: 0 });
+    txn.accounts.insert(account.id.clone(), AccountEntry::new(number, account.etag));
     note(txn, &account.id, account.created.at, EventKind::AccountCreated);
     Ok(())
 }

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     domain::{
+        backlog::Queued,
         event::JobChange,
         ids::{AccountId, JobId},
         job::{Flight, Job},
@@ -83,8 +84,9 @@ fn divert_one(
         return Ok(false);
     }
     txn.count_open(from, before.is_open, false);
+    txn.count_queued(from, job.priority, before.queued, Queued::default());
     let stored = StoredJob { job, body, frames };
-    txn.replace_job(number, &stored, &Before { is_open: false, ..before }, Flight::Grounded);
+    txn.replace_job(number, &stored, &Before { is_open: false, queued: Queued::default(), ..before }, Flight::Grounded);
     txn.made.changed.insert(to.to.clone());
     let change = JobChange::Diverted { from: from.clone() };
     txn.event(job_event(&stored.job, change, Flight::Grounded, to.now));

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     domain::{
+        backlog::Queued,
         event::{Event, EventKind, JobChange},
         ids::{JobId, MessageKey},
         job::{Flight, Job, Schedule},
@@ -179,6 +180,7 @@ pub(super) struct Before {
     pub(super) expiry: Option<Key>,
     pub(super) divert: Option<Key>,
     pub(super) is_open: bool,
+    pub(super) queued: Queued,
 }
 
 impl Before {
@@ -186,6 +188,7 @@ impl Before {
     pub(super) fn of(account: u32, job: &Job, flight: Flight) -> Self {
         let ready = ready_now(account, job, flight);
         let divert = divert_key(account, job, flight);
-        Self { ready, expiry: expiry_key(job), divert, is_open: job.is_open() }
+        let (is_open, queued) = (job.is_open(), Queued::of_job(job));
+        Self { ready, expiry: expiry_key(job), divert, is_open, queued }
     }
 }

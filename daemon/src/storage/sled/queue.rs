@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     domain::{
+        backlog::Backlog,
         ids::{AccountId, JobId, MessageKey},
         ledger::{ObservedLimit, QuotaKey, Usage},
         parking::Standing,
@@ -139,6 +140,18 @@ impl Queue for SledStore {
             return Ok(Vec::new());
         };
         self.in_background(move |store| store.find_marks(number)).await
+    }
+
+    async fn backlog(&self, account: &AccountId) -> Result<Backlog, StorageError> {
+        self.disk.failure.check()?;
+        Ok(self.entry_of(account).map(|entry| entry.backlog).unwrap_or_default())
+    }
+
+    async fn backlog_after(&self, account: &AccountId, at: Timestamp) -> Result<Backlog, StorageError> {
+        let Some(number) = self.number_of(account) else {
+            return Ok(Backlog::default());
+        };
+        self.in_background(move |store| store.find_later(number, at)).await
     }
 
     async fn observe_limit(&self, tenure: &Tenure, observed: ObservedLimit) -> Result<(), TenureError> {

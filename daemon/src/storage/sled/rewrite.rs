@@ -7,7 +7,7 @@ use super::{
     keys::Key,
     txn::Txn,
 };
-use crate::domain::job::Flight;
+use crate::domain::{backlog::Queued, job::Flight};
 
 impl Txn {
     /// Rewrites a job of the account with this number, and what is derived from it. Whether its worker has to be told is
@@ -43,5 +43,6 @@ impl Txn {
             self.put(IVec::from(new.to_bytes()), IVec::default());
         }
         self.count_open(&job.account, before.is_open, job.is_open());
+        self.count_queued(&job.account, job.priority, before.queued, Queued::of_job(job));
     }
 }

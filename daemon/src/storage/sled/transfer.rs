@@ -282,7 +282,7 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
             if let Some(tokens) = tokens {
                 txn.put_row(|chunk| Key::Tokens { account: number, chunk }, &tokens, 0);
             }
-            txn.accounts.insert(id.clone(), AccountEntry { number, etag: Etag(row.etag), open_jobs: 0 });
+            txn.accounts.insert(id.clone(), AccountEntry::new(number, Etag(row.etag)));
             txn.made.entries.insert(id.clone());
             txn.made.rewritten.insert(id.clone());
             txn.made.changed.insert(id);

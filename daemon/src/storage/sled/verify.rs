@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     domain::{
+        backlog::{Backlog, Queued},
         ids::{JobId, MessageKey},
         job::Flight,
     },
@@ -116,14 +117,17 @@ impl SledStore {
                     referred.entry(place.segment).or_default().0 += 1;
                 }
                 if stored.job.is_open() {
-                    *open.entry(stored.job.account).or_insert(0) += 1;
+                    let (count, backlog): &mut (u64, Backlog) = open.entry(stored.job.account.clone()).or_default();
+                    *count += 1;
+                    let queued = backlog.of_mut(stored.job.priority);
+                    *queued = queued.plus(Queued::of_job(&stored.job));
                 }
             }
             let mut mended: u64 = 0;
             for (id, entry) in &mut txn.accounts {
-                let right = open.get(id).copied().unwrap_or(0);
-                if entry.open_jobs != right {
-                    entry.open_jobs = right;
+                let right = open.get(id).copied().unwrap_or_default();
+                if (entry.open_jobs, entry.backlog) != right {
+                    (entry.open_jobs, entry.backlog) = right;
                     txn.made.entries.insert(id.clone());
                     mended += 1;
                 }

@@ -63,12 +63,7 @@ pub(super) fn content_of(
 }
 
 /// The job, in its first state.
-pub(super) fn job_of(
-    opening: Opening,
-    account: &Account,
-    template: &MergeTemplate,
-    incoming: &Whole,
-) -> Job {
+pub(super) fn job_of(opening: Opening, account: &Account, template: &MergeTemplate, incoming: &Whole) -> Job {
     let Opening { order, visitor, id, now, .. } = opening;
     let due = order.send_at.map_or(now, |send_at| send_at.max(now));
     Job {

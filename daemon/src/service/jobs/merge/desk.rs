@@ -192,9 +192,8 @@ impl<'a> Desk<'a> {
             recipient_names: settings.content.recipient_names,
         };
         let content = content_of(order, settings, *id, *now);
-        let checked = content.map(|MergeContent { template, renderer, identity }| {
-            (template, Incoming::new(renderer, identity, bounds))
-        });
+        let checked = content
+            .map(|MergeContent { template, renderer, identity }| (template, Incoming::new(renderer, identity, bounds)));
         Candidate { account, routed, checked }
     }
 

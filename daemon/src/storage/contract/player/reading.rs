@@ -58,6 +58,11 @@ impl Player {
         let mut marks = self.store.in_doubt(id).await.expect("an answer");
         marks.sort_by_key(|mark| mark.message);
         all.push(format!("{id}: {usage:?} {marks:?}"));
+        all.push(format!("{:?}", self.store.backlog(id).await.expect("an answer")));
+        for later in [0, 30] {
+            let then = self.now.after(Duration::from_secs(later));
+            all.push(format!("{:?}", self.store.backlog_after(id, then).await.expect("an answer")));
+        }
         let may_go = self.store.divertible(id, None, 5, self.now.after(Duration::from_secs(30))).await;
         all.push(format!("{:?}", may_go.expect("an answer")));
         for later in [0, 30, 1_000] {

@@ -3,6 +3,7 @@
 use super::bad_line;
 use crate::{
     domain::{
+        backlog::Queued,
         ids::{JobId, MessageKey},
         job::Flight,
     },
@@ -108,5 +109,6 @@ pub(super) fn put_job(
         txn.put(expiry.to_bytes().into(), ::sled::IVec::default());
     }
     txn.count_open(&job.account, false, job.is_open());
+    txn.count_queued(&job.account, job.priority, Queued::default(), Queued::of_job(&job));
     Ok(())
 }
