@@ -1,6 +1,7 @@
-//! What a preset fills: settings that are unset, and no others.
+//! What a preset fills: settings that are unset, and no others. The daemon does the same when it makes an account; here it is
+//! done for files, so that an account which is there already can be compared.
 
-use hikyaku_client::proto::{AccountSettings, Encryption, Limits, Preset, Server, sign_in::Method};
+use hikyaku_client::proto::{AccountSettings, Encryption, Limits, MailboxProtocol, Preset, Server, sign_in::Method};
 
 /// Fills what `settings` leave unset.
 pub(crate) fn fill(settings: &mut AccountSettings, preset: &Preset) {
@@ -10,31 +11,39 @@ pub(crate) fn fill(settings: &mut AccountSettings, preset: &Preset) {
     if let Some(known) = &preset.limits {
         fill_limits(settings.limits.get_or_insert_default(), known);
     }
+    if let Some(mailbox) = &mut settings.mailbox {
+        let known = match mailbox.protocol() {
+            MailboxProtocol::Pop3 => preset.pop3.as_ref(),
+            MailboxProtocol::Imap => preset.imap.as_ref(),
+            MailboxProtocol::Unspecified => None,
+        };
+        if let Some(known) = known {
+            fill_server(mailbox.server.get_or_insert_default(), known);
+        }
+    }
     let method = settings.sign_in.as_mut().and_then(|sign_in| sign_in.method.as_mut());
     if let Some(Method::Oauth2(method)) = method {
-        let kind = &mut method.provider.get_or_insert_default().kind;
-        if kind.is_empty() {
-            kind.clone_from(&preset.oauth_provider);
+        let provider = method.provider.get_or_insert_default();
+        if provider.kind.is_empty() && provider.token_endpoint.is_empty() {
+            provider.kind.clone_from(&preset.oauth_provider);
         }
     }
 }
 
 /// What a known server fills of another.
-pub(crate) fn fill_server(server: &mut Server, known: &Server) {
+fn fill_server(server: &mut Server, known: &Server) {
     for (unset, value) in [(&mut server.host, &known.host), (&mut server.provider, &known.provider)] {
         if unset.is_empty() {
             unset.clone_from(value);
         }
     }
-    // One follows from the other: a port that is given does not go with another's encryption.
-    if server.port == 0 && server.encryption() == Encryption::Unspecified {
-        (server.port, server.encryption) = (known.port, known.encryption);
+    // Port and encryption belong together: of another pair nothing is taken.
+    let is_unset = server.encryption() == Encryption::Unspecified;
+    if server.port == 0 && (is_unset || server.encryption == known.encryption) {
+        server.port = known.port;
     }
-    if server.timeouts.is_none() {
-        server.timeouts = known.timeouts;
-    }
-    if server.tls.is_none() {
-        server.tls.clone_from(&known.tls);
+    if is_unset && server.port == known.port {
+        server.encryption = known.encryption;
     }
 }
 

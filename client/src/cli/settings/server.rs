@@ -47,12 +47,14 @@ pub(crate) fn server<F: Fields>(f: &mut F, server: &mut Server, ports: Ports) {
 impl Ports {
     /// Port and encryption as the daemon takes them: each follows the other where it is not given.
     fn settled(self, server: &Server) -> (u32, Encryption) {
-        let encryption = match (server.encryption(), server.port) {
-            (Encryption::Unspecified, 0) if self == Self::Smtp => Encryption::Starttls,
-            (Encryption::Unspecified, 0 | 465 | 993 | 995) => Encryption::Tls,
-            (Encryption::Unspecified, 25) => Encryption::None,
-            (Encryption::Unspecified, _) => Encryption::Starttls,
-            (given, _) => given,
+        let encryption = match (server.encryption(), self, server.port) {
+            (Encryption::Unspecified, Self::Smtp, 465) => Encryption::Tls,
+            (Encryption::Unspecified, Self::Smtp, 25) => Encryption::None,
+            (Encryption::Unspecified, Self::Smtp, _)
+            | (Encryption::Unspecified, Self::Pop3, 110)
+            | (Encryption::Unspecified, Self::Imap, 143) => Encryption::Starttls,
+            (Encryption::Unspecified, Self::Pop3 | Self::Imap, _) => Encryption::Tls,
+            (given, _, _) => given,
         };
         let port = match (self, encryption) {
             _ if server.port != 0 => server.port,
@@ -99,4 +101,29 @@ fn proxy<F: Fields>(f: &mut F, proxy: &mut Proxy) {
     f.text("user", &mut proxy.user);
     let exported = if proxy.user.is_empty() { Exported::LeftOut } else { Exported::Named };
     f.secret("password", &mut proxy.password, Shape::Line, exported);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(ports: Ports, port: u32, encryption: Encryption, expected: (u32, Encryption)) {
+        let server = Server { port, encryption: encryption.into(), ..Server::default() };
+        assert_eq!(ports.settled(&server), expected);
+    }
+
+    #[test]
+    fn port_and_encryption_follow_each_other() {
+        use Encryption::{None, Starttls, Tls, Unspecified};
+        check(Ports::Smtp, 0, Unspecified, (587, Starttls));
+        check(Ports::Smtp, 465, Unspecified, (465, Tls));
+        check(Ports::Smtp, 25, Unspecified, (25, None));
+        check(Ports::Smtp, 2_525, Unspecified, (2_525, Starttls));
+        check(Ports::Smtp, 0, Tls, (465, Tls));
+        check(Ports::Pop3, 0, Unspecified, (995, Tls));
+        check(Ports::Pop3, 110, Unspecified, (110, Starttls));
+        check(Ports::Imap, 0, None, (143, None));
+        check(Ports::Imap, 993, Unspecified, (993, Tls));
+    }
 }
