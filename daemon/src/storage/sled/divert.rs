@@ -11,7 +11,7 @@ use crate::{
         backlog::Queued,
         event::JobChange,
         ids::{AccountId, JobId},
-        job::{Flight, Job},
+        job::Flight,
         time::Timestamp,
     },
     storage::{Divertible, PAGE_MAX, StorageError, Tenure, TenureError, settlement::Diversion},
