@@ -2,5 +2,6 @@
 
 pub mod dial;
 pub mod oauth;
+pub mod sasl;
 pub mod smtp;
 pub mod tls;

@@ -2,6 +2,8 @@
 
 mod crowd;
 mod house;
+mod laboratory;
 mod limits;
 mod obstacles;
 mod outcomes;
+mod tokens;
