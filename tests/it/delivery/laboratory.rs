@@ -96,6 +96,22 @@ async fn consent(keeper: &TokenKeeper, account: &AccountId, oauth: &OAuth2SignIn
     keeper.adopt(account, issued).await.expect("stored");
 }
 
+/// Consents as a person does on another device, who is slow at first; and asks for a token without any person.
+async fn check_other_grants(keeper: &TokenKeeper) {
+    let by_consent = oauth(OauthMechanism::Auto, OauthGrant::Consent);
+    let codes = keeper.device_codes(&by_consent).await.expect("codes");
+    let ground = Ground::DeviceCode(codes.device_code);
+    let pending = keeper.issue(&by_consent, &ground).await.expect_err("nobody has answered");
+    assert_eq!(pending.code(), Some("authorization_pending"));
+    let hurried = keeper.issue(&by_consent, &ground).await.expect_err("too early");
+    assert_eq!(hurried.code(), Some("slow_down"));
+    let path = format!("/device?user_code={}&action=allow&user={USER}", codes.user_code);
+    exchange(format!("GET {path} HTTP/1.0\r\nHost: {OAUTH}\r\n\r\n")).await;
+    tokio::time::sleep(codes.interval).await;
+    keeper.issue(&by_consent, &ground).await.expect("tokens").refresh_token.expect("a refresh token");
+    keeper.unsaved(&oauth(OauthMechanism::Auto, OauthGrant::ClientCredentials)).await.expect("a token");
+}
+
 async fn revoke(house: &House, account: &AccountId) {
     let tokens = house.storage.tokens(account).await.expect("an answer").expect("tokens");
     let form = format!("token={}", tokens.refresh_token.expect("one").expose());
@@ -141,6 +157,7 @@ async fn short_tokens_a_revoked_grant_and_new_consent_against_a_real_server() {
     };
     let delivery = tokio::spawn(supervisor::run(context, Duration::from_secs(30)));
 
+    check_other_grants(&keeper).await;
     let bearer = oauth(OauthMechanism::Oauthbearer, OauthGrant::Consent);
     let id = account(&house, "bearer", bearer.clone(), 1).await;
     consent(&keeper, &id, &bearer).await;

@@ -1,26 +1,23 @@
 //! How do we sign in: by which SASL mechanism, and what is said in it (RFC 4954)?
 
-use std::fmt;
+use std::{fmt, num::NonZeroU16};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use lettre::transport::smtp::{
     authentication::{Credentials as LettreCredentials, Mechanism as LettreMechanism},
     client::AsyncSmtpConnection,
 };
-use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{
-    channel::Mode,
-    failure::{Fault, Obstacle, ObstacleCause},
-    line::FAREWELL_SECONDS,
+    failure::{Fault, ObstacleCause},
+    line::Line,
     offers::Offers,
-    opening::Opening,
     reply_reader::WholeReply,
 };
 use crate::{
     domain::{
-        account::{Encryption, OauthMechanism, PasswordMechanism},
+        account::{Encryption, Host, OauthMechanism, PasswordMechanism},
         reply::Reply,
         secret::Secret,
         verdict::Phase,
@@ -114,54 +111,57 @@ impl Mechanism {
     }
 }
 
-impl Opening<'_> {
-    /// The mechanism by which we sign in; none where nothing is presented.
-    pub(super) fn choose_mechanism(&self, offers: &Offers) -> Result<Option<Mechanism>, ObstacleCause> {
-        let (wanted, allow_plaintext) = match &self.provider.sign_in {
-            Credentials::Nothing => return Ok(None),
-            Credentials::Password { mechanism, allow_plaintext, .. } => {
-                (Mechanism::of_password(*mechanism), *allow_plaintext)
-            }
+impl Credentials {
+    /// The mechanism by which they are presented; none where nothing is.
+    pub(super) fn mechanism(
+        &self,
+        offers: &Offers,
+        encryption: Encryption,
+    ) -> Result<Option<Mechanism>, ObstacleCause> {
+        let (wanted, allow_plaintext) = match self {
+            Self::Nothing => return Ok(None),
+            Self::Password { mechanism, allow_plaintext, .. } => (Mechanism::of_password(*mechanism), *allow_plaintext),
             // It is fetched before a connection is opened, and never empty.
-            Credentials::Token { token, .. } if token.expose().is_empty() => {
+            Self::Token { token, .. } if token.expose().is_empty() => {
                 return Err(ObstacleCause::Token(OauthError::NotConsented));
             }
-            Credentials::Token { mechanism, allow_plaintext, .. } => {
-                (Mechanism::of_token(*mechanism), *allow_plaintext)
-            }
+            Self::Token { mechanism, allow_plaintext, .. } => (Mechanism::of_token(*mechanism), *allow_plaintext),
         };
-        if self.provider.encryption == Encryption::None && !allow_plaintext {
+        if encryption == Encryption::None && !allow_plaintext {
             return Err(ObstacleCause::PlaintextSignIn);
         }
         let chosen = wanted.iter().copied().find(|mechanism| offers.offers_mechanism(mechanism.name()));
         chosen.map(Some).ok_or_else(|| ObstacleCause::SignInNotOffered { offered: offers.auth.clone() })
     }
+}
 
+/// Credentials on their way to a server.
+pub(super) struct Presentation<'a> {
+    pub(super) line: &'a Line,
+    pub(super) credentials: &'a Credentials,
+    /// The server, as we know it.
+    pub(super) host: &'a Host,
+    pub(super) port: NonZeroU16,
+}
+
+impl Presentation<'_> {
     /// Signs in.
-    pub(super) async fn sign_in(
+    pub(super) async fn present(
         &self,
         connection: &mut AsyncSmtpConnection,
         mechanism: Mechanism,
-    ) -> Result<(), Obstacle> {
+    ) -> Result<(), ObstacleCause> {
         self.line.enter(Phase::SignIn);
-        let replied = match &self.provider.sign_in {
+        let reply = match self.credentials {
             Credentials::Nothing => return Ok(()),
             Credentials::Password { user, password, .. } => {
-                self.present_password(connection, mechanism, user, password.expose()).await
+                self.present_password(connection, mechanism, user, password.expose()).await?
             }
             Credentials::Token { user, token, .. } => {
-                self.present_token(connection, mechanism, user, token.expose()).await
+                self.present_token(connection, mechanism, user, token.expose()).await?
             }
         };
-        let cause = match replied {
-            Ok(reply) if reply.is_positive() => return Ok(()),
-            Ok(reply) => ObstacleCause::Replied(reply),
-            Err(fault) => fault.into(),
-        };
-        let obstacle = self.obstacle(Phase::SignIn, cause);
-        self.line.set_mode(Mode::Leaving);
-        let _ = timeout(std::time::Duration::from_secs(FAREWELL_SECONDS), connection.abort()).await;
-        Err(obstacle)
+        if reply.is_positive() { Ok(()) } else { Err(ObstacleCause::Replied(reply)) }
     }
 
     async fn present_password(
@@ -212,7 +212,7 @@ impl Opening<'_> {
         token: &str,
     ) -> Result<Reply, Fault> {
         let (response, resignation) = if mechanism == Mechanism::Oauthbearer {
-            let (host, port) = (self.provider.host.as_str(), self.provider.port.get());
+            let (host, port) = (self.host.as_str(), self.port.get());
             // RFC 7628 3.2.3: the refusal is answered by a lone %x01.
             (oauthbearer(user, token, host, port), STANDARD.encode([1]))
         } else {
