@@ -5,6 +5,8 @@ mod desk;
 mod fallbacks;
 mod hours;
 mod house;
+mod laboratory;
 mod limits;
 mod obstacles;
 mod outcomes;
+mod tokens;
