@@ -55,7 +55,8 @@ pub struct KeyMistake {
 
 impl ApiKeys {
     /// Reads a key file: a line `name:hash` for each key, or `name:hash:admin` for one of an admin, the hash in 64
-    /// hexadecimal digits; blank lines and lines that begin with `#` are skipped. One name may have several keys, so that an old one can be replaced at leisure.
+    /// hexadecimal digits; blank lines and lines that begin with `#` are skipped. One name may have several keys, so that
+    /// an old one can be replaced at leisure.
     ///
     /// # Errors
     /// Everything that is wrong with the file, line by line.

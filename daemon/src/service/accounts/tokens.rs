@@ -8,7 +8,7 @@ use crate::{
 
 impl Accounts {
     /// Stores a token that was got elsewhere, if one was given.
-    #[expect(clippy::unused_async, clippy::unused_self, reason = "tokens are not stored yet")]
+    #[expect(clippy::unused_async, reason = "tokens are not stored yet")]
     pub(super) async fn keep_refresh_token(
         &self,
         _account: &AccountId,

@@ -1,6 +1,10 @@
 //! How sign-ins with OAuth 2 are checked, and that their secrets are kept and never shown.
 
 use super::*;
+
+/// What is read of a sign-in, with its refresh token.
+type Read = (OAuth2SignIn, Option<Secret<String>>);
+
 const KEY_FILE: &str = r#"{"client_email":"a@b","private_key":"hunter2-key"}"#;
 
 fn wire() -> v1::OAuth2SignIn {
