@@ -82,7 +82,8 @@ impl ApiKeys {
         if mistakes.is_empty() { Ok(Self { entries: entries.into() }) } else { Err(mistakes) }
     }
 
-    /// Whose key this is, and what that one may do. Looks at every entry to its end, so that a wrong key takes as long as an unknown one.
+    /// Whose key this is, and what that one may do. Looks at every entry to its end, so that a wrong key takes as long as an
+    /// unknown one.
     #[must_use]
     pub fn caller_of(&self, presented: &str) -> Option<(&Caller, Role)> {
         let hash = blake3::hash(presented.as_bytes());
