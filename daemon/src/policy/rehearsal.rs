@@ -240,7 +240,11 @@ impl Rehearsal {
         for charge in charges {
             let place = (charge.key.clone(), charge.bucket);
             let total = self.stored.get(&place).copied().unwrap_or(0).saturating_add_signed(charge.amount);
-            if total > 0 { self.stored.insert(place, total) } else { self.stored.remove(&place) };
+            if total > 0 {
+                self.stored.insert(place, total)
+            } else {
+                self.stored.remove(&place)
+            };
         }
     }
 }

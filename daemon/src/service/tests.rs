@@ -37,6 +37,7 @@ mod jobs;
 mod load;
 mod merges;
 mod others;
+mod outlook;
 mod reflection;
 mod watch;
 

@@ -63,7 +63,10 @@ fn check(limits: &Limits, quiet: &[QuietWindow], before: u64, portions: &[Portio
         Item { priority: portion.priority, due: portion.due, recipients, bytes: share(portion.bytes) }
     };
     for index in 0..before {
-        rehearsal.submit(Item { due: at(0).before(Duration::from_hours(1)), ..item(&portion(Priority::High, before), index) });
+        rehearsal.submit(Item {
+            due: at(0).before(Duration::from_hours(1)),
+            ..item(&portion(Priority::High, before), index)
+        });
     }
     rehearsal.run_until(at(0));
     assert_eq!(rehearsal.waiting(Priority::High), 0, "all of it was sent before");
@@ -88,8 +91,16 @@ fn check(limits: &Limits, quiet: &[QuietWindow], before: u64, portions: &[Portio
         for (what, planned, real) in [("first", times.first_at, first), ("last", times.last_at, last)] {
             let (planned, real) = (planned.since(at(0)).as_secs_f64(), real.since(at(0)).as_secs_f64());
             let off = (planned - real).abs();
-            println!("{what:5} {:?} {:8} planned {planned:12.1} real {real:12.1} off {:.2} %", portion.priority, portion.messages, off / real * 100.0);
-            assert!(off <= 2.0 + real * 0.05, "{what} of {portion:?}: planned {planned} s, really {real} s; {limits:?}");
+            println!(
+                "{what:5} {:?} {:8} planned {planned:12.1} real {real:12.1} off {:.2} %",
+                portion.priority,
+                portion.messages,
+                off / real * 100.0
+            );
+            assert!(
+                off <= 2.0 + real * 0.05,
+                "{what} of {portion:?}: planned {planned} s, really {real} s; {limits:?}"
+            );
         }
     }
     plan

@@ -46,10 +46,12 @@ pub(super) fn accounts(scale: u64) -> Vec<Subject> {
     let london = [sliding(60 * scale, Recipients, minutes(24 * 60))];
     let sydney = [calendar(1_000 * scale, Messages, Month, "Australia/Sydney")];
     let kolkata = [calendar(2 * scale, Messages, Hour, "Asia/Kolkata"), sliding(40 * scale, Messages, minutes(1_440))];
-    let lord_howe = [calendar(2 * scale, Messages, Hour, "Australia/Lord_Howe"), daily(40, Messages, "Australia/Lord_Howe")];
+    let lord_howe =
+        [calendar(2 * scale, Messages, Hour, "Australia/Lord_Howe"), daily(40, Messages, "Australia/Lord_Howe")];
     let kathmandu = [daily(2_000_000, Bytes, "Asia/Kathmandu")];
     let st_johns = [daily(36, Messages, "America/St_Johns"), sliding(200 * scale, Messages, minutes(7 * 1_440))];
-    let santiago = [daily(45, Messages, "America/Santiago"), calendar(1_000 * scale, Messages, Month, "America/Santiago")];
+    let santiago =
+        [daily(45, Messages, "America/Santiago"), calendar(1_000 * scale, Messages, Month, "America/Santiago")];
     let chatham = [
         calendar(3, Messages, Minute, "Pacific/Chatham"),
         sliding(1_200 * scale, Messages, minutes(31 * 1_440)),

@@ -167,7 +167,9 @@ pub(super) fn allowance(subject: &Subject, end: Timestamp) -> usize {
         let due = urgent.filter(|item| item.due.as_millis() <= now_ms);
         let item = due.unwrap_or(bulk);
         let at_ms = best.earliest(&item, now_ms);
-        if due.is_none() && let Some(sooner) = urgent.filter(|item| item.due.as_millis() <= at_ms) {
+        if due.is_none()
+            && let Some(sooner) = urgent.filter(|item| item.due.as_millis() <= at_ms)
+        {
             now_ms = sooner.due.as_millis();
             continue;
         }

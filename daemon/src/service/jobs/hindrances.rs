@@ -103,9 +103,11 @@ fn of_caller(scene: &Scene<'_>) -> Option<v1::Hindrance> {
     if job.state(flight_of(scene.record), scene.now) != JobState::InDoubt {
         return None;
     }
-    let in_doubt = job.recipients().iter().filter(|recipient| matches!(recipient.state, RecipientState::InDoubt { .. }));
+    let in_doubt =
+        job.recipients().iter().filter(|recipient| matches!(recipient.state, RecipientState::InDoubt { .. }));
     let count = job.merge().map_or(in_doubt.count() as u64, |progress| u64::from(progress.tally.in_doubt));
-    let explanation = format!("{count} recipients may or may not have got the message, and the account's policy is to hold it.");
+    let explanation =
+        format!("{count} recipients may or may not have got the message, and the account's policy is to hold it.");
     Some(hindrance("IN_DOUBT", explanation, None, "Find out whether it arrived, then retry or cancel the job."))
 }
 
@@ -154,7 +156,9 @@ fn of_account(scene: &Scene<'_>) -> Option<v1::Hindrance> {
     let explanation = format!("The account does not send since {}: {reason}.{reply}", parking.since);
     let advice = match cause {
         ParkingCause::Paused => "Resume the account.",
-        ParkingCause::NeedsReauth => "Give the account new credentials or consent, or resume it when the server's side is mended.",
+        ParkingCause::NeedsReauth => {
+            "Give the account new credentials or consent, or resume it when the server's side is mended."
+        }
         ParkingCause::SuspendedByProvider => "Settle it with the provider, then resume the account.",
         ParkingCause::QuotaExhausted | ParkingCause::Throttled => "",
         ParkingCause::Unreachable => "See that the server can be reached; test the account to find out why it cannot.",
@@ -207,7 +211,11 @@ fn of_quotas(scene: &Scene<'_>) -> Vec<v1::Hindrance> {
             );
             hindrance("RESERVE", explanation, until, "Give the job a more urgent priority, or lower the reserve.")
         } else {
-            let advice = if until.is_none() { "It needs more than the whole quota: raise the quota or split the job." } else { "" };
+            let advice = if until.is_none() {
+                "It needs more than the whole quota: raise the quota or split the job."
+            } else {
+                ""
+            };
             hindrance("QUOTA", format!("Of the quota of {text}, {used} {unit} are used."), until, advice)
         };
         found.push((full.until, one));

@@ -5,7 +5,7 @@ use tonic::Status;
 
 use super::{
     hindrances::{Scene, hindrances, needs_a_person},
-    planner::{Ahead, MESSAGE_SECONDS_ASSUMED, from_times, service_of, without},
+    planner::{Ahead, MESSAGE_SECONDS_ASSUMED, from_times, plan_of, service_of, without},
     service::Jobs,
 };
 use crate::{
@@ -52,7 +52,7 @@ impl Jobs {
         let due = record.job.due().unwrap_or(now).max(now);
         let usage = self.storage.usage(&record.job.account).await?;
         let ahead = self.planner.ahead(&record.job.account, record.job.priority, own, due).await?;
-        let plan = self.planner.plan(&account, &ahead, record.job.priority, own, due, now).await?;
+        let plan = plan_of(&account, &usage, &ahead, (record.job.priority, own, due), now);
         let times = plan.times.last().copied().flatten();
         let scene = Scene { record: &record, account: &account, usage, ahead: ahead.all(), times, now };
         let planned = times.filter(|_| !needs_a_person(&scene)).map(from_times);
@@ -68,7 +68,10 @@ impl Jobs {
         Ok(self.estimated(request).await?)
     }
 
-    async fn estimated(&self, request: v1::EstimateCompletionRequest) -> Result<v1::EstimateCompletionResponse, Refusal> {
+    async fn estimated(
+        &self,
+        request: v1::EstimateCompletionRequest,
+    ) -> Result<v1::EstimateCompletionResponse, Refusal> {
         let mut violations = Violations::default();
         let priority = to_priority(request.priority);
         if priority.is_none() {
@@ -98,7 +101,8 @@ impl Jobs {
                 (priority, Queued::alike(messages, bytes))
             }
         };
-        let plan = self.planner.plan(&account, &ahead, priority, own, now, now).await?;
+        let usage = self.storage.usage(&id).await?;
+        let plan = plan_of(&account, &usage, &ahead, (priority, own, now), now);
         let last = plan.times.last().copied().flatten();
         let first = plan.times.iter().flatten().map(|times| times.first_at).min();
         let planned = last.map(|mut times| {
@@ -132,7 +136,9 @@ fn sentence(bound: &Bound, account: &AccountRecord) -> String {
     );
     let bound = match bound {
         Bound::Connections => return format!("The connections bound it most. {assumed}"),
-        Bound::Interval => format!("The interval of {} ms between two messages bounds it most.", limits.interval.as_millis()),
+        Bound::Interval => {
+            format!("The interval of {} ms between two messages bounds it most.", limits.interval.as_millis())
+        }
         Bound::Batch => "The pause after each batch bounds it most.".to_owned(),
         Bound::Pace => {
             let rate = limits.pace.map_or(0, |pace| pace.messages_per_minute.get());

@@ -13,8 +13,8 @@ use tokio::sync::{Notify, watch};
 use super::model::{Model, StoredJob};
 use crate::{
     domain::{
-        backlog::Backlog,
         account::Account,
+        backlog::Backlog,
         event::{Cursor, Event},
         ids::{AccountId, Etag, JobId, MessageKey},
         job::Control,
