@@ -302,6 +302,20 @@ mod tests {
     }
 
     #[test]
+    fn a_message_must_fit_into_what_a_quota_of_bytes_leaves_to_its_priority() {
+        let (draft, to, mut settings) = (draft("shop@example.jp"), mailboxes(1), settings());
+        let window = QuotaWindow::Sliding(Duration::from_secs(3_600));
+        let limit = NonZeroU32::new(10_000).expect("not zero");
+        settings.limits.quotas.push(Quota { limit: limit.into(), unit: QuotaUnit::Bytes, window });
+        settings.limits.reserves = Reserves::new(0, &[(Priority::High, 20)]).expect("something is left");
+        let of = |priority, bytes| Submission { priority, message_bytes: Some(bytes), ..submission(&draft, &to) };
+        check_fields(&of(Priority::High, 10_000), &settings, &[]);
+        check_fields(&of(Priority::High, 10_001), &settings, &["job"]);
+        check_fields(&of(Priority::Normal, 8_000), &settings, &[]);
+        check_fields(&of(Priority::Normal, 8_001), &settings, &["job"]);
+    }
+
+    #[test]
     fn from_must_belong_to_the_account() {
         let to = mailboxes(1);
         let settings = settings();

@@ -33,6 +33,7 @@ use crate::{
 mod access;
 mod accounts;
 mod control;
+mod gate;
 mod jobs;
 mod load;
 mod merges;

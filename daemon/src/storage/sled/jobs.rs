@@ -137,7 +137,9 @@ pub(super) fn parse_ready_value(value: &[u8]) -> Option<(u32, Option<Timestamp>,
     let (expires_at, bytes) = rest.split_first_chunk::<8>()?;
     let expires_at = u64::from_be_bytes(*expires_at);
     let expires_at = (expires_at > 0).then(|| Timestamp::from_millis(expires_at));
-    Some((u32::from_be_bytes(*recipients), expires_at, u64::from_be_bytes(bytes.try_into().ok()?)))
+    // An entry of a version that had no quotas of bytes does not say how many there are.
+    let bytes = if bytes.is_empty() { 0 } else { u64::from_be_bytes(bytes.try_into().ok()?) };
+    Some((u32::from_be_bytes(*recipients), expires_at, bytes))
 }
 
 /// Whether the in-doubt mark of a message is set.
