@@ -13,9 +13,9 @@ use self::{
 };
 use super::{
     outlook::{Circumstances, Portion, plan},
-    rehearsal::{Dice, Item, Rehearsal},
+    rehearsal::{Dice, Item, Rehearsal, Sent},
 };
-use crate::domain::{job::Priority, parking::Standing, time::Timestamp};
+use crate::domain::{job::Priority, limits::QuotaUnit, parking::Standing, time::Timestamp};
 
 /// 2026-01-01T00:00:00Z.
 const BEGIN: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -109,11 +109,42 @@ fn live(subject: &Subject) -> Outcome {
         }
     }
     account.sent.retain(|sent| sent.ended < end);
-    check_sliding(subject, &account.sent);
-    check_calendars(subject, &account.sent);
-    check_quiet(subject, &account.sent);
+    judge(subject, &account.sent).expect("no window is exceeded");
     let allowed = allowance(subject, end);
     Outcome { name: subject.name, sent: account.sent.len(), allowed, crashes, off }
+}
+
+/// That nothing was sent which the limits do not allow.
+fn judge(subject: &Subject, sent: &[Sent]) -> Result<(), String> {
+    check_sliding(subject, sent)?;
+    check_calendars(subject, sent)?;
+    check_quiet(subject, sent)
+}
+
+#[test]
+fn the_oracle_sees_a_message_too_many_and_one_at_night() {
+    for mut subject in accounts(1) {
+        let mut supply = Supply::new(&subject);
+        let mut account = Rehearsal::new(&subject.limits, &subject.quiet, subject.service, BEGIN, subject.seed);
+        (0..1_500).for_each(|_| account.submit(supply.next()));
+        account.run_until(BEGIN.after(DAY * 40));
+        assert_eq!(judge(&subject, &account.sent), Ok(()));
+        // Each account fills some window of its quotas to the last unit, or nearly so.
+        for quota in &mut subject.limits.quotas {
+            let tighter = quota.limit.get() - 1 - quota.limit.get() / 5 * u64::from(quota.unit != QuotaUnit::Messages);
+            quota.limit = tighter.try_into().expect("not zero");
+        }
+        let humans = subject.limits.reserves.humans();
+        assert!(humans > 0 || judge(&subject, &account.sent).is_err(), "{} was not seen", subject.name);
+    }
+    let mut london = accounts(1).remove(2);
+    let quiet = std::mem::take(&mut london.quiet);
+    let mut account = Rehearsal::new(&london.limits, &[], london.service, BEGIN, 1);
+    let mut supply = Supply::new(&london);
+    (0..200).for_each(|_| account.submit(supply.next()));
+    account.run_until(BEGIN.after(DAY * 9));
+    london.quiet = quiet;
+    assert!(judge(&london, &account.sent).is_err());
 }
 
 /// How far a plan is off for some thousand messages that go from here on when nothing else happens.
