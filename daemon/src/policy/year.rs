@@ -13,9 +13,9 @@ use self::{
 };
 use super::{
     outlook::{Circumstances, Portion, plan},
-    rehearsal::{Dice, Item, Rehearsal},
+    rehearsal::{Dice, Item, Rehearsal, Sent},
 };
-use crate::domain::{job::Priority, parking::Standing, time::Timestamp};
+use crate::domain::{job::Priority, limits::QuotaUnit, parking::Standing, time::Timestamp};
 
 /// 2026-01-01T00:00:00Z.
 const BEGIN: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -48,21 +48,24 @@ fn ten_accounts_drain_for_a_year_and_exceed_no_window() {
     for Outcome { name, sent, allowed, crashes, off } in &outcomes {
         let drained = *sent as f64 / *allowed as f64;
         println!("{name:12} {sent:7} {allowed:9} {:7.2} % {crashes:7} {:9.2} %", drained * 100.0, off * 100.0);
+    }
+    for Outcome { name, sent, allowed, off, .. } in &outcomes {
+        let drained = *sent as f64 / *allowed as f64;
         assert!(drained >= DRAINED_MIN, "{name} sent {sent} of {allowed} messages");
         assert!(*off <= PLAN_OFF_MAX, "{name}: a plan was off by {off}");
     }
 }
 
 /// The mail of an account: as much of the least urgent as it can send, and some of the most urgent at times of its own.
-pub(super) struct Supply {
+struct Supply {
     dice: Dice,
     sizes: (u32, u64),
     /// When the most urgent mail comes, latest first.
-    pub(super) urgent: Vec<Item>,
+    urgent: Vec<Item>,
 }
 
 impl Supply {
-    pub(super) fn new(subject: &Subject) -> Self {
+    fn new(subject: &Subject) -> Self {
         let mut dice = Dice(subject.seed);
         let mut times: Vec<u64> = (0..subject.urgent).map(|_| dice.below(u64::from(YEAR_DAYS) * 86_400_000)).collect();
         times.sort_unstable();
@@ -72,7 +75,7 @@ impl Supply {
     }
 
     /// The next message of those that are always there.
-    pub(super) fn next(&mut self) -> Item {
+    fn next(&mut self) -> Item {
         let (recipients, bytes) = self.sizes;
         let recipients = 1 + u32::try_from(self.dice.below(u64::from(recipients))).expect("few");
         let bytes = bytes / 2 + self.dice.below(bytes);
@@ -106,16 +109,47 @@ fn live(subject: &Subject) -> Outcome {
         }
     }
     account.sent.retain(|sent| sent.ended < end);
-    check_sliding(subject, &account.sent);
-    check_calendars(subject, &account.sent);
-    check_quiet(subject, &account.sent);
+    judge(subject, &account.sent).expect("no window is exceeded");
     let allowed = allowance(subject, end);
     Outcome { name: subject.name, sent: account.sent.len(), allowed, crashes, off }
 }
 
-/// How far a plan is off for some hundred messages that go from here on when nothing else happens.
+/// That nothing was sent which the limits do not allow.
+fn judge(subject: &Subject, sent: &[Sent]) -> Result<(), String> {
+    check_sliding(subject, sent)?;
+    check_calendars(subject, sent)?;
+    check_quiet(subject, sent)
+}
+
+#[test]
+fn the_oracle_sees_a_message_too_many_and_one_at_night() {
+    for mut subject in accounts(1) {
+        let mut supply = Supply::new(&subject);
+        let mut account = Rehearsal::new(&subject.limits, &subject.quiet, subject.service, BEGIN, subject.seed);
+        (0..1_500).for_each(|_| account.submit(supply.next()));
+        account.run_until(BEGIN.after(DAY * 40));
+        assert_eq!(judge(&subject, &account.sent), Ok(()));
+        // Each account fills some window of its quotas to the last unit, or nearly so.
+        for quota in &mut subject.limits.quotas {
+            let tighter = quota.limit.get() - 1 - quota.limit.get() / 5 * u64::from(quota.unit != QuotaUnit::Messages);
+            quota.limit = tighter.try_into().expect("not zero");
+        }
+        let humans = subject.limits.reserves.humans();
+        assert!(humans > 0 || judge(&subject, &account.sent).is_err(), "{} was not seen", subject.name);
+    }
+    let mut london = accounts(1).remove(2);
+    let quiet = std::mem::take(&mut london.quiet);
+    let mut account = Rehearsal::new(&london.limits, &[], london.service, BEGIN, 1);
+    let mut supply = Supply::new(&london);
+    (0..200).for_each(|_| account.submit(supply.next()));
+    account.run_until(BEGIN.after(DAY * 9));
+    london.quiet = quiet;
+    assert!(judge(&london, &account.sent).is_err());
+}
+
+/// How far a plan is off for some thousand messages that go from here on when nothing else happens.
 fn plan_off(subject: &Subject, account: &Rehearsal, supply: &Supply) -> f64 {
-    let count = 500;
+    let count = 1_000;
     let mut mail = Supply { dice: supply.dice.clone(), urgent: Vec::new(), sizes: supply.sizes };
     let items: Vec<Item> = (0..count).map(|_| Item { due: account.now, ..mail.next() }).collect();
     let portion = Portion {

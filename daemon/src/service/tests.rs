@@ -48,6 +48,7 @@ mod jobs;
 mod load;
 mod merges;
 mod others;
+mod outlook;
 mod reflection;
 mod routing;
 mod settings;

@@ -189,13 +189,11 @@ pub(super) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }
 
-#[expect(clippy::cast_precision_loss, reason = "plans are not exact")]
 pub(super) const fn real(number: u64) -> f64 {
     number as f64
 }
 
 /// Rounded down; what is less than nothing is nothing.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates, which is meant")]
 pub(super) const fn whole(number: f64) -> u64 {
     number as u64
 }

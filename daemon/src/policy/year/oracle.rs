@@ -34,7 +34,7 @@ fn ms_of(zoned: &Zoned) -> u64 {
 }
 
 /// That no stretch of a sliding quota's length holds more than its limit, whenever the provider counted each message.
-pub(super) fn check_sliding(subject: &Subject, sent: &[Sent]) {
+pub(super) fn check_sliding(subject: &Subject, sent: &[Sent]) -> Result<(), String> {
     for quota in &subject.limits.quotas {
         let QuotaWindow::Sliding(length) = quota.window else { continue };
         let sorted = |time: fn(&Sent) -> Timestamp| {
@@ -53,10 +53,13 @@ pub(super) fn check_sliding(subject: &Subject, sent: &[Sent]) {
                 next += 1;
             }
             let inside = entered - left;
-            assert!(inside <= quota.limit.get(), "{}: {inside} units from {end_ms} in {quota:?}", subject.name);
+            if inside > quota.limit.get() {
+                return Err(format!("{}: {inside} units from {end_ms} in {quota:?}", subject.name));
+            }
             left += units;
         }
     }
+    Ok(())
 }
 
 /// What the clocks of a zone show of a span: the hour with its offset, as an hour may pass twice, but where clocks change by
@@ -75,7 +78,7 @@ fn label(at_ms: u64, span: CalendarSpan, zone: &TimeZone) -> (i64, i32) {
 }
 
 /// That no span of the calendar holds more than its quota's limit, whenever the provider counted each message.
-pub(super) fn check_calendars(subject: &Subject, sent: &[Sent]) {
+pub(super) fn check_calendars(subject: &Subject, sent: &[Sent]) -> Result<(), String> {
     for quota in &subject.limits.quotas {
         let QuotaWindow::Calendar { span, zone } = &quota.window else { continue };
         let zone = TimeZone::get(zone).expect("a zone");
@@ -90,16 +93,20 @@ pub(super) fn check_calendars(subject: &Subject, sent: &[Sent]) {
             }
         }
         for (label, used) in counted {
-            assert!(used <= quota.limit.get(), "{}: {used} units in {label:?} of {quota:?}", subject.name);
+            if used > quota.limit.get() {
+                return Err(format!("{}: {used} units in {label:?} of {quota:?}", subject.name));
+            }
         }
     }
+    Ok(())
 }
 
 /// That nothing begins while the account is quiet.
-pub(super) fn check_quiet(subject: &Subject, sent: &[Sent]) {
+pub(super) fn check_quiet(subject: &Subject, sent: &[Sent]) -> Result<(), String> {
     let clocks = Clocks::new(subject);
-    for sent in sent {
-        assert!(!clocks.is_quiet(sent.begun.as_millis()), "{}: {} is quiet", subject.name, sent.begun);
+    match sent.iter().find(|sent| clocks.is_quiet(sent.begun.as_millis())) {
+        Some(sent) => Err(format!("{}: {} is quiet", subject.name, sent.begun)),
+        None => Ok(()),
     }
 }
 

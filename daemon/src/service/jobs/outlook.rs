@@ -5,7 +5,7 @@ use tonic::Status;
 
 use super::{
     hindrances::{Scene, hindrances, needs_a_person},
-    planner::{Ahead, MESSAGE_SECONDS_ASSUMED, from_times, service_of, without},
+    planner::{Ahead, MESSAGE_SECONDS_ASSUMED, from_times, plan_of, service_of, without},
     service::Jobs,
 };
 use crate::{
@@ -52,7 +52,7 @@ impl Jobs {
         let due = record.job.due().unwrap_or(now).max(now);
         let usage = self.storage.usage(&record.job.account).await?;
         let ahead = self.planner.ahead(&record.job.account, record.job.priority, own, due).await?;
-        let plan = self.planner.plan(&account, &ahead, record.job.priority, own, due, now).await?;
+        let plan = plan_of(&account, &usage, &ahead, (record.job.priority, own, due), now);
         let times = plan.times.last().copied().flatten();
         let scene = Scene { record: &record, account: &account, usage, ahead: ahead.all(), times, now };
         let planned = times.filter(|_| !needs_a_person(&scene)).map(from_times);
@@ -101,7 +101,8 @@ impl Jobs {
                 (priority, Queued::alike(messages, bytes))
             }
         };
-        let plan = self.planner.plan(&account, &ahead, priority, own, now, now).await?;
+        let usage = self.storage.usage(&id).await?;
+        let plan = plan_of(&account, &usage, &ahead, (priority, own, now), now);
         let last = plan.times.last().copied().flatten();
         let first = plan.times.iter().flatten().map(|times| times.first_at).min();
         let planned = last.map(|mut times| {

@@ -14,10 +14,10 @@ use hikyaku_proto::v1;
 
 use crate::{
     domain::{
-        backlog::Queued,
+        backlog::{Backlog, Queued},
         ids::{AccountId, Etag},
         job::{Job, Priority, Schedule},
-        parking::Standing,
+        ledger::Usage,
         time::Timestamp,
     },
     policy::outlook::{Circumstances, Plan, Portion, Service, Times, plan},
@@ -27,13 +27,13 @@ use crate::{
 
 /// How long a connection is taken to need for a message: a usual provider's answers to MAIL, RCPT and DATA.
 pub(super) const MESSAGE_SECONDS_ASSUMED: f64 = 0.5;
-/// How long a plan serves those who submit after it.
-const PLAN_KEPT: Duration = Duration::from_secs(2);
-/// Most plans that are kept; beyond it all are forgotten.
-const PLANS_KEPT_MAX: usize = 1_024;
-/// By how much the backlog may have changed since a plan that is used again: a part of it, and so many messages.
-const BACKLOG_DRIFT_SHARE: u64 = 20;
-const BACKLOG_DRIFT_MESSAGES: u64 = 20;
+/// How long what was read serves those who submit after it.
+const KEPT: Duration = Duration::from_secs(2);
+/// Most accounts of which something is kept; beyond it all are forgotten.
+const ACCOUNTS_KEPT_MAX: usize = 1_024;
+/// From so many messages ahead on, a plan is used again for the next ones, as long as they are fewer than this part of it.
+const LONG_PLAN_MESSAGES: u64 = 1_000;
+const DRIFT_SHARE: u64 = 100;
 /// From so many messages ahead on it is looked at which of them are due later.
 const LATER_MATTERS_MESSAGES: u64 = 100;
 
@@ -41,18 +41,19 @@ const LATER_MATTERS_MESSAGES: u64 = 100;
 #[derive(Clone, Debug)]
 pub(super) struct Planner {
     storage: SharedStorage,
-    plans: Arc<Mutex<HashMap<(AccountId, Priority), Kept>>>,
+    kept: Arc<Mutex<HashMap<AccountId, Kept>>>,
 }
 
-/// A plan for one message at the end of the queue.
-#[derive(Clone, Copy, Debug)]
+/// What was read of an account a moment ago.
+#[derive(Clone, Debug)]
 struct Kept {
     made: Timestamp,
     etag: Etag,
-    is_active: bool,
-    ahead: u64,
-    due: Timestamp,
-    times: Times,
+    usage: Arc<[Usage]>,
+    /// What is due later; not known where little waits.
+    later: Option<Backlog>,
+    /// For one message of each priority at the end of a long queue: how much was ahead, and when it goes.
+    plans: [Option<(u64, Times)>; Priority::ALL.len()],
 }
 
 /// What goes before some mail.
@@ -63,6 +64,23 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
+    /// All that waits of a priority and of those that are more urgent.
+    fn of(backlog: &Backlog, priority: Priority) -> Self {
+        let mut ahead = Self::default();
+        let first = Priority::ALL.into_iter().take_while(|class| *class <= priority);
+        first.for_each(|class| ahead.classes[class as usize] = backlog.of(class));
+        ahead
+    }
+
+    /// The same without what is due later.
+    fn without(mut self, later: &Backlog) -> Self {
+        for class in Priority::ALL {
+            let queued = &mut self.classes[class as usize];
+            *queued = without(*queued, later.of(class));
+        }
+        self
+    }
+
     /// All of it.
     pub(super) fn all(&self) -> Queued {
         self.classes.iter().fold(Queued::default(), |sum, queued| sum.plus(*queued))
@@ -71,7 +89,7 @@ impl Ahead {
 
 impl Planner {
     pub(super) fn new(storage: &SharedStorage) -> Self {
-        Self { storage: Arc::clone(storage), plans: Arc::default() }
+        Self { storage: Arc::clone(storage), kept: Arc::default() }
     }
 
     /// When a job that is about to be accepted goes; nothing while it is held, or when it never goes.
@@ -82,23 +100,27 @@ impl Planner {
         now: Timestamp,
     ) -> Result<Option<v1::PlannedTimes>, StorageError> {
         let Schedule::Waiting { due } = job.schedule else { return Ok(None) };
-        let own = Queued::of_job(job);
-        let backlog = self.storage.backlog(&job.account).await?;
-        let waiting: u64 = up_to(job.priority).map(|priority| backlog.of(priority).messages).sum();
-        let is_plain = is_plain(account);
-        let key = (job.account.clone(), job.priority);
-        if !is_plain
-            && own.messages == 1
-            && let Some(times) = self.recall(&key, account, waiting, due.max(now), now)
-        {
-            return Ok(Some(from_times(times)));
+        let (own, class, due) = (Queued::of_job(job), job.priority, due.max(now));
+        let mut ahead = Ahead::of(&self.storage.backlog(&job.account).await?, class);
+        let waiting = ahead.all().messages;
+        let kept = self.recent(account, waiting, now).await?;
+        if let Some(later) = &kept.later {
+            ahead = ahead.without(later);
         }
-        let ahead = self.ahead(&job.account, job.priority, Queued::default(), due.max(now)).await?;
-        let plan = self.plan(account, &ahead, job.priority, own, due.max(now), now).await?;
+        let is_next = own.messages == 1 && due <= now && waiting >= LONG_PLAN_MESSAGES;
+        if is_next && let Some((planned_for, times)) = kept.plans[class as usize] {
+            let drift = waiting.abs_diff(planned_for);
+            if drift <= planned_for / DRIFT_SHARE {
+                return Ok(Some(from_times(drawn_out(times, kept.made, planned_for, waiting))));
+            }
+        }
+        let plan = plan_of(account, &kept.usage, &ahead, (class, own, due), now);
         let times = plan.times.last().copied().flatten();
-        if let Some(times) = times.filter(|_| !is_plain && own.messages == 1) {
-            let (etag, is_active) = (account.account.etag, account.standing == Standing::Active);
-            self.keep(key, Kept { made: now, etag, is_active, ahead: waiting, due: due.max(now), times });
+        if is_next && let Some(times) = times {
+            let mut known = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(kept) = known.get_mut(&job.account) {
+                kept.plans[class as usize] = Some((waiting, times));
+            }
         }
         Ok(times.map(from_times))
     }
@@ -114,93 +136,75 @@ impl Planner {
         let mut backlog = self.storage.backlog(account).await?;
         let counted = backlog.of_mut(priority);
         *counted = counted.minus(own);
-        let mut ahead = Ahead::default();
-        up_to(priority).for_each(|class| ahead.classes[class as usize] = backlog.of(class));
-        if ahead.all().messages < LATER_MATTERS_MESSAGES {
-            return Ok(ahead);
-        }
         let later = self.storage.backlog_after(account, due).await?;
-        for class in up_to(priority) {
-            let queued = &mut ahead.classes[class as usize];
-            *queued = without(*queued, later.of(class));
-        }
-        Ok(ahead)
+        Ok(Ahead::of(&backlog, priority).without(&later))
     }
 
-    /// Plans what is ahead and, as the last portion, mail of a priority.
-    pub(super) async fn plan(
-        &self,
-        account: &AccountRecord,
-        ahead: &Ahead,
-        priority: Priority,
-        own: Queued,
-        due: Timestamp,
-        now: Timestamp,
-    ) -> Result<Plan, StorageError> {
-        let settings = &account.account.settings;
-        let usage = match settings.limits.quotas.is_empty() {
-            true => Vec::new(),
-            false => self.storage.usage(&account.account.id).await?,
-        };
-        let circumstances = Circumstances {
-            now,
-            limits: &settings.limits,
-            quiet: &settings.quiet_windows,
-            standing: &account.standing,
-            usage: &usage,
-            service: service_of(account),
-        };
-        let portion = |priority: Priority, queued: Queued, due: Timestamp| Portion {
-            priority,
-            messages: queued.messages,
-            recipients: queued.recipients,
-            bytes: queued.bytes,
-            due,
-        };
-        let before = Priority::ALL.into_iter().map(|class| portion(class, ahead.classes[class as usize], now));
-        let portions: Vec<Portion> = before
-            .chain([portion(priority, own, due)])
-            .enumerate()
-            .filter(|(index, portion)| portion.messages > 0 || *index == Priority::ALL.len())
-            .map(|(_, portion)| portion)
-            .collect();
-        Ok(plan(&circumstances, &portions))
-    }
-
-    fn recall(
-        &self,
-        key: &(AccountId, Priority),
-        account: &AccountRecord,
-        ahead: u64,
-        due: Timestamp,
-        now: Timestamp,
-    ) -> Option<Times> {
-        let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = plans.get(key).copied()?;
-        drop(plans);
-        let is_same = kept.etag == account.account.etag && kept.is_active == (account.standing == Standing::Active);
-        let drift = kept.ahead / BACKLOG_DRIFT_SHARE + BACKLOG_DRIFT_MESSAGES;
-        let is_near = kept.ahead.abs_diff(ahead) <= drift && ahead >= kept.ahead;
-        // What is scheduled has another time of its own.
-        let is_due = kept.due <= kept.made && due <= now;
-        let is_fresh = kept.made <= now && now.since(kept.made) < PLAN_KEPT;
-        if !(is_same && is_near && is_due && is_fresh) || kept.ahead == 0 && ahead > 0 {
-            return None;
+    /// What was read of an account a moment ago, or is read now.
+    async fn recent(&self, account: &AccountRecord, waiting: u64, now: Timestamp) -> Result<Kept, StorageError> {
+        let (id, etag) = (&account.account.id, account.account.etag);
+        let has_quotas = !account.account.settings.limits.quotas.is_empty();
+        let needs_later = waiting >= LATER_MATTERS_MESSAGES;
+        let nothing = Kept { made: now, etag, usage: Arc::default(), later: None, plans: Default::default() };
+        if !has_quotas && !needs_later {
+            return Ok(nothing);
         }
-        let whole = kept.times.last_at.since(kept.made);
-        let more = ahead - kept.ahead;
-        let further = whole.mul_f64(more as f64 / (kept.ahead + 1) as f64);
-        let later = |at: Timestamp| at.after(further).max(now);
-        Some(Times { first_at: later(kept.times.first_at), last_at: later(kept.times.last_at) })
-    }
-
-    fn keep(&self, key: (AccountId, Priority), kept: Kept) {
-        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if plans.len() >= PLANS_KEPT_MAX {
-            plans.clear();
+        let known = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        let is_good = |kept: &Kept| {
+            let is_fresh = kept.made <= now && now.since(kept.made) < KEPT;
+            is_fresh && kept.etag == etag && (kept.later.is_some() || !needs_later)
+        };
+        if let Some(kept) = known.filter(is_good) {
+            return Ok(kept);
         }
-        plans.insert(key, kept);
+        let usage = if has_quotas { self.storage.usage(id).await?.into() } else { Arc::default() };
+        let later = if needs_later { Some(self.storage.backlog_after(id, now).await?) } else { None };
+        let read = Kept { usage, later, ..nothing };
+        let mut known = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= ACCOUNTS_KEPT_MAX {
+            known.clear();
+        }
+        known.insert(id.clone(), read.clone());
+        Ok(read)
     }
+}
+
+/// Plans what is ahead and, as the last portion, mail of a priority that is due at some time.
+pub(super) fn plan_of(
+    account: &AccountRecord,
+    usage: &[Usage],
+    ahead: &Ahead,
+    (priority, own, due): (Priority, Queued, Timestamp),
+    now: Timestamp,
+) -> Plan {
+    let settings = &account.account.settings;
+    let circumstances = Circumstances {
+        now,
+        limits: &settings.limits,
+        quiet: &settings.quiet_windows,
+        standing: &account.standing,
+        usage,
+        service: service_of(account),
+    };
+    let portion = |priority: Priority, queued: Queued, due: Timestamp| Portion {
+        priority,
+        messages: queued.messages,
+        recipients: queued.recipients,
+        bytes: queued.bytes,
+        due,
+    };
+    let before = Priority::ALL.into_iter().map(|class| portion(class, ahead.classes[class as usize], now));
+    let mut portions: Vec<Portion> = before.filter(|portion| portion.messages > 0).collect();
+    portions.push(portion(priority, own, due));
+    plan(&circumstances, &portions)
+}
+
+/// When a message goes that has a little more or less ahead of it than the one for which a plan was made.
+fn drawn_out(times: Times, made: Timestamp, planned_for: u64, ahead: u64) -> Times {
+    let each = times.last_at.since(made) / u32::try_from(planned_for.max(1)).unwrap_or(u32::MAX);
+    let drift = each * u32::try_from(ahead.abs_diff(planned_for)).unwrap_or(u32::MAX);
+    let moved = |at: Timestamp| if ahead >= planned_for { at.after(drift) } else { at.before(drift).max(made) };
+    Times { first_at: moved(times.first_at), last_at: moved(times.last_at) }
 }
 
 /// How fast an account's server is taken to be.
@@ -221,15 +225,4 @@ pub(super) fn without(all: Queued, later: Queued) -> Queued {
     let share = u128::from(messages) * u128::from(all.bytes) / u128::from(all.messages.max(1));
     let recipients = all.recipients.saturating_sub(later.recipients).max(messages);
     Queued { messages, recipients, bytes: u64::try_from(share).unwrap_or(u64::MAX) }
-}
-
-/// A priority and those that are more urgent.
-fn up_to(priority: Priority) -> impl Iterator<Item = Priority> {
-    Priority::ALL.into_iter().take_while(move |class| *class <= priority)
-}
-
-/// Whether an account's mail goes as fast as its connections take it, so that a plan costs next to nothing.
-fn is_plain(account: &AccountRecord) -> bool {
-    let settings = &account.account.settings;
-    settings.limits.quotas.is_empty() && settings.quiet_windows.is_empty()
 }
