@@ -10,7 +10,7 @@ use crate::{
     domain::{
         event::JobChange,
         ids::{AccountId, JobId},
-        job::{Flight, Job},
+        job::Flight,
         time::Timestamp,
     },
     storage::{Divertible, PAGE_MAX, StorageError, Tenure, TenureError, settlement::Diversion},
