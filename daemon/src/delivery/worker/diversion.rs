@@ -81,9 +81,11 @@ impl Worker {
             return Ok(None);
         };
         for id in &fallbacks.accounts {
-            if !known.contains_key(id) {
-                known.insert(id.clone(), self.look_up(id).await?);
-            }
+            let found = match known.get(id) {
+                Some(_) => continue,
+                None => self.look_up(id).await?,
+            };
+            known.insert(id.clone(), found);
         }
         let heirs: Vec<_> = fallbacks.accounts.iter().filter_map(|id| known.get(id)?.as_ref()).map(as_heir).collect();
         let chosen = heir(job, &heirs, now);
