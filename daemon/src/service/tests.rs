@@ -46,6 +46,7 @@ mod load;
 mod merges;
 mod others;
 mod reflection;
+mod testing;
 mod watch;
 
 /// Goes on by a millisecond whenever it is asked, so that ids follow the order of the calls.

@@ -175,7 +175,7 @@ impl MergeIntake {
         }
 
         let incoming = incoming.finish().map_err(Refusal::from)?;
-        warnings.extend(incoming.warning);
+        warnings.extend(incoming.warning.clone());
         let mut answer = v1::SubmitMergeResponse {
             warnings,
             recipients: incoming.recipients,
