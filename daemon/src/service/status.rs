@@ -45,6 +45,9 @@ pub(super) enum Refusal {
     /// The id is taken.
     #[error("there is an account {0} already")]
     AccountExists(AccountId),
+    /// The caller's role does not reach that far.
+    #[error("{0}")]
+    NotAllowed(&'static str),
     /// Someone else was faster.
     #[error("the account was changed by someone else: its etag is {0} now")]
     StaleEtag(Etag),
@@ -169,6 +172,7 @@ impl Refusal {
             Self::NoAccount { id, .. } => Telling::new(Code::NotFound, "ACCOUNT_NOT_FOUND").with("account_id", id),
             Self::NoJob(id) => Telling::new(Code::NotFound, "JOB_NOT_FOUND").with("job_id", id),
             Self::AccountExists(id) => Telling::new(Code::AlreadyExists, "ACCOUNT_EXISTS").with("account_id", id),
+            Self::NotAllowed(_) => Telling::new(Code::PermissionDenied, "NOT_ALLOWED"),
             Self::StaleEtag(current) => Telling::new(Code::Aborted, "ETAG_STALE").with("etag", current),
             Self::OpenJobs(count) => {
                 Telling::new(Code::FailedPrecondition, "ACCOUNT_HAS_OPEN_JOBS").with("open_jobs", count)
@@ -358,6 +362,7 @@ mod tests {
         let full = StorageError::DiskNearlyFull { free_bytes: 1, needed_bytes: 2 };
         check(Refusal::field("x", "is wrong"), Code::InvalidArgument, "INVALID_FIELDS", false);
         check(Refusal::no_account(id), Code::NotFound, "ACCOUNT_NOT_FOUND", false);
+        check(Refusal::NotAllowed("x"), Code::PermissionDenied, "NOT_ALLOWED", false);
         check(Refusal::StaleEtag(Etag(2)), Code::Aborted, "ETAG_STALE", false);
         check(Refusal::OpenJobs(2), Code::FailedPrecondition, "ACCOUNT_HAS_OPEN_JOBS", false);
         check(Refusal::AccountBusy(2), Code::Aborted, "ACCOUNT_BUSY", true);

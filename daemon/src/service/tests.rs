@@ -46,7 +46,9 @@ mod load;
 mod merges;
 mod others;
 mod reflection;
+mod settings;
 mod testing;
+mod visibility;
 mod watch;
 
 /// Goes on by a millisecond whenever it is asked, so that ids follow the order of the calls.

@@ -54,7 +54,7 @@ impl Accounts {
         }
         let settings = match (request.settings, stored.as_deref()) {
             (None, Some(Account { settings, .. })) => violations.finish(Some(settings.clone()))?,
-            (settings, old) => to_settings(settings, old.map(|account| &account.settings.sign_in), violations)?,
+            (settings, old) => to_settings(settings, old.map(|account| &account.settings), violations)?.settings,
         };
         Ok(Trial { settings, stored, server, recipient })
     }

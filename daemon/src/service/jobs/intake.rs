@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::{
         account::AccountSettings,
-        ids::{Caller, JobId},
+        ids::JobId,
         job::Job,
         mail::Message,
         parking::Standing,
@@ -27,6 +27,7 @@ use crate::{
         },
         parts::Parts,
         status::Refusal,
+        visibility::Visitor,
     },
     storage::{Acceptance, AccountRecord, Idempotency, SharedStorage, Submission},
 };
@@ -59,10 +60,10 @@ impl Intake {
     pub(super) async fn submit(
         &self,
         request: v1::SubmitJobRequest,
-        caller: Caller,
+        visitor: Visitor,
     ) -> Result<v1::SubmitJobResponse, Refusal> {
-        let name = caller.clone();
-        let answer = self.try_submit(request, caller).await;
+        let name = visitor.caller().clone();
+        let answer = self.try_submit(request, visitor).await;
         match &answer {
             Ok(answer) => {
                 let v1::SubmitJobResponse { job_id, existing, message_bytes, .. } = answer;
@@ -76,7 +77,7 @@ impl Intake {
     async fn try_submit(
         &self,
         request: v1::SubmitJobRequest,
-        caller: Caller,
+        visitor: Visitor,
     ) -> Result<v1::SubmitJobResponse, Refusal> {
         let bytes = request.encoded_len();
         let needed = u32::try_from(bytes / 1_024 + 1).unwrap_or(u32::MAX).min(UNDER_WAY_KIB_MAX);
@@ -84,9 +85,9 @@ impl Intake {
         let payload_hash = payload_hash(&request);
         let mut order = to_order(request)?;
         let key = order.key.take();
-        let idempotency = key.map(|key| Idempotency { caller: caller.clone(), key, payload_hash });
+        let idempotency = key.map(|key| Idempotency { caller: visitor.caller().clone(), key, payload_hash });
         let repeated = idempotency.clone().filter(|_| !order.dry_run);
-        match self.take(order, idempotency, caller, bytes).await {
+        match self.take(order, idempotency, visitor, bytes).await {
             // What was accepted once is answered again, even when it could not be accepted any more.
             Err(refusal) => match self.earlier(repeated).await? {
                 Some(Acceptance::Existing(id)) => Ok(v1::SubmitJobResponse {
@@ -111,18 +112,18 @@ impl Intake {
         &self,
         order: Order,
         idempotency: Option<Idempotency>,
-        caller: Caller,
+        visitor: Visitor,
         bytes: usize,
     ) -> Result<v1::SubmitJobResponse, Refusal> {
         let dry_run = order.dry_run;
-        let Some(account) = self.storage.account(&order.account).await? else {
+        let Some(account) = visitor.account(&self.storage, &order.account).await? else {
             return Err(Refusal::NoAccount { id: order.account, field: "job.account_id" });
         };
         let now = self.clock.now();
         let mut warnings = warnings(&account, now);
         let hours = &account.account.settings.quiet_windows;
         warnings.extend(check_hours(hours, order.send_at, order.hold, now)?);
-        let birth = Birth { id: self.new_id(now), caller, now };
+        let birth = Birth { id: self.new_id(now), caller: visitor.into_caller(), now };
         let (job, message) = compose(order, account.account.settings.clone(), birth, bytes).await?;
         check_quotas(&self.storage, &account, &job, now).await?;
         let (id, account, message_bytes) = (job.id, job.account.clone(), job.message.bytes);

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     domain::{
-        ids::{Caller, JobId},
+        ids::JobId,
         time::{Clock, Timestamp},
     },
     platform::entropy::Entropy,
@@ -33,6 +33,7 @@ use crate::{
         convert::draft::{Order, to_merge_order},
         parts::Parts,
         status::Refusal,
+        visibility::Visitor,
     },
     storage::{Acceptance, Idempotency, MergeSubmission, SharedStorage, StorageError},
 };
@@ -54,7 +55,7 @@ pub(super) struct MergeIntake {
 /// What is known of a stream once its head has been read.
 struct Opening {
     order: Order,
-    caller: Caller,
+    visitor: Visitor,
     id: JobId,
     now: Timestamp,
     hash: Option<PayloadHash>,
@@ -75,13 +76,13 @@ impl MergeIntake {
     pub(super) async fn submit(
         &self,
         requests: impl Stream<Item = Result<v1::SubmitMergeRequest, Status>> + Send + 'static,
-        caller: Caller,
+        visitor: Visitor,
         place: impl Send + 'static,
     ) -> Result<v1::SubmitMergeResponse, Status> {
         let intake = self.clone();
         let stream = self.streams.spawn(async move {
-            let name = caller.clone();
-            let answer = intake.take(requests.boxed(), caller).await;
+            let name = visitor.caller().clone();
+            let answer = intake.take(requests.boxed(), visitor).await;
             drop(place);
             match &answer {
                 Ok(answer) => {
@@ -97,14 +98,14 @@ impl MergeIntake {
         stream.await.map_err(|_| Refusal::Internal("the stream met a bug"))?
     }
 
-    async fn take(&self, requests: Requests, caller: Caller) -> Result<v1::SubmitMergeResponse, Status> {
+    async fn take(&self, requests: Requests, visitor: Visitor) -> Result<v1::SubmitMergeResponse, Status> {
         let deadline = Instant::now() + STREAM_DURATION_MAX;
         let mut source = Source { requests, deadline, shutdown: self.shutdown.clone() };
         let head = source.head().await?;
         let hash = (!head.idempotency_key.is_empty() && !head.dry_run).then(|| PayloadHash::new(&head));
         let order = to_merge_order(head).map_err(Refusal::from)?;
         let now = self.clock.now();
-        let opening = Opening { order, caller, id: self.new_id(now), now, hash };
+        let opening = Opening { order, visitor, id: self.new_id(now), now, hash };
         // What was accepted once is answered again, even when it could not be accepted any more.
         let known = match (&opening.order.key, &opening.hash) {
             (Some(_), Some(_)) => self.storage.submitted(&opening.idempotency([0; 32])).await.map_err(Refusal::from)?,
@@ -141,7 +142,8 @@ impl MergeIntake {
 
     async fn stage(&self, mut opening: Opening, mut source: Source) -> Result<v1::SubmitMergeResponse, Status> {
         let id = opening.id;
-        let Some(account) = self.storage.account(&opening.order.account).await.map_err(Refusal::from)? else {
+        let account = opening.visitor.account(&self.storage, &opening.order.account).await;
+        let Some(account) = account.map_err(Refusal::from)? else {
             return Err(Refusal::NoAccount { id: opening.order.account, field: "job.account_id" }.into());
         };
         let settings = &account.account.settings;
@@ -216,7 +218,7 @@ impl Opening {
     /// When the order has no key: whoever has a hash has one.
     fn idempotency(&self, payload_hash: [u8; 32]) -> Idempotency {
         let key = self.order.key.clone().expect("a payload is hashed only when there is a key");
-        Idempotency { caller: self.caller.clone(), key, payload_hash }
+        Idempotency { caller: self.visitor.caller().clone(), key, payload_hash }
     }
 }
 

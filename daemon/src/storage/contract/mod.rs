@@ -15,6 +15,7 @@ pub mod samples;
 pub mod script;
 pub mod step;
 mod tokens;
+pub mod unusual;
 
 use super::SharedStorage;
 

@@ -51,6 +51,8 @@ mod rewrite;
 mod seal;
 mod segments;
 mod settings;
+#[cfg(test)]
+mod settings_tests;
 mod space;
 mod tip;
 mod tokens;

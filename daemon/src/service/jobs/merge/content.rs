@@ -9,7 +9,7 @@ use crate::{
     domain::{
         account::AccountSettings,
         ids::{JobId, MessageKey},
-        job::{Audience, Job, MessageFacts, Schedule},
+        job::{Audience, Job, Schedule},
         merge::{MergeTemplate, progress::MergeProgress},
         time::Timestamp,
     },
@@ -69,12 +69,12 @@ pub(super) fn job_of(
     settings: &AccountSettings,
     incoming: &Whole,
 ) -> Job {
-    let Opening { order, caller, id, now, .. } = opening;
+    let Opening { order, visitor, id, now, .. } = opening;
     let due = order.send_at.map_or(now, |send_at| send_at.max(now));
     Job {
         id,
         account: order.account,
-        caller,
+        caller: visitor.into_caller(),
         accepted_at: now,
         sender: settings.results.sender_of(&template.draft.from.address),
         audience: Audience::Each(Box::new(

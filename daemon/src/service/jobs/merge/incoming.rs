@@ -14,7 +14,6 @@ use crate::{
         merge::Renderer,
     },
     domain::{
-        account::AccountSettings,
         address::{ADDRESS_BYTES_MAX, Address},
         job::MessageFacts,
         mail::Mailbox,
