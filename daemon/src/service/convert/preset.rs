@@ -175,7 +175,7 @@ mod tests {
                 server.host = "smtp.example.jp".into();
             }
             let made = to_settings(Some(settings), None, Violations::default());
-            let made = made.unwrap_or_else(|wrong| panic!("{}: {wrong:?}", preset.id)).settings;
+            let made = made.unwrap_or_else(|wrong| panic!("{}: {wrong:?}", preset.id));
             assert_eq!(made.settings.server.port, preset.server.port, "{}", preset.id);
             assert_eq!(made.settings.server.encryption, preset.server.encryption, "{}", preset.id);
             assert_eq!(made.settings.limits.quotas, preset.limits.quotas, "{}", preset.id);
