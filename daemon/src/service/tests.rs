@@ -52,6 +52,7 @@ mod outlook;
 mod reflection;
 mod routing;
 mod settings;
+mod testing;
 mod visibility;
 mod watch;
 
