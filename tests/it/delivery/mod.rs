@@ -5,3 +5,4 @@ mod house;
 mod limits;
 mod obstacles;
 mod outcomes;
+mod pop;
