@@ -9,9 +9,9 @@ use crate::{
     error::Error,
     pages::all_pages,
     proto::{
-        Account, AccountSettings, CreateAccountRequest, DeleteAccountRequest, DeleteAccountResponse, GetAccountRequest,
-        GetAccountUsageRequest, ListAccountsRequest, PauseAccountRequest, QuotaUsage, ResumeAccountRequest,
-        UpdateAccountRequest,
+        Account, AccountFilter, AccountSettings, CreateAccountRequest, DeleteAccountRequest, DeleteAccountResponse,
+        GetAccountRequest, GetAccountUsageRequest, ListAccountsRequest, PauseAccountRequest, QuotaUsage,
+        ReportUsageRequest, ResumeAccountRequest, UpdateAccountRequest,
     },
 };
 
@@ -24,13 +24,26 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] with the violations, or with `AlreadyExists`.
     pub async fn create_account(&self, account_id: &str, settings: AccountSettings) -> Result<Account, Error> {
-        let request =
-            CreateAccountRequest { account_id: account_id.to_owned(), settings: Some(settings), preset: String::new() };
+        self.create_account_with_preset(account_id, settings, "").await
+    }
+
+    /// Makes an account; what its settings leave unset is filled from a preset, see [`Client::list_presets`].
+    ///
+    /// # Errors
+    /// As [`Client::create_account`]; also when there is no such preset.
+    pub async fn create_account_with_preset(
+        &self,
+        account_id: &str,
+        settings: AccountSettings,
+        preset: &str,
+    ) -> Result<Account, Error> {
+        let (account_id, preset) = (account_id.to_owned(), preset.to_owned());
+        let request = CreateAccountRequest { account_id, settings: Some(settings), preset };
         let answer = self.accounts.clone().create_account(request).await?;
         Ok(answer.into_inner().account.unwrap_or_default())
     }
 
-    /// One account; its password is left out.
+    /// One account; its secrets are left out.
     ///
     /// # Errors
     /// [`Error::Refused`] with `NotFound`.
@@ -42,18 +55,24 @@ impl Client {
 
     /// All accounts in the order of their ids; pages are fetched as the stream is read.
     pub fn list_accounts(&self) -> impl Stream<Item = Result<Account, Error>> + use<> {
+        self.find_accounts(AccountFilter::default())
+    }
+
+    /// Accounts that match, in the order of their ids; pages are fetched as the stream is read.
+    pub fn find_accounts(&self, filter: AccountFilter) -> impl Stream<Item = Result<Account, Error>> + use<> {
         let accounts = self.accounts.clone();
         all_pages(move |page_token| {
             let mut accounts = accounts.clone();
+            let filter = Some(filter.clone()).filter(|filter| *filter != AccountFilter::default());
             async move {
-                let request = ListAccountsRequest { page_size: PAGE_ACCOUNTS, page_token, filter: None };
+                let request = ListAccountsRequest { page_size: PAGE_ACCOUNTS, page_token, filter };
                 let page = accounts.list_accounts(request).await?.into_inner();
                 Ok((page.accounts, page.next_page_token))
             }
         })
     }
 
-    /// Replaces the settings as a whole; an empty password keeps the stored one.
+    /// Replaces the settings as a whole; empty secrets keep the stored ones.
     ///
     /// # Errors
     /// [`Error::Refused`] with `Aborted` when the account was changed since `etag` was seen.
@@ -113,5 +132,13 @@ impl Client {
     pub async fn account_usage(&self, account_id: &str) -> Result<Vec<QuotaUsage>, Error> {
         let request = GetAccountUsageRequest { account_id: account_id.to_owned() };
         Ok(self.accounts.clone().get_account_usage(request).await?.into_inner().quotas)
+    }
+
+    /// Tells of mail that was sent from the same account by others, and gets what is used now.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `NotFound`, or when the time is in the future or too long ago.
+    pub async fn report_usage(&self, request: ReportUsageRequest) -> Result<Vec<QuotaUsage>, Error> {
+        Ok(self.accounts.clone().report_usage(request).await?.into_inner().quotas)
     }
 }

@@ -14,7 +14,8 @@ use crate::{
     error::Error,
     proto::{
         account_service_client::AccountServiceClient, classification_service_client::ClassificationServiceClient,
-        job_service_client::JobServiceClient, store_service_client::StoreServiceClient,
+        job_service_client::JobServiceClient, provider_service_client::ProviderServiceClient,
+        route_service_client::RouteServiceClient, store_service_client::StoreServiceClient,
     },
 };
 
@@ -24,6 +25,8 @@ pub struct Client {
     pub(crate) jobs: JobServiceClient<Carrier>,
     pub(crate) accounts: AccountServiceClient<Carrier>,
     pub(crate) classification: ClassificationServiceClient<Carrier>,
+    pub(crate) providers: ProviderServiceClient<Carrier>,
+    pub(crate) routes: RouteServiceClient<Carrier>,
     pub(crate) store: StoreServiceClient<Carrier>,
 }
 
@@ -71,6 +74,9 @@ impl Client {
             accounts: AccountServiceClient::with_interceptor(channel.clone(), bearer.clone())
                 .max_decoding_message_size(ANSWER_BYTES_MAX),
             classification: ClassificationServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            providers: ProviderServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            routes: RouteServiceClient::with_interceptor(channel.clone(), bearer.clone())
+                .max_decoding_message_size(ANSWER_BYTES_MAX),
             store: StoreServiceClient::with_interceptor(channel, bearer),
         })
     }

@@ -16,13 +16,17 @@
 
 mod accounts;
 mod connection;
+mod consents;
 mod draft;
 mod endpoint;
 mod error;
 mod jobs;
 mod mailbox;
 mod merges;
+mod outlook;
 mod pages;
+mod providers;
+mod routing;
 mod store;
 mod submissions;
 
@@ -32,7 +36,7 @@ pub use self::{
     endpoint::{Endpoint, EndpointError},
     error::{Error, Refused, Violation},
     jobs::Watch,
-    mailbox::parse_mailbox,
+    mailbox::{parse_mailbox, show_mailbox},
     merges::merge_recipient,
     submissions::{Answer, IN_FLIGHT_MAX},
 };

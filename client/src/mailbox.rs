@@ -13,6 +13,20 @@ pub fn parse_mailbox(text: &str) -> Mailbox {
     Mailbox { name: unquote(name.trim()), address: address.trim().to_owned() }
 }
 
+/// A text that [`parse_mailbox`] reads back to the same mailbox, unless its address holds angle brackets.
+#[must_use]
+pub fn show_mailbox(mailbox: &Mailbox) -> String {
+    let Mailbox { name, address } = mailbox;
+    if name.is_empty() {
+        return address.clone();
+    }
+    let plain = name.trim() == name && !name.contains(['"', '\\', '<', '>']);
+    if plain {
+        return format!("{name} <{address}>");
+    }
+    format!("\"{}\" <{address}>", name.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 fn unquote(name: &str) -> String {
     let Some(inner) = name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
         return name.to_owned();
@@ -45,5 +59,19 @@ mod tests {
         check("\" <a@b", "", "\" <a@b");
         check("\"", "", "\"");
         check("\" <a@b>", "\"", "a@b");
+    }
+
+    #[test]
+    fn a_shown_mailbox_is_read_back() {
+        for (name, address) in [
+            ("", "taro@example.jp"),
+            ("Taro", "taro@example.jp"),
+            ("Doe, \"J\"", "j@example.jp"),
+            (" a\\b ", "a@example.jp"),
+            ("<x>", "a@example.jp"),
+        ] {
+            let mailbox = Mailbox { name: name.to_owned(), address: address.to_owned() };
+            assert_eq!(parse_mailbox(&show_mailbox(&mailbox)), mailbox);
+        }
     }
 }

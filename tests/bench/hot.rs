@@ -125,6 +125,7 @@ fn compose_message_of_bytes(bencher: Bencher<'_, '_>, bytes: usize) {
         html: None,
         headers: Vec::new(),
         attachments: Vec::new(),
+        charset: hikyaku_daemon::domain::account::Charset::default(),
     };
     let identity = Identity::of_job(id(1), &draft.from.address, NOW);
     bencher.bench_local(|| compose(black_box(&draft), &identity).expect("the draft is good"));
@@ -152,6 +153,7 @@ fn job() -> Job {
         first_attempt_at: None,
         attempts: Vec::new(),
         wish: None,
+        fallbacks: None,
     }
 }
 

@@ -10,7 +10,7 @@ use hikyaku_daemon::{
     app::config::{Config, Environment},
     domain::ids::Caller,
     platform::entropy::SeededEntropy,
-    service::api_keys::new_key,
+    service::api_keys::{Role, new_key},
 };
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bad_configs");
@@ -64,7 +64,7 @@ fn named_files() -> tempfile::TempDir {
     let own = rcgen::generate_simple_self_signed(names.clone()).expect("a certificate");
     let other = rcgen::generate_simple_self_signed(names).expect("another certificate");
     let caller: Caller = "shop".parse().expect("a caller");
-    let (_, line) = new_key(&caller, &SeededEntropy::new(1));
+    let (_, line) = new_key(&caller, Role::Member, &SeededEntropy::new(1));
     let write = |name: &str, text: &str, mode| {
         let path = folder.path().join(name);
         fs::write(&path, text).expect("the folder is ours");

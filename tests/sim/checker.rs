@@ -7,6 +7,7 @@ use crate::{book::Book, plan::Planned, provider::Seen};
 
 mod books;
 mod delay;
+mod hours;
 mod quotas;
 mod turns;
 
@@ -25,8 +26,7 @@ pub(crate) struct Evidence<'a> {
 /// Most violations of one kind that are told.
 const TOLD_MAX: usize = 10;
 
-/// All promises that were broken. A promise about when mail may be sent (a quiet window, say) is one more file beside
-/// these, as a function of the same evidence.
+/// All promises that were broken.
 pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<String> {
     let checks = [
         evidence.book.contradictions.clone(),
@@ -34,6 +34,7 @@ pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<String> {
         books::what_is_submitted_was_taken(evidence),
         books::what_was_taken_is_submitted_once(evidence),
         quotas::no_window_was_exceeded(evidence),
+        hours::nothing_began_in_a_quiet_window(evidence),
         turns::nobody_was_overtaken_for_long(evidence),
         delay::nobody_waited_for_a_hanging_server(evidence),
     ];

@@ -195,7 +195,9 @@ impl Clients {
             1 => String::from(".a line that begins with a dot\r\n"),
             _ => String::from("\r\n"),
         });
-        head + &lines.collect::<String>()
+        let text = head + &lines.collect::<String>();
+        assert!(text.len() as u64 <= plan::MESSAGE_BYTES_MAX, "{} bytes", text.len());
+        text
     }
 
     fn job(&self, account: usize, number: usize, bytes: usize, now: Timestamp) -> Job {
@@ -232,6 +234,7 @@ impl Clients {
             first_attempt_at: None,
             attempts: Vec::new(),
             wish: None,
+            fallbacks: None,
         }
     }
 

@@ -13,7 +13,7 @@ use hikyaku_daemon::{
     delivery::{Context, connections::ConnectionSlots, desk, supervisor},
     domain::time::Clock,
     platform::{clock::VirtualClock, entropy::SeededEntropy},
-    policy::classify::rules::Rules,
+    policy::{classify::rules::Rules, verp::VerpKey},
     storage::SharedStorage,
     wire::oauth::TokenClient,
 };
@@ -61,6 +61,7 @@ impl Estate {
             tokens: TokenKeeper::new(Arc::clone(&self.storage), issuer, Arc::clone(&clock)),
             clock,
             entropy: Arc::new(SeededEntropy::new(self.seed.wrapping_add(start << 32))),
+            verp: VerpKey::new([7; 32]),
             host_name: "hikyakud.sim.example".parse()?,
             connections: ConnectionSlots::new(self.connections_max),
             stopping,

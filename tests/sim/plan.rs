@@ -10,14 +10,19 @@ use hikyaku_daemon::domain::{
     ids::{AccountId, Caller, Etag},
     limits::{CalendarSpan, Limits, Quota, QuotaUnit, QuotaWindow},
     mail::Mailbox,
+    quiet::{QuietRule, QuietWindow, Weekdays},
     secret::Secret,
     time::Timestamp,
 };
 
 use crate::chance::Chance;
 
-/// When every run begins: 2027-01-15T08:00:00Z.
-pub(crate) const BEGIN: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+/// When every run begins: 2027-03-27T08:00:00Z, 17 hours before clocks change in Europe.
+pub(crate) const BEGIN: Timestamp = Timestamp::from_millis(1_806_134_400_000);
+/// When clocks change in Europe: 2027-03-28T01:00:00Z.
+const SUMMER: Timestamp = Timestamp::from_millis(1_806_195_600_000);
+/// Longest message, in bytes. No quota is smaller.
+pub(crate) const MESSAGE_BYTES_MAX: u64 = 600;
 /// Most recipients of a job. No quota is smaller: such a job would be set aside.
 pub(crate) const RECIPIENTS_MAX: u64 = 5;
 /// The providers that are not subject to chance: one that never fails, and one that takes connections and says nothing.
@@ -26,7 +31,10 @@ pub(crate) const SILENT: usize = 1;
 /// Accounts of one provider, about.
 const ACCOUNTS_PER_PROVIDER: u64 = 200;
 /// Hours between UTC and the zones of calendar windows. None of them changes its clocks while a run lasts.
-const ZONES: [(&str, i64); 3] = [("UTC", 0), ("Asia/Tokyo", 9), ("America/New_York", -5)];
+const ZONES: [(&str, i64); 3] = [("UTC", 0), ("Asia/Tokyo", 9), ("America/New_York", -4)];
+/// Hours between UTC and the zones of quiet windows, before and after clocks change in Europe.
+const QUIET_ZONES: [(&str, i64, i64); 4] =
+    [("Europe/London", 0, 1), ("Europe/Berlin", 1, 2), ("Asia/Tokyo", 9, 9), ("America/New_York", -4, -4)];
 
 /// How many providers there are.
 pub(crate) fn providers(accounts: u64) -> usize {
@@ -44,6 +52,33 @@ pub(crate) struct Planned {
     pub(crate) account: Account,
     pub(crate) provider: usize,
     pub(crate) windows: Vec<Window>,
+    pub(crate) quiet: Vec<Quiet>,
+}
+
+/// A quiet window in the checker's own terms.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quiet {
+    /// On which days it begins, Monday first.
+    pub(crate) days: [bool; 7],
+    /// In minutes after midnight.
+    pub(crate) from: u16,
+    pub(crate) to: u16,
+    zone: usize,
+}
+
+impl Quiet {
+    /// Milliseconds between UTC and what the clocks of its zone show.
+    pub(crate) fn ahead_millis(&self, at: Timestamp) -> i64 {
+        let (_, before, after) = QUIET_ZONES[self.zone];
+        let hours = if at < SUMMER { before } else { after };
+        hours * 3_600_000
+    }
+
+    fn setting(&self) -> QuietWindow {
+        let days = Weekdays::new((0..7).filter(|day| self.days[usize::from(*day)]));
+        let zone = QUIET_ZONES[self.zone].0.to_owned();
+        QuietWindow { days, from: self.from, to: self.to, zone, rule: QuietRule::Defer }
+    }
 }
 
 /// A quota in the checker's own terms.
@@ -81,6 +116,7 @@ fn account(seed: u64, number: u64, provider: u64) -> Planned {
     let is_steady = provider == STEADY;
     let quotas = if is_steady { Vec::new() } else { quotas(&chance) };
     let windows = quotas.iter().map(|(_, window)| *window).collect();
+    let quiet = if is_steady { Vec::new() } else { quiet(&chance) };
     let host = provider_name(provider).parse().expect("a host");
     let server = Server {
         ehlo_name: Some(format!("{name}.sim.example").parse().expect("a name")),
@@ -98,13 +134,30 @@ fn account(seed: u64, number: u64, provider: u64) -> Planned {
             jitter: 0.2,
             give_up_after: chance.seconds(3_600..=12 * 3_600),
         },
+        quiet_windows: quiet.iter().map(Quiet::setting).collect(),
         in_doubt: if chance.one_in(4) { InDoubtPolicy::Hold } else { InDoubtPolicy::Resend },
         ..AccountSettings::new(from, server)
     };
     let id: AccountId = name.parse().expect("an id");
     let stamp = Stamp { at: BEGIN, by: caller() };
     let account = Account { id, settings, etag: Etag(1), created: stamp.clone(), updated: stamp };
-    Planned { account, provider, windows }
+    Planned { account, provider, windows, quiet }
+}
+
+/// Up to two windows of one to four hours, some of them over midnight.
+fn quiet(chance: &Chance) -> Vec<Quiet> {
+    let count = if chance.one_in(3) { chance.among(1..=2) } else { 0 };
+    (0..count).map(|_| quiet_window(chance)).collect()
+}
+
+fn quiet_window(chance: &Chance) -> Quiet {
+    let half_hours = |n: u64| u16::try_from(n % 48 * 30).expect("less than a day");
+    let (from, length) = (chance.below(48), chance.among(2..=8));
+    let is_daily = chance.one_in(2);
+    let days = std::array::from_fn(|_| is_daily || chance.one_in(2));
+    let days = if days == [false; 7] { [true; 7] } else { days };
+    let zone = usize::try_from(chance.below(QUIET_ZONES.len() as u64)).expect("it is small");
+    Quiet { days, from: half_hours(from), to: half_hours(from + length), zone }
 }
 
 fn sign_in(chance: &Chance, user: &str) -> SignIn {
@@ -136,7 +189,7 @@ fn quotas(chance: &Chance) -> Vec<(Quota, Window)> {
 }
 
 fn quota(chance: &Chance) -> (Quota, Window) {
-    let unit = chance.pick(&[QuotaUnit::Messages, QuotaUnit::Recipients]);
+    let unit = chance.pick(&[QuotaUnit::Messages, QuotaUnit::Recipients, QuotaUnit::Bytes]);
     let (limit, window, shape) = if chance.one_in(2) {
         let seconds = chance.pick(&[60, 600, 3_600, 86_400]);
         let window = QuotaWindow::Sliding(Duration::from_secs(seconds));
@@ -148,6 +201,7 @@ fn quota(chance: &Chance) -> (Quota, Window) {
         let shape = Shape::Calendar { millis: seconds * 1_000, ahead_millis: hours * 3_600_000 };
         (limit_of(chance, seconds), QuotaWindow::Calendar { span, zone: zone.to_owned() }, shape)
     };
+    let limit = if unit == QuotaUnit::Bytes { limit * MESSAGE_BYTES_MAX } else { limit };
     (Quota { limit: number(limit).into(), unit, window }, Window { limit, unit, shape })
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct Taken {
     pub(crate) job: usize,
     /// Indexes into the job's recipients.
     pub(crate) recipients: Vec<usize>,
+    /// The length of the message as it came.
+    pub(crate) bytes: u64,
     /// The check sum of the message as it came.
     pub(crate) digest: u64,
 }

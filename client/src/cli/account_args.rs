@@ -1,15 +1,16 @@
 //! What may follow `hikyaku account`.
 
-use std::{path::PathBuf, time::Duration};
-
-use clap::{Args, Subcommand, ValueEnum};
-use hikyaku_client::proto::{Quota, Reserve};
+use clap::{Args, Subcommand};
+use hikyaku_client::proto::{AccountFilter, AccountState};
 
 use super::{
-    duration_text::parse_duration,
-    pair_text::{Phase, parse_timeout},
-    quota_text::{parse_batch, parse_pace, parse_quota, parse_reserve},
+    account_apply::{ApplyArgs, ExportArgs},
+    oauth::OauthArgs,
+    outlook::EstimateArgs,
+    settings_args::{Clear, SettingsArgs},
     time_text::When,
+    trial::TestArgs,
+    usage::ReportArgs,
 };
 
 #[derive(Debug, Subcommand)]
@@ -18,11 +19,14 @@ pub(crate) enum AccountCommand {
     Create {
         /// Its name: 1 to 64 of the characters a-z 0-9 . _ -
         id: String,
+        /// Fill what is not given from what is known of a provider; see hikyaku account presets
+        #[arg(long, value_name = "PRESET")]
+        preset: Option<String>,
         #[command(flatten)]
         settings: Box<SettingsArgs>,
     },
-    /// List all accounts
-    List,
+    /// List accounts
+    List(ListArgs),
     /// Show one account
     Get {
         /// The account
@@ -41,6 +45,10 @@ pub(crate) enum AccountCommand {
         #[arg(long)]
         etag: Option<String>,
     },
+    /// Make accounts as files say: those that are missing are made, those that differ are changed
+    Apply(ApplyArgs),
+    /// Write accounts as a file that can be applied
+    Export(ExportArgs),
     /// Stop an account from sending
     Pause {
         /// The account
@@ -73,186 +81,89 @@ pub(crate) enum AccountCommand {
         /// The account
         id: String,
     },
+    /// Tell of mail that was sent from the same account by others, so that its quotas count it
+    ReportUsage(ReportArgs),
+    /// Show what is known of providers
+    Presets {
+        /// One of them, in full
+        id: Option<String>,
+    },
+    /// Propose server settings from a mail address alone; nothing is stored
+    Discover {
+        /// The address
+        address: String,
+        /// Write the best proposal as a file that can be completed and applied
+        #[arg(long)]
+        toml: bool,
+    },
+    /// Sign in to an account's server now, and perhaps send one test mail; exit code 1 when that fails
+    Test(TestArgs),
+    /// Get a person's permission to send with OAuth 2
+    Oauth(OauthArgs),
+    /// Say when an account's mail will have been sent, if nothing else happens
+    Estimate(EstimateArgs),
 }
 
-/// The settings of an account, all of them optional.
-#[derive(Args, Debug, Default, PartialEq)]
-pub(crate) struct SettingsArgs {
-    /// What people call it
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) display_name: Option<String>,
-    /// Who its mail is from: ADDRESS or 'Taro <taro@example.jp>'
-    #[arg(long, value_name = "MAILBOX")]
-    pub(crate) from: Option<String>,
-    /// The name before the From address
-    #[arg(long, value_name = "NAME")]
-    pub(crate) from_name: Option<String>,
-    /// A further From address, or all of a domain as @example.jp; repeatable
+/// Which accounts to list: those for which everything that is given holds.
+#[derive(Args, Debug)]
+pub(crate) struct ListArgs {
+    /// With this text in the id, the display name or the From address
+    #[arg(long)]
+    text: Option<String>,
+    /// Personal to this caller
+    #[arg(long, value_name = "CALLER")]
+    owner: Option<String>,
+    /// With this label
+    #[arg(long)]
+    label: Option<String>,
+    /// In one of these states, such as needs-reauth,paused
+    #[arg(long, value_name = "STATE", value_parser = parse_state, value_delimiter = ',')]
+    state: Vec<AccountState>,
+    /// Allowed to send as this address
     #[arg(long, value_name = "ADDRESS")]
-    pub(crate) may_send_as: Vec<String>,
-    /// Where answers go
-    #[arg(long, value_name = "MAILBOX")]
-    pub(crate) reply_to: Option<String>,
-    #[command(flatten)]
-    pub(crate) server: ServerArgs,
-    #[command(flatten)]
-    pub(crate) sign_in: SignInArgs,
-    #[command(flatten)]
-    pub(crate) limits: LimitArgs,
-    #[command(flatten)]
-    pub(crate) retry: RetryArgs,
-}
-
-#[derive(Args, Debug, Default, PartialEq)]
-#[command(next_help_heading = "Server")]
-pub(crate) struct ServerArgs {
-    /// Name or IP address of the server that takes its mail
+    sends_as: Option<String>,
+    /// Without those that are unlisted
     #[arg(long)]
-    pub(crate) host: Option<String>,
-    /// TCP port; it follows the encryption when not given
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) port: Option<u16>,
-    /// How the connection is encrypted; it follows the port when not given
-    #[arg(long)]
-    pub(crate) encryption: Option<EncryptionName>,
-    /// Name given in EHLO
-    #[arg(long, value_name = "NAME")]
-    pub(crate) ehlo_name: Option<String>,
-    /// Certificate authority in PEM to trust for this server
-    #[arg(long, value_name = "FILE")]
-    pub(crate) custom_ca: Option<PathBuf>,
-    /// The provider whose habits to expect, such as gmail
-    #[arg(long, value_name = "KIND")]
-    pub(crate) provider: Option<String>,
-    /// How long a phase may take, such as connect=10s; also greeting, command, data, end-of-data
-    #[arg(long, value_name = "PHASE=LENGTH", value_parser = parse_timeout)]
-    pub(crate) timeout: Vec<(Phase, Duration)>,
+    listed: bool,
 }
 
-#[derive(Args, Debug, Default, PartialEq)]
-#[command(next_help_heading = "Sign-in")]
-pub(crate) struct SignInArgs {
-    /// Name to sign in with
-    #[arg(long, value_name = "NAME")]
-    pub(crate) user: Option<String>,
-    /// File whose first line is the password
-    #[arg(long, value_name = "FILE", group = "password")]
-    pub(crate) password_file: Option<PathBuf>,
-    /// Environment variable that holds the password
-    #[arg(long, value_name = "VARIABLE", group = "password")]
-    pub(crate) password_env: Option<String>,
-    /// Read the password from the first line of stdin
-    #[arg(long, group = "password")]
-    pub(crate) password_stdin: bool,
-    /// How the password is presented; what the server offers when not given
-    #[arg(long)]
-    pub(crate) mechanism: Option<MechanismName>,
-    /// Let the password cross an unencrypted connection
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
-    pub(crate) allow_plaintext: Option<bool>,
+impl ListArgs {
+    /// The filter that the options mean.
+    pub(crate) fn filter(self) -> AccountFilter {
+        AccountFilter {
+            text: self.text.unwrap_or_default(),
+            owner: self.owner.unwrap_or_default(),
+            label: self.label.unwrap_or_default(),
+            states: self.state.into_iter().map(Into::into).collect(),
+            sends_as: self.sends_as.unwrap_or_default(),
+            listed_only: self.listed,
+        }
+    }
 }
 
-#[derive(Args, Debug, Default, PartialEq)]
-#[command(next_help_heading = "Limits")]
-pub(crate) struct LimitArgs {
-    /// 7/10s, 20/minute, or recipients:500/day@Asia/Tokyo for the calendar of a zone; repeatable
-    #[arg(long, value_parser = parse_quota)]
-    pub(crate) quota: Vec<Quota>,
-    /// Shortest time from one send to the next, such as 500ms
-    #[arg(long, value_name = "LENGTH", value_parser = parse_duration)]
-    pub(crate) interval: Option<Duration>,
-    /// A steady pace, such as 30/min or 2/s
-    #[arg(long, value_parser = parse_pace)]
-    pub(crate) pace: Option<u32>,
-    /// Messages that may go at once after a rest
-    #[arg(long, value_name = "N", requires = "pace")]
-    pub(crate) pace_burst: Option<u32>,
-    /// A pause after each batch, such as 50/30s
-    #[arg(long, value_name = "N/PAUSE", value_parser = parse_batch)]
-    pub(crate) batch: Option<(u32, Duration)>,
-    /// Most connections at once
-    #[arg(long, value_name = "N")]
-    pub(crate) connections: Option<u32>,
-    /// Messages after which a connection is closed
-    #[arg(long, value_name = "N")]
-    pub(crate) messages_per_connection: Option<u32>,
-    /// Percent of every quota to leave to people who send by hand; 0 for none
-    #[arg(long, value_name = "PERCENT")]
-    pub(crate) reserve_for_humans: Option<u32>,
-    /// Percent of every quota to keep for a priority and those more urgent, such as high=20; repeatable
-    #[arg(long, value_name = "PRIORITY=PERCENT", value_parser = parse_reserve)]
-    pub(crate) reserve: Vec<Reserve>,
-    /// Largest message in bytes
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) message_bytes_max: Option<u64>,
-    /// Most recipients of one job
-    #[arg(long, value_name = "N")]
-    pub(crate) recipients_max: Option<u32>,
+fn parse_state(text: &str) -> Result<AccountState, String> {
+    let name = format!("ACCOUNT_STATE_{}", text.to_ascii_uppercase().replace('-', "_"));
+    AccountState::from_str_name(&name).filter(|state| *state != AccountState::Unspecified).ok_or_else(|| {
+        format!(
+            "\"{text}\" is not a state; write active, paused, needs-reauth, quota-exhausted, throttled, \
+             suspended-by-provider or unreachable"
+        )
+    })
 }
 
-#[derive(Args, Debug, Default, PartialEq)]
-#[command(next_help_heading = "Retry")]
-pub(crate) struct RetryArgs {
-    /// Wait after the first deferral
-    #[arg(long, value_name = "LENGTH", value_parser = parse_duration)]
-    pub(crate) retry_first: Option<Duration>,
-    /// By how much each wait is longer than the one before
-    #[arg(long, value_name = "FACTOR")]
-    pub(crate) retry_multiplier: Option<f64>,
-    /// Longest wait
-    #[arg(long, value_name = "LENGTH", value_parser = parse_duration)]
-    pub(crate) retry_max: Option<Duration>,
-    /// How far a wait may differ at random, as a share of it
-    #[arg(long, value_name = "SHARE")]
-    pub(crate) retry_jitter: Option<f64>,
-    /// How long after its first attempt a recipient may still be tried
-    #[arg(long, value_name = "LENGTH", value_parser = parse_duration)]
-    pub(crate) retry_give_up: Option<Duration>,
-    /// What becomes of a message that may or may not have been taken
-    #[arg(long, value_name = "POLICY")]
-    pub(crate) in_doubt: Option<InDoubtName>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum EncryptionName {
-    /// In the clear
-    None,
-    /// In the clear, then TLS; never downgraded
-    Starttls,
-    /// TLS from the first byte
-    Tls,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum MechanismName {
-    /// The first of PLAIN and LOGIN that the server offers
-    Auto,
-    /// PLAIN (RFC 4616)
-    Plain,
-    /// LOGIN
-    Login,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum InDoubtName {
-    /// It is sent again: at least once
-    Resend,
-    /// It waits for an operator: at most once
-    Hold,
-}
-
-/// Settings that can be put back to their defaults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Clear {
-    MaySendAs,
-    ReplyTo,
-    SignIn,
-    CustomCa,
-    Timeouts,
-    Quotas,
-    Reserves,
-    Interval,
-    Pace,
-    Batch,
-    Retry,
+    #[test]
+    fn states_are_written_in_any_case() {
+        for (text, expected) in [
+            ("needs-reauth", Some(AccountState::NeedsReauth)),
+            ("SUSPENDED_BY_PROVIDER", Some(AccountState::SuspendedByProvider)),
+            ("unspecified", None),
+            ("gone", None),
+        ] {
+            assert_eq!(parse_state(text).ok(), expected, "{text}");
+        }
+    }
 }

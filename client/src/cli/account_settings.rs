@@ -6,18 +6,19 @@ use anyhow::Context as _;
 use hikyaku_client::{
     parse_mailbox,
     proto::{
-        AccountSettings, BatchPause, Encryption, InDoubtPolicy, Limits, Mailbox, Pace, PasswordMechanism,
-        PasswordSignIn, Retry, Server, SignIn, sign_in::Method,
+        AccountSettings, BatchPause, ClientCertificate, Encryption, InDoubtPolicy, Limits, Mailbox, OverQuota, Pace,
+        PasswordMechanism, PasswordSignIn, Proxy, Retry, Server, SignIn, TlsVersion, sign_in::Method,
     },
 };
 
 use super::{
-    account_args::{
-        Clear, EncryptionName, InDoubtName, LimitArgs, MechanismName, RetryArgs, ServerArgs, SettingsArgs, SignInArgs,
-    },
     failure::{Failure, usage},
     pair_text::Phase,
     run::read_text,
+    settings_args::{
+        Clear, EncryptionName, InDoubtName, LimitArgs, MechanismName, OverQuotaName, RetryArgs, ServerArgs,
+        SettingsArgs, SignInArgs, TlsVersionName,
+    },
 };
 
 impl SettingsArgs {
@@ -38,6 +39,18 @@ impl SettingsArgs {
         }
         if let Some(reply_to) = self.reply_to {
             settings.reply_to = Some(parse_mailbox(&reply_to));
+        }
+        set_list(&mut settings.labels, self.label);
+        set(&mut settings.owner, self.owner);
+        set(&mut settings.unlisted, self.unlisted);
+        set_list(&mut settings.default_cc, self.default_cc.iter().map(|mailbox| parse_mailbox(mailbox)).collect());
+        set_list(&mut settings.default_bcc, self.default_bcc.iter().map(|mailbox| parse_mailbox(mailbox)).collect());
+        set_list(&mut settings.quiet_windows, self.quiet);
+        if let Some(path) = &self.signature_file {
+            settings.signature.get_or_insert_default().text = read_text(path)?;
+        }
+        if let Some(path) = &self.signature_html_file {
+            settings.signature.get_or_insert_default().html = read_text(path)?;
         }
         self.server.apply(settings.server.get_or_insert_with(Server::default))?;
         self.sign_in.apply(&mut settings.sign_in)?;
@@ -68,6 +81,24 @@ impl ServerArgs {
         }
         if let Some(path) = &self.custom_ca {
             server.custom_ca_pem = read_text(path)?;
+        }
+        if let Some(version) = self.tls_min {
+            server.tls.get_or_insert_default().version_min = match version {
+                TlsVersionName::V1_2 => TlsVersion::TlsVersion12.into(),
+                TlsVersionName::V1_3 => TlsVersion::TlsVersion13.into(),
+            };
+        }
+        if let Some(name) = self.tls_name {
+            server.tls.get_or_insert_default().server_name = name;
+        }
+        if let (Some(chain), Some(key)) = (&self.client_cert, &self.client_key) {
+            let certificate = ClientCertificate { chain_pem: read_text(chain)?, key_pem: read_text(key)? };
+            server.tls.get_or_insert_default().client_certificate = Some(certificate);
+        }
+        if let Some(proxy) = self.proxy {
+            let password = self.proxy_password_file.as_deref().map(read_text).transpose()?;
+            let password = password.map(|text| first_line(&text)).unwrap_or_default();
+            server.proxy = Some(Proxy { password, ..proxy });
         }
         for (phase, length) in self.timeout {
             let timeouts = server.timeouts.get_or_insert_default();
@@ -109,6 +140,7 @@ impl SignInArgs {
                 MechanismName::Auto => PasswordMechanism::Unspecified.into(),
                 MechanismName::Plain => PasswordMechanism::Plain.into(),
                 MechanismName::Login => PasswordMechanism::Login.into(),
+                MechanismName::CramMd5 => PasswordMechanism::CramMd5.into(),
             };
         }
         *sign_in = Some(SignIn { method: Some(Method::Password(method)) });
@@ -156,6 +188,12 @@ impl LimitArgs {
         set(&mut limits.messages_per_connection_max, self.messages_per_connection);
         set(&mut limits.message_bytes_max, self.message_bytes_max);
         set(&mut limits.recipients_per_job_max, self.recipients_max);
+        if let Some(policy) = self.over_quota {
+            limits.over_quota = match policy {
+                OverQuotaName::Queue => OverQuota::Queue.into(),
+                OverQuotaName::Reject => OverQuota::Reject.into(),
+            };
+        }
     }
 }
 
@@ -177,6 +215,17 @@ impl Clear {
         match self {
             Self::MaySendAs => settings.may_send_as.clear(),
             Self::ReplyTo => settings.reply_to = None,
+            Self::DefaultCc => settings.default_cc.clear(),
+            Self::DefaultBcc => settings.default_bcc.clear(),
+            Self::Labels => settings.labels.clear(),
+            Self::Owner => settings.owner.clear(),
+            Self::Signature => settings.signature = None,
+            Self::QuietWindows => settings.quiet_windows.clear(),
+            Self::Content => settings.content = None,
+            Self::Results => settings.results = None,
+            Self::Mailbox => settings.mailbox = None,
+            Self::Tls => server.tls = None,
+            Self::Proxy => server.proxy = None,
             Self::SignIn => settings.sign_in = None,
             Self::CustomCa => server.custom_ca_pem.clear(),
             Self::Timeouts => server.timeouts = None,
@@ -196,6 +245,12 @@ impl Clear {
 fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
+    }
+}
+
+fn set_list<T>(field: &mut Vec<T>, values: Vec<T>) {
+    if !values.is_empty() {
+        *field = values;
     }
 }
 

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use hikyaku_client::proto::{
-    Account, AccountState, Encryption, InDoubtPolicy, Limits, Mailbox, PasswordMechanism, QuotaUsage, Retry, Server,
-    SignIn, sign_in::Method,
+use hikyaku_client::{
+    proto::{
+        Account, AccountState, Encryption, InDoubtPolicy, Limits, OAuthTokenState, PasswordMechanism, Retry, Server,
+        SignIn, sign_in::Method,
+    },
+    show_mailbox,
 };
 use serde::Serialize;
+use toml::Table;
 
 use super::{
     duration_text::show_duration,
@@ -14,6 +18,11 @@ use super::{
     job_view::bare,
     output::Show,
     quota_text::{show_quota, show_reserve},
+    settings::{
+        changes::{leaves, value_text},
+        document::settings_tree,
+        writing::Secrets,
+    },
     table::{fields, table},
     time_text::show_time,
 };
@@ -42,6 +51,17 @@ pub(crate) struct AccountView {
     created_by: String,
     updated_at: Option<String>,
     updated_by: String,
+    oauth: Option<OauthView>,
+    /// All settings that differ from their defaults, by the keys of an account file.
+    settings: Table,
+}
+
+/// What an account holds of its issuer.
+#[derive(Debug, Serialize)]
+struct OauthView {
+    has_refresh_token: bool,
+    access_expires_at: Option<String>,
+    refreshed_at: Option<String>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -85,24 +105,10 @@ struct RetryView {
     give_up_after: Option<String>,
 }
 
-/// What an account has used of its quotas.
-#[derive(Debug, Serialize)]
-pub(crate) struct UsageView {
-    account_id: String,
-    quotas: Vec<QuotaUsageView>,
-}
-
-#[derive(Debug, Serialize)]
-struct QuotaUsageView {
-    quota: String,
-    used: u64,
-    left: u64,
-    resets_at: Option<String>,
-}
-
 impl From<Account> for AccountView {
     fn from(account: Account) -> Self {
         let settings = account.settings.unwrap_or_default();
+        let tree = settings_tree(Secrets::LeftOut, &settings);
         let standing = account.standing.unwrap_or_default();
         Self {
             account_id: account.account_id,
@@ -117,9 +123,9 @@ impl From<Account> for AccountView {
                 InDoubtPolicy::Hold => "HOLD",
             },
             display_name: settings.display_name,
-            from: settings.from.map(show_mailbox),
+            from: settings.from.as_ref().map(show_mailbox),
             may_send_as: settings.may_send_as,
-            reply_to: settings.reply_to.map(show_mailbox),
+            reply_to: settings.reply_to.as_ref().map(show_mailbox),
             server: settings.server.map(Into::into).unwrap_or_default(),
             sign_in: settings.sign_in.and_then(sign_in_view),
             limits: settings.limits.map(Into::into).unwrap_or_default(),
@@ -129,7 +135,32 @@ impl From<Account> for AccountView {
             created_by: account.created_by,
             updated_at: account.updated_at.map(show_time),
             updated_by: account.updated_by,
+            oauth: account.oauth.map(Into::into),
+            settings: tree,
         }
+    }
+}
+
+impl From<OAuthTokenState> for OauthView {
+    fn from(state: OAuthTokenState) -> Self {
+        Self {
+            has_refresh_token: state.has_refresh_token,
+            access_expires_at: state.access_expires_at.map(show_time),
+            refreshed_at: state.refreshed_at.map(show_time),
+        }
+    }
+}
+
+impl OauthView {
+    fn text(&self) -> String {
+        let mut text =
+            String::from(if self.has_refresh_token { "has a refresh token" } else { "has no refresh token" });
+        for (what, time) in [("access until", &self.access_expires_at), ("refreshed", &self.refreshed_at)] {
+            if let Some(time) = time {
+                text.push_str(&format!(", {what} {time}"));
+            }
+        }
+        text
     }
 }
 
@@ -182,23 +213,13 @@ impl From<Retry> for RetryView {
     }
 }
 
-impl UsageView {
-    pub(crate) fn new(account_id: String, quotas: Vec<QuotaUsage>) -> Self {
-        let quotas = quotas.into_iter().map(|usage| QuotaUsageView {
-            quota: usage.quota.as_ref().map(show_quota).unwrap_or_default(),
-            used: usage.used,
-            left: usage.left,
-            resets_at: usage.resets_at.map(show_time),
-        });
-        Self { account_id, quotas: quotas.collect() }
-    }
-}
-
 impl Show for AccountView {
     fn text(&self) -> String {
         let AccountView { server, limits, retry, .. } = self;
         let sign_in = self.sign_in.as_ref();
-        fields([
+        let more = leaves(&self.settings);
+        let more = more.iter().filter(|(path, _)| MORE.iter().any(|group| path.starts_with(group)));
+        let own = [
             ("account", self.account_id.clone()),
             ("state", self.state.to_owned()),
             ("reason", self.reason.clone()),
@@ -234,24 +255,31 @@ impl Show for AccountView {
             ("longest retry", text(&retry.delay_max)),
             ("gives up", text(&retry.give_up_after)),
             ("in doubt", self.in_doubt.to_owned()),
-            ("etag", self.etag.clone()),
-        ])
+            ("OAuth 2", self.oauth.as_ref().map(OauthView::text).unwrap_or_default()),
+        ];
+        let more = more.map(|(path, value)| (path.as_str(), value_text(value)));
+        fields(own.into_iter().chain(more).chain([("etag", self.etag.clone())]))
     }
 }
 
-impl Show for UsageView {
-    fn text(&self) -> String {
-        if self.quotas.is_empty() {
-            return format!("{} has no quotas", escape(&self.account_id));
-        }
-        table(
-            &["QUOTA", "USED", "LEFT", "RESETS"],
-            self.quotas.iter().map(|one| {
-                vec![escape(&one.quota).into_owned(), one.used.to_string(), one.left.to_string(), text(&one.resets_at)]
-            }),
-        )
-    }
-}
+/// Settings that are shown by their paths in an account file, because they are seldom there.
+const MORE: [&str; 15] = [
+    "content.",
+    "default_bcc",
+    "default_cc",
+    "labels",
+    "limits.over_quota",
+    "mailbox.",
+    "owner",
+    "quiet_windows",
+    "results.",
+    "server.proxy.",
+    "server.timeouts.",
+    "server.tls.",
+    "sign_in.oauth2.",
+    "sign_in.pop_before_smtp.",
+    "unlisted",
+];
 
 /// Accounts as rows.
 pub(crate) fn account_table(accounts: &[AccountView]) -> String {
@@ -271,10 +299,6 @@ fn sign_in_view(sign_in: SignIn) -> Option<SignInView> {
         mechanism => bare(mechanism.as_str_name(), "PASSWORD_MECHANISM_"),
     };
     Some(SignInView { mechanism, allow_plaintext: password.allow_plaintext, user: password.user })
-}
-
-fn show_mailbox(mailbox: Mailbox) -> String {
-    if mailbox.name.is_empty() { mailbox.address } else { format!("{} <{}>", mailbox.name, mailbox.address) }
 }
 
 fn show_length(length: prost_types::Duration) -> String {

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use hikyaku_client::Endpoint;
 
-use super::{account_args::AccountCommand, classify::ClassifyArgs, job_args::JobCommand, store::StoreCommand};
+use super::{
+    account_args::AccountCommand, classify::ClassifyArgs, job_args::JobCommand, route::RouteCommand,
+    store::StoreCommand,
+};
 
 /// Sends mail through hikyakud, and shows what became of it.
 ///
@@ -45,6 +48,9 @@ pub(crate) enum Command {
     /// Submit, show and steer jobs
     #[command(subcommand)]
     Job(JobCommand),
+    /// Show, set and explain which account sends a job that names none
+    #[command(subcommand)]
+    Route(RouteCommand),
     /// Say what the rules make of a provider's reply
     Classify(ClassifyArgs),
     /// Look after the daemon's store

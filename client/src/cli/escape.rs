@@ -42,7 +42,7 @@ pub(crate) fn escape_json(json: &str) -> Cow<'_, str> {
 }
 
 /// C0, DEL and C1 controls, line and paragraph separators, and the marks that reorder text.
-fn is_active(letter: char) -> bool {
+pub(crate) fn is_active(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{061c}')
         || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -55,7 +55,13 @@ impl Failure {
         }
     }
 
-    fn message(&self) -> String {
+    /// Whether the next call may go well all the same: the daemon refused this one, or what it needs is not there.
+    pub(crate) fn is_of_one_call(&self) -> bool {
+        matches!(self, Self::Other(_) | Self::Call(Error::Refused(_)))
+    }
+
+    /// What went wrong, as it stands on stderr but not yet escaped.
+    pub(crate) fn message(&self) -> String {
         match self {
             Self::Usage(message) => message.clone(),
             Self::Other(error) => format!("{error:#}"),
@@ -77,13 +83,17 @@ impl Failure {
         format!("hikyaku: {}", lines.join("\n"))
     }
 
-    fn json(&self) -> String {
-        let view = match self {
+    /// What went wrong, for JSON.
+    pub(crate) fn view(&self) -> FailureView {
+        match self {
             Self::Call(error) => FailureView::of(error),
             Self::Usage(message) => FailureView::bare("USAGE", message.clone()),
             _ => FailureView::bare("FAILED", self.message()),
-        };
-        let json = serde_json::to_string(&serde_json::json!({ "error": view })).unwrap_or_default();
+        }
+    }
+
+    fn json(&self) -> String {
+        let json = serde_json::to_string(&serde_json::json!({ "error": self.view() })).unwrap_or_default();
         escape_json(&json).into_owned()
     }
 }

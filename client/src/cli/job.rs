@@ -16,6 +16,7 @@ use super::{
     job_args::{JobCommand, SelectArgs, WatchArgs},
     job_view::{EventView, JobView, SummaryView, job_table},
     merge::merge,
+    outlook::explain,
     output::Output,
     recipients::recipients,
     run::connect,
@@ -36,6 +37,7 @@ pub(crate) async fn run<W: Write>(
             output.show(&JobView::from(connect(global).await?.get_job(&id).await?))?;
             return Ok(ExitCode::SUCCESS);
         }
+        JobCommand::Explain { id } => return explain(&connect(global).await?, &id, output).await,
         JobCommand::List { filter, limit } => {
             return list(&connect(global).await?, filter.filter(now), limit, output).await;
         }

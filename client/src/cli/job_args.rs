@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
-use hikyaku_client::proto::RecipientState;
+use hikyaku_client::proto::{Priority, RecipientState};
 
 use super::{
     duration_text::parse_duration,
@@ -20,6 +20,11 @@ pub(crate) enum JobCommand {
     Merge(Box<MergeArgs>),
     /// Show one job with its recipients, attempts and replies
     Get {
+        /// The job
+        id: String,
+    },
+    /// Say what holds a job, and until when
+    Explain {
         /// The job
         id: String,
     },
@@ -50,9 +55,9 @@ pub(crate) enum JobCommand {
 #[command(group = ArgGroup::new("recipients").required(true).multiple(true).args(["to", "cc", "bcc"]))]
 #[command(group = ArgGroup::new("body").required(true).multiple(true).args(["text", "text_file", "html_file", "raw"]))]
 pub(crate) struct SubmitArgs {
-    /// The account that sends it
-    #[arg(long, value_name = "ID")]
-    pub(crate) account: String,
+    /// The account that sends it; the routing rules choose when not given, by --from
+    #[arg(long, value_name = "ID", required_unless_present = "from")]
+    pub(crate) account: Option<String>,
     /// Who it is from: ADDRESS or 'Taro <taro@example.jp>'; the account's own From when not given
     #[arg(long, value_name = "MAILBOX")]
     pub(crate) from: Option<String>,
@@ -155,9 +160,9 @@ pub(crate) struct ConductArgs {
 #[command(group = ArgGroup::new("merge_body").required(true).multiple(true)
           .args(["text", "text_file", "html", "html_file"]))]
 pub(crate) struct MergeArgs {
-    /// The account that sends it
-    #[arg(long, value_name = "ID")]
-    pub(crate) account: String,
+    /// The account that sends it; the routing rules choose when not given, by --from
+    #[arg(long, value_name = "ID", required_unless_present = "from")]
+    pub(crate) account: Option<String>,
     /// The recipients, one a row, in UTF-8
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: PathBuf,
@@ -259,4 +264,15 @@ pub(crate) enum PriorityName {
     Low,
     /// After all others
     Bulk,
+}
+
+impl From<PriorityName> for Priority {
+    fn from(name: PriorityName) -> Self {
+        match name {
+            PriorityName::High => Self::High,
+            PriorityName::Normal => Self::Normal,
+            PriorityName::Low => Self::Low,
+            PriorityName::Bulk => Self::Bulk,
+        }
+    }
 }

@@ -197,6 +197,7 @@ impl From<WatchJobsResponse> for EventView {
             None => "UNKNOWN",
             Some(Change::Accepted(_)) => "ACCEPTED",
             Some(Change::Expired(_)) => "EXPIRED",
+            Some(Change::Diverted(_)) => "DIVERTED",
             Some(Change::Controlled(controlled)) => {
                 control = Some(bare(JobControl::as_str_name(&controlled.control()), "JOB_CONTROL_"));
                 "CONTROLLED"

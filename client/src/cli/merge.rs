@@ -24,6 +24,7 @@ use super::{
     failure::Failure,
     job_args::MergeArgs,
     merge_rows::{Columns, check_rows, line_of_row, rows},
+    outlook::{PlannedView, route_and_plan},
     output::{Output, Show},
     progress::Progress,
     submission::merge_head,
@@ -92,15 +93,27 @@ struct MergedView {
     recipients: u32,
     message_bytes: u64,
     warnings: Vec<String>,
+    planned: Option<PlannedView>,
+    routed_account_id: Option<String>,
     #[serde(skip)]
     dry_run: bool,
 }
 
 impl MergedView {
     fn new(stored: SubmitMergeResponse, dry_run: bool) -> Self {
-        let SubmitMergeResponse { job_id, existing, warnings, recipients, message_bytes, .. } = stored;
-        let job_id = Some(job_id).filter(|id| !id.is_empty());
-        Self { job_id, existing, recipients, message_bytes, warnings, dry_run }
+        let SubmitMergeResponse { job_id, existing, warnings, recipients, message_bytes, planned, routed_account_id } =
+            stored;
+        let given = |id: String| Some(id).filter(|id| !id.is_empty());
+        Self {
+            job_id: given(job_id),
+            existing,
+            recipients,
+            message_bytes,
+            warnings,
+            planned: planned.map(Into::into),
+            routed_account_id: given(routed_account_id),
+            dry_run,
+        }
     }
 }
 
@@ -114,6 +127,7 @@ impl Show for MergedView {
             None if self.dry_run => format!("would be accepted ({recipients}, the first message has {bytes})"),
             None => format!("accepted ({recipients})"),
         };
+        text.push_str(&route_and_plan(self.routed_account_id.as_deref(), self.planned.as_ref()));
         for warning in &self.warnings {
             text.push_str(&format!("\nwarning: {}", escape(warning)));
         }

@@ -6,7 +6,7 @@ use hikyaku_client::proto::{CalendarSpan, CalendarWindow, Priority, Quota, Quota
 
 use super::duration_text::{parse_duration, show_duration};
 
-/// Reads `[messages:|recipients:]LIMIT/WINDOW[@ZONE]`. With a zone the window is one of the calendar, else it slides.
+/// Reads `[messages:|recipients:|bytes:]LIMIT/WINDOW[@ZONE]`. With a zone the window is one of the calendar, else it slides.
 ///
 /// # Errors
 /// A sentence that says what is wrong.
@@ -163,6 +163,7 @@ mod tests {
         check("10000/month@UTC", Some("10000/month@UTC"));
         check("3/1h30m", Some("3/1h30m"));
         check("3/minute@UTC", Some("3/minute@UTC"));
+        check("bytes:5000000000/day", Some("bytes:5000000000/1d"));
     }
 
     #[test]
@@ -176,8 +177,8 @@ mod tests {
         check("7/month", None);
         check("7/10s@UTC", None);
         check("7/day@", None);
-        check("bytes:7/day", None);
-        check("4294967296/day", None);
+        check("bites:7/day", None);
+        check("18446744073709551616/day", None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::{
     failure::{Failure, usage},
     job,
     output::Output,
-    store,
+    route, store,
 };
 
 /// Does what the command line says.
@@ -24,6 +24,7 @@ pub(crate) async fn run<W: Write>(cli: Cli, output: &mut Output<W>) -> Result<Ex
     match cli.command {
         Command::Account(command) => Box::pin(account::run(command, &global, now(), output)).await,
         Command::Job(command) => Box::pin(job::run(command, &global, now(), output)).await,
+        Command::Route(command) => Box::pin(route::run(command, &global, output)).await,
         Command::Classify(args) => classify::run(args, &global, output).await,
         Command::Store(command) => store::run(command, &global, output).await,
     }

@@ -9,12 +9,12 @@ use std::{
 use anyhow::Context as _;
 use hikyaku_client::{
     Draft,
-    proto::{MergeHead, Priority, SubmitJobRequest, job_draft::Content},
+    proto::{MergeHead, SubmitJobRequest, job_draft::Content},
 };
 
 use super::{
     failure::{Failure, usage},
-    job_args::{ContentArgs, MergeArgs, PriorityName, SubmitArgs, TemplateArgs, TermArgs},
+    job_args::{ContentArgs, MergeArgs, SubmitArgs, TemplateArgs, TermArgs},
     media_type::media_type,
     run::{read_bytes, read_text},
 };
@@ -24,7 +24,7 @@ use super::{
 /// # Errors
 /// When a file cannot be read.
 pub(crate) fn submission(args: SubmitArgs, now: SystemTime) -> Result<SubmitJobRequest, Failure> {
-    let mut draft = Draft::new(args.account);
+    let mut draft = Draft::new(args.account.unwrap_or_default());
     draft = args.from.iter().fold(draft, |draft, from| draft.from(from));
     draft = args.reply_to.iter().fold(draft, |draft, mailbox| draft.reply_to(mailbox));
     draft = args.to.iter().fold(draft, |draft, mailbox| draft.to(mailbox));
@@ -43,7 +43,7 @@ pub(crate) fn submission(args: SubmitArgs, now: SystemTime) -> Result<SubmitJobR
 /// # Errors
 /// When a file cannot be read.
 pub(crate) fn merge_head(args: MergeArgs, now: SystemTime) -> Result<MergeHead, Failure> {
-    let mut draft = Draft::new(args.account);
+    let mut draft = Draft::new(args.account.unwrap_or_default());
     draft = args.from.iter().fold(draft, |draft, from| draft.from(from));
     draft = args.reply_to.iter().fold(draft, |draft, mailbox| draft.reply_to(mailbox));
     let TemplateArgs { subject, text, text_file, html, html_file, attach, inline, header } = args.content;
@@ -66,12 +66,7 @@ pub(crate) fn merge_head(args: MergeArgs, now: SystemTime) -> Result<MergeHead, 
 
 fn terms(mut draft: Draft, terms: TermArgs, now: SystemTime) -> Draft {
     draft = terms.label.into_iter().fold(draft, Draft::label);
-    draft = draft.priority(match terms.priority {
-        PriorityName::High => Priority::High,
-        PriorityName::Normal => Priority::Normal,
-        PriorityName::Low => Priority::Low,
-        PriorityName::Bulk => Priority::Bulk,
-    });
+    draft = draft.priority(terms.priority.into());
     draft = terms.send_at.into_iter().fold(draft, |draft, when| draft.send_at(when.resolve(now)));
     draft = terms.expires_at.into_iter().fold(draft, |draft, when| draft.expires_at(when.resolve(now)));
     if terms.hold { draft.hold() } else { draft }

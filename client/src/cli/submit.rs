@@ -20,6 +20,7 @@ use super::{
     follow::Follow,
     job_args::SubmitArgs,
     job_view::JobView,
+    outlook::{PlannedView, route_and_plan},
     output::{Output, Show},
     progress::Progress,
     submission::{numbered, submission},
@@ -36,7 +37,7 @@ pub(crate) async fn submit<W: Write>(
     output: &mut Output<W>,
 ) -> Result<ExitCode, Failure> {
     let (repeat, wait, wait_max) = (args.conduct.repeat, args.conduct.wait, args.conduct.wait_max);
-    let account_id = args.account.clone();
+    let account_id = args.account.clone().unwrap_or_default();
     let request = submission(args, now)?;
     let client = connect.await?;
     // The watch begins before the first submission, so that no event is missed.
@@ -54,7 +55,7 @@ pub(crate) async fn submit<W: Write>(
     output.flush()?;
     let Some(mut events) = events else { return Ok(exit_code(taken.refused == 0)) };
 
-    let mut waiting = Waiting::of(account_id);
+    let mut waiting = Waiting::of(taken.routed_to.unwrap_or(account_id));
     taken.ids.iter().for_each(|job_id| waiting.add(job_id));
     let finish = waiting.finish(&client, &mut events, &taken.existing);
     let in_time = match wait_max {
@@ -81,6 +82,8 @@ struct Taken {
     /// Those among them that an earlier submission had stored.
     existing: Vec<String>,
     refused: u64,
+    /// The account, where routing chose it.
+    routed_to: Option<String>,
 }
 
 impl Taken {
@@ -89,6 +92,9 @@ impl Taken {
             return;
         }
         self.ids.push(stored.job_id.clone());
+        if !stored.routed_account_id.is_empty() {
+            self.routed_to = Some(stored.routed_account_id.clone());
+        }
         if stored.existing {
             self.existing.push(stored.job_id.clone());
         }
@@ -192,12 +198,23 @@ struct SubmittedView {
     existing: bool,
     warnings: Vec<String>,
     message_bytes: u64,
+    planned: Option<PlannedView>,
+    routed_account_id: Option<String>,
 }
 
 impl SubmittedView {
     fn new(index: Option<u64>, stored: SubmitJobResponse) -> Self {
-        let SubmitJobResponse { job_id, existing, warnings, message_bytes, .. } = stored;
-        Self { index, job_id: Some(job_id).filter(|id| !id.is_empty()), existing, warnings, message_bytes }
+        let SubmitJobResponse { job_id, existing, warnings, message_bytes, planned, routed_account_id } = stored;
+        let given = |id: String| Some(id).filter(|id| !id.is_empty());
+        Self {
+            index,
+            job_id: given(job_id),
+            existing,
+            warnings,
+            message_bytes,
+            planned: planned.map(Into::into),
+            routed_account_id: given(routed_account_id),
+        }
     }
 }
 
@@ -209,6 +226,7 @@ impl Show for SubmittedView {
             Some(id) if self.existing => format!("accepted before as {} ({bytes})", escape(id)),
             Some(id) => format!("accepted as {} ({bytes})", escape(id)),
         };
+        text.push_str(&route_and_plan(self.routed_account_id.as_deref(), self.planned.as_ref()));
         for warning in &self.warnings {
             text.push_str(&format!("\nwarning: {}", escape(warning)));
         }

@@ -79,9 +79,9 @@ fn accounts_and_their_usage_are_shown_as_tables() {
     );
     assert_eq!(
         scene.good(&["account", "usage", "shop"]),
-        "QUOTA                          USED  LEFT  RESETS\n\
-         7/10s                          1     6     2023-11-14T22:14:20.000Z\n\
-         recipients:500/day@Asia/Tokyo  1     499   2023-11-14T22:14:20.000Z\n"
+        "QUOTA                          OBSERVED  USED  LEFT  RESETS\n\
+         7/10s                                    1     6     2023-11-14T22:14:20.000Z\n\
+         recipients:500/day@Asia/Tokyo  450       1     499   2023-11-14T22:14:20.000Z\n"
     );
 }
 
@@ -122,8 +122,9 @@ fn accounts_are_paused_resumed_and_deleted() {
     );
     assert_eq!(
         scene.good(&["account", "resume", "shop"]),
-        "account    shop\nstate      ACTIVE\nopen jobs  0\nfrom       shop@example.jp\nserver     mx.example.jp\n\
-         in doubt   RESEND\netag       1\n"
+        "account      shop\nstate        ACTIVE\nopen jobs    0\nfrom         shop@example.jp\n\
+         server       mx.example.jp\nport         587\nencryption   STARTTLS\nprovider     generic\ninterval     0s\n\
+         connections  2\nrecipients   100\nfirst retry  1m\nin doubt     RESEND\netag         1\n"
     );
     assert_eq!(scene.good(&["account", "delete", "shop"]), "deleted shop; 3 open jobs were cancelled\n");
     let missing = scene.run(&["account", "get", "gone"]);

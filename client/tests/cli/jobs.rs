@@ -20,7 +20,8 @@ fn a_mail_is_accepted_once_for_each_key() {
     assert_eq!(
         scene.json(&submit(&["--idempotency-key", "k"])),
         [serde_json::json!({
-            "index": null, "job_id": "job-2", "existing": false, "warnings": ["it is late"], "message_bytes": 400
+            "index": null, "job_id": "job-2", "existing": false, "warnings": ["it is late"], "message_bytes": 400,
+            "planned": null, "routed_account_id": null
         })]
     );
     assert_eq!(scene.good(&submit(&["--idempotency-key", "k"])), "accepted before as job-2 (0 bytes)\n");

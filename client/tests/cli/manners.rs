@@ -88,10 +88,14 @@ fn the_store_is_copied_and_checked() {
 fn the_help_names_every_command() {
     let scene = Scene::new();
     for (words, names) in [
-        (&["--help"][..], "account job classify store"),
-        (&["account", "--help"], "create list get update pause resume delete usage"),
-        (&["job", "--help"], "submit merge get list recipients watch cancel hold release retry"),
+        (&["--help"][..], "account job route classify store"),
+        (
+            &["account", "--help"],
+            "create list get update apply export pause resume delete usage report-usage presets discover test oauth estimate",
+        ),
+        (&["job", "--help"], "submit merge get explain list recipients watch cancel hold release retry"),
         (&["store", "--help"], "backup verify"),
+        (&["route", "--help"], "get set explain"),
     ] {
         let help = scene.good(words);
         for name in names.split(' ') {

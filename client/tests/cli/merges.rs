@@ -24,7 +24,8 @@ fn each_row_of_a_file_is_a_recipient() {
     assert_eq!(
         scene.json(&merge(&list, &[])),
         [serde_json::json!({
-            "job_id": "job-2", "existing": false, "recipients": 2, "message_bytes": 300, "warnings": ["it is late"]
+            "job_id": "job-2", "existing": false, "recipients": 2, "message_bytes": 300, "warnings": ["it is late"],
+            "planned": null, "routed_account_id": null
         })]
     );
     assert_eq!(

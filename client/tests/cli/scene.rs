@@ -9,7 +9,8 @@ use std::{
 
 use hikyaku_client::proto::{
     account_service_server::AccountServiceServer, classification_service_server::ClassificationServiceServer,
-    job_service_server::JobServiceServer, store_service_server::StoreServiceServer,
+    job_service_server::JobServiceServer, provider_service_server::ProviderServiceServer,
+    route_service_server::RouteServiceServer, store_service_server::StoreServiceServer,
 };
 use tokio::net::UnixListener;
 use tokio_stream::wrappers::UnixListenerStream;
@@ -41,6 +42,8 @@ impl Scene {
                 .add_service(JobServiceServer::from_arc(Arc::clone(&fake)))
                 .add_service(AccountServiceServer::from_arc(Arc::clone(&fake)))
                 .add_service(ClassificationServiceServer::from_arc(Arc::clone(&fake)))
+                .add_service(ProviderServiceServer::from_arc(Arc::clone(&fake)))
+                .add_service(RouteServiceServer::from_arc(Arc::clone(&fake)))
                 .add_service(StoreServiceServer::from_arc(fake))
                 .serve_with_incoming(UnixListenerStream::new(listener)),
         );

@@ -117,6 +117,18 @@ impl TokenKeeper {
         self.0.issuer.issue(&application(oauth, ""), ground).await
     }
 
+    /// An access token for a sign-in that is not an account's, or not yet. Nothing is stored, so that it is not asked for with a
+    /// refresh token, which an issuer may rotate.
+    ///
+    /// # Errors
+    /// When there is none, as always without the consent of a person.
+    pub async fn untried(&self, oauth: &OAuth2SignIn) -> Result<AccessToken, TokenError> {
+        let now = self.0.clock.now();
+        let (application, ground) = question(oauth, &Tokens::default(), now)?;
+        let issued = self.0.issuer.issue(&application, &ground).await?;
+        Ok(tokens_of(issued, None, now).1)
+    }
+
     /// Asks an issuer for the codes of a consent on another device.
     ///
     /// # Errors

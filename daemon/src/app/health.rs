@@ -52,7 +52,7 @@ mod tests {
         policy::classify::rules::Rules,
         service::{parts::Parts, routes::routes},
         storage::memory::MemoryStore,
-        wire::{dns::NameServers, oauth::TokenClient},
+        wire::{dial::TcpDialer, dns::NameServers, oauth::TokenClient},
     };
 
     #[tokio::test(start_paused = true)]
@@ -67,6 +67,8 @@ mod tests {
             dns: Arc::new(NameServers::new(None)),
             tokens: TokenKeeper::new(Arc::clone(&storage), Arc::new(TokenClient::default()), clock),
             desk: desk::open().0,
+            dial: Arc::new(TcpDialer),
+            host_name: "client.test".parse().expect("a name"),
             shutdown: CancellationToken::new(),
         })
         .await;

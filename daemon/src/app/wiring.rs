@@ -26,7 +26,7 @@ use crate::{
         sealing::Sealer,
         shutdown::StopSignals,
     },
-    policy::classify::rules::Rules,
+    policy::{classify::rules::Rules, verp::VerpKey},
     service::{
         guard::Guard,
         parts::Parts,
@@ -36,7 +36,11 @@ use crate::{
         SharedStorage,
         sled::{self, SledSettings, SledStore},
     },
-    wire::{dial::TcpDialer, dns::NameServers, oauth::TokenClient},
+    wire::{
+        dial::{Dial, TcpDialer},
+        dns::NameServers,
+        oauth::TokenClient,
+    },
 };
 
 /// How long calls under way may take to end when the daemon stops. Streams are told to end at once.
@@ -158,6 +162,8 @@ impl Daemon {
         let issuer = Arc::new(TokenClient::default());
         let tokens = TokenKeeper::new(Arc::clone(&storage), issuer, Arc::clone(&clock));
         let (desk, asks) = desk::open();
+        let dial: Arc<dyn Dial> = Arc::new(TcpDialer);
+        let host_name = config.delivery.host_name.clone().unwrap_or_else(host::name);
         let parts = Parts {
             storage: Arc::clone(&storage),
             clock: Arc::clone(&clock),
@@ -166,6 +172,8 @@ impl Daemon {
             dns: Arc::new(NameServers::new(config.dns_server)),
             tokens: tokens.clone(),
             desk,
+            dial: Arc::clone(&dial),
+            host_name: host_name.clone(),
             shutdown: stop_calls.clone(),
         };
         let (routes, health) = routes(parts).await;
@@ -179,10 +187,11 @@ impl Daemon {
         let context = delivery::Context {
             storage: Arc::clone(&storage),
             rules,
-            dial: Arc::new(TcpDialer),
+            dial,
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
-            host_name: config.delivery.host_name.clone().unwrap_or_else(host::name),
+            verp: VerpKey::new(Sealer::from_key_file(&config.seal_key_file)?.derive("verp")),
+            host_name,
             connections: ConnectionSlots::new(config.delivery.connections_max),
             tokens: tokens.clone(),
             stopping: stop_delivery.clone(),
@@ -290,6 +299,8 @@ mod tests {
             dns: Arc::new(NameServers::new(None)),
             tokens: tokens.clone(),
             desk: desk::open().0,
+            dial: Arc::new(TcpDialer),
+            host_name: host::name(),
             shutdown: stop_calls.clone(),
         };
         let (_, health) = routes(parts).await;

@@ -1,21 +1,17 @@
 //! How texts and mailboxes are written in header fields: folded, and as encoded words where they are not plain ASCII.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-
+use super::charset::Script;
 use crate::domain::mail::Mailbox;
 
 /// Columns after which a header line is folded (RFC 5322 2.1.1).
 const FOLD_COLUMNS: usize = 76;
-/// Bytes of text in one encoded word: 39 become 52 in base64, and 64 with `=?utf-8?b?` and `?=`, so that one fits behind
-/// the name of its field into the 76 columns that RFC 2047 2 allows such a line.
-const ENCODED_WORD_BYTES: usize = 39;
 /// Longest field name behind which an encoded word fits.
 const NAME_BESIDE_WORD_BYTES_MAX: usize = 10;
 /// Longest name that is written as a quoted string, in bytes; longer ones become encoded words, which can be folded.
 const QUOTED_BYTES_MAX: usize = 60;
 
 /// A header field with free text (RFC 5322 3.6.5), its line end included.
-pub(super) fn text_field(name: &str, text: &str) -> String {
+pub(super) fn text_field(name: &str, text: &str, script: Script) -> String {
     let is_plain = is_printable_ascii(text)
         && !text.contains("=?")
         && !text.contains("  ")
@@ -25,56 +21,40 @@ pub(super) fn text_field(name: &str, text: &str) -> String {
         return folded_field(name, text);
     }
     let gap = if name.len() > NAME_BESIDE_WORD_BYTES_MAX { "\r\n " } else { " " };
-    format!("{name}:{gap}{}\r\n", encoded_words(text))
+    format!("{name}:{gap}{}\r\n", script.encoded_words(text))
 }
 
 /// A header field that a client wrote: as it is when it is ASCII, since it may have a syntax of its own.
-pub(super) fn custom_field(name: &str, value: &str) -> String {
+pub(super) fn custom_field(name: &str, value: &str, script: Script) -> String {
     let value = value.trim();
-    if value.is_ascii() { folded_field(name, value) } else { text_field(name, value) }
+    if value.is_ascii() { folded_field(name, value) } else { text_field(name, value, script) }
 }
 
 /// A header field with mailboxes, one on each line.
-pub(super) fn mailboxes_field(name: &str, mailboxes: &[Mailbox]) -> String {
-    let written: Vec<String> = mailboxes.iter().map(mailbox).collect();
+pub(super) fn mailboxes_field(name: &str, mailboxes: &[Mailbox], script: Script) -> String {
+    let written: Vec<String> = mailboxes.iter().map(|one| mailbox(one, script)).collect();
     format!("{name}: {}\r\n", written.join(",\r\n "))
 }
 
-fn mailbox(mailbox: &Mailbox) -> String {
+fn mailbox(mailbox: &Mailbox, script: Script) -> String {
     let address = mailbox.address.as_str();
     match mailbox.name.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
         None => address.to_owned(),
-        Some(name) => format!("{}{}<{address}>", phrase(name), if name.is_ascii() { " " } else { "\r\n " }),
+        Some(name) => format!("{}{}<{address}>", phrase(name, script), if name.is_ascii() { " " } else { "\r\n " }),
     }
 }
 
 /// A display name: a quoted string or encoded words (RFC 5322 3.2.5, RFC 2047 5).
-fn phrase(name: &str) -> String {
+fn phrase(name: &str, script: Script) -> String {
     let is_plain = is_printable_ascii(name) && !name.contains("=?") && name.len() <= QUOTED_BYTES_MAX;
     if !is_plain {
-        return encoded_words(name);
+        return script.encoded_words(name);
     }
     if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b' ') {
         return name.to_owned();
     }
     let escaped = name.replace('\\', "\\\\").replace('"', "\\\"");
     format!("\"{escaped}\"")
-}
-
-/// The whole text as encoded words, none of which splits a character (RFC 2047 5), each on a line of its own.
-fn encoded_words(text: &str) -> String {
-    let mut words = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let mut end = rest.len().min(ENCODED_WORD_BYTES);
-        while !rest.is_char_boundary(end) {
-            end -= 1;
-        }
-        let (word, tail) = rest.split_at(end);
-        words.push(format!("=?utf-8?b?{}?=", BASE64_STANDARD.encode(word)));
-        rest = tail;
-    }
-    words.join("\r\n ")
 }
 
 /// Breaks lines before words, so that no continuation line is blank.
@@ -104,7 +84,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, field: &str) {
-        assert_eq!(text_field("Subject", text), format!("Subject: {field}\r\n"));
+        assert_eq!(text_field("Subject", text, Script::Utf8), format!("Subject: {field}\r\n"));
     }
 
     #[test]
@@ -112,7 +92,7 @@ mod tests {
         check("", "");
         check("Hello, world", "Hello, world");
         let long = "word ".repeat(40);
-        let field = text_field("Subject", long.trim());
+        let field = text_field("Subject", long.trim(), Script::Utf8);
         assert!(field.lines().all(|line| line.len() <= FOLD_COLUMNS && !line.trim().is_empty()), "{field}");
         assert_eq!(field.replace("\r\n", ""), format!("Subject: {}", long.trim()));
     }
@@ -122,7 +102,7 @@ mod tests {
         check("飛脚", "=?utf-8?b?6aOb6ISa?=");
         check("=?utf-8?q?x?=", "=?utf-8?b?PT91dGYtOD9xP3g/PQ==?=");
         check(" a", "=?utf-8?b?IGE=?=");
-        let field = text_field("Subject", &"飛".repeat(100));
+        let field = text_field("Subject", &"飛".repeat(100), Script::Utf8);
         assert!(field.lines().all(|line| line.len() <= FOLD_COLUMNS), "{field}");
         assert!(!field.contains("77+9"), "no replacement character: {field}");
     }
@@ -131,7 +111,7 @@ mod tests {
     fn names_cannot_leave_their_quotes() {
         let written = |name: &str| {
             let address = "t@example.jp".parse().expect("an address");
-            mailbox(&Mailbox { name: Some(name.into()), address })
+            mailbox(&Mailbox { name: Some(name.into()), address }, Script::Utf8)
         };
         assert_eq!(written("Taro Yamada"), "Taro Yamada <t@example.jp>");
         assert_eq!(written("Yamada, Taro"), "\"Yamada, Taro\" <t@example.jp>");

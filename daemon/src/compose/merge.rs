@@ -9,6 +9,7 @@ use bytes::Bytes;
 use lettre::message::{Body, SinglePart, header::ContentTransferEncoding};
 
 use super::{
+    charset::{Script, script_for, texts_of},
     check::{HEADER_VALUE_BYTES_MAX, check_draft},
     encode::text_field,
     identity::{ComposeError, Identity},
@@ -17,14 +18,16 @@ use super::{
     template::{Mistake, Syntax, Template, has_template},
 };
 use crate::domain::{
+    account::Charset,
     ids::{JobId, MessageKey},
     mail::{Draft, Mailbox, Message},
     merge::{MERGE_VALUES_BYTES_MAX, MergeRecipient, MergeTemplate},
     time::Timestamp,
 };
 
-/// Most bytes that one byte of a text takes when it is encoded: `=E9` and its share of soft line breaks.
-const ENCODED_BYTES_PER_BYTE: usize = 4;
+/// Most bytes that one byte of a text takes when it is encoded: `=E9` and its share of soft line breaks, or its share of a
+/// word in ISO-2022-JP whose escapes come with each second character.
+const ENCODED_BYTES_PER_BYTE: usize = 5;
 /// Most bytes that one byte of a value takes in HTML: `&quot;`.
 const ESCAPED_BYTES_PER_BYTE: usize = 6;
 /// Most bytes of the fields and boundaries that no template has a hand in, To included.
@@ -69,8 +72,11 @@ pub struct Renderer {
     variables: Vec<String>,
     /// Where the values of each variable go.
     uses: Vec<Uses>,
-    senders: String,
-    custom: String,
+    charset: Charset,
+    /// The fields that are the same in each message, in UTF-8.
+    fields: Fields,
+    /// The same in ISO-2022-JP; nothing when no message can be written in it.
+    japanese_fields: Option<Fields>,
     frame: Frame,
     /// Most bytes of a message whose values are all empty.
     bytes_max: usize,
@@ -81,6 +87,13 @@ struct Templates {
     subject: Template,
     text: Option<Template>,
     html: Option<Template>,
+}
+
+/// Fields of the header that no recipient changes.
+#[derive(Clone, Debug, Default)]
+struct Fields {
+    senders: String,
+    custom: String,
 }
 
 /// How often a variable is used where.
@@ -115,15 +128,27 @@ impl Renderer {
             return Err(ComposeError::new("job", "its templates use variables that are not in its list"));
         }
         let uses = (0..variables.len()).map(|index| templates.uses_of(index)).collect();
-        let senders = sender_fields(draft);
-        let custom = custom_fields(draft);
+        let fields = Fields::new(draft, Script::Utf8);
+        // A template's own marks are ASCII, so they never keep it out of a charset.
+        let is_japanese = script_for(draft.charset, texts_of(draft))? == Script::Iso2022Jp;
+        let japanese_fields = is_japanese.then(|| Fields::new(draft, Script::Iso2022Jp));
         let frame = Frame::new(draft, job)?;
-        let fixed = [senders.as_bytes(), custom.as_bytes(), &frame.before, &frame.between, &frame.after];
-        fixed.iter().try_for_each(|bytes| check_lines(bytes))?;
-        let bytes_max = FRAME_BYTES_MAX
-            + fixed.iter().map(|bytes| bytes.len()).sum::<usize>()
-            + ENCODED_BYTES_PER_BYTE * templates.fixed_bytes();
-        Ok(Self { templates, variables: variables.clone(), uses, senders, custom, frame, bytes_max })
+        let other = japanese_fields.clone().unwrap_or_default();
+        let fixed = [&*fields.senders, &*fields.custom, &*other.senders, &*other.custom].map(str::as_bytes);
+        let fixed = fixed.into_iter().chain([&*frame.before, &*frame.between, &*frame.after]);
+        fixed.clone().try_for_each(check_lines)?;
+        let bytes_max =
+            FRAME_BYTES_MAX + fixed.map(<[u8]>::len).sum::<usize>() + ENCODED_BYTES_PER_BYTE * templates.fixed_bytes();
+        Ok(Self {
+            templates,
+            variables: variables.clone(),
+            uses,
+            charset: draft.charset,
+            fields,
+            japanese_fields,
+            frame,
+            bytes_max,
+        })
     }
 
     /// The variables, in the order in which a recipient's values stand.
@@ -162,6 +187,12 @@ impl Renderer {
             let reason = format!("its values have {bytes} bytes together, more than {MERGE_VALUES_BYTES_MAX}");
             return Err(ComposeError::new("variables", reason));
         }
+        if self.charset == Charset::Iso2022JpReject {
+            let named = self.variables.iter().map(|name| format!("variables.{name}")).collect::<Vec<_>>();
+            let texts = named.iter().map(String::as_str).zip(values.iter().map(String::as_str));
+            let name = recipient.name.as_deref().map(|name| ("name", name));
+            script_for(self.charset, texts.chain(name))?;
+        }
         if subject_bytes > HEADER_VALUE_BYTES_MAX {
             let reason = format!("its subject would be longer than {HEADER_VALUE_BYTES_MAX} bytes");
             return Err(ComposeError::new("variables", reason));
@@ -188,19 +219,33 @@ impl Renderer {
         header.len() + before.len() + text.len() + between.len() + html.len() + after.len()
     }
 
+    /// The charset of a recipient's message: one value outside ISO-2022-JP makes that message, and no other, UTF-8.
+    fn script_of(&self, recipient: &MergeRecipient) -> (Script, &Fields) {
+        let texts = recipient.values.iter().map(String::as_str).chain(recipient.name.as_deref());
+        match &self.japanese_fields {
+            Some(fields)
+                if script_for(self.charset, texts.map(|text| ("variables", text))) == Ok(Script::Iso2022Jp) =>
+            {
+                (Script::Iso2022Jp, fields)
+            }
+            _ => (Script::Utf8, &self.fields),
+        }
+    }
+
     fn own(&self, recipient: &MergeRecipient, identity: &Identity) -> Own {
         let values = &recipient.values;
         let to = Mailbox { name: recipient.name.clone(), address: recipient.address.clone() };
-        let receivers = receiver_fields(std::slice::from_ref(&to), &[]);
-        let subject = text_field("Subject", &self.templates.subject.fill(values));
-        let header = header(&self.senders, &receivers, &subject, &self.custom, identity);
+        let (script, fields) = self.script_of(recipient);
+        let receivers = receiver_fields(std::slice::from_ref(&to), &[], script);
+        let subject = text_field("Subject", &self.templates.subject.fill(values), script);
+        let header = header(&fields.senders, &receivers, &subject, &fields.custom, identity);
         let html = self.templates.html.as_ref().map(|html| html.fill(values));
         let text = match (&self.templates.text, &html) {
-            (Some(text), _) => text_part(&text.fill(values)),
-            (None, Some(html)) => text_part(&plain_text::from_html(html)),
-            (None, None) => text_part(""),
+            (Some(text), _) => text_part(&text.fill(values), script),
+            (None, Some(html)) => text_part(&plain_text::from_html(html), script),
+            (None, None) => text_part("", script),
         };
-        let html = html.map(|html| html_part(&html).formatted()).unwrap_or_default();
+        let html = html.map(|html| html_part(&html, script).formatted()).unwrap_or_default();
         Own { header, text: text.formatted(), html }
     }
 }
@@ -236,6 +281,12 @@ struct Own {
     header: String,
     text: Vec<u8>,
     html: Vec<u8>,
+}
+
+impl Fields {
+    fn new(draft: &Draft, script: Script) -> Self {
+        Self { senders: sender_fields(draft, script), custom: custom_fields(draft, script) }
+    }
 }
 
 impl Templates {

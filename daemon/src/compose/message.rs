@@ -7,6 +7,7 @@ use lettre::message::{
 };
 
 use super::{
+    charset::{Script, script_for, texts_of},
     check::{check_draft, is_message_type},
     encode::{custom_field, mailboxes_field, text_field},
     identity::{ComposeError, Identity},
@@ -31,10 +32,12 @@ pub const LINE_BYTES_MAX: usize = 998;
 /// malformed, media types that are none, words that fit on no line.
 pub fn compose(draft: &Draft, identity: &Identity) -> Result<Message, ComposeError> {
     check_draft(draft, identity)?;
-    let subject = text_field("Subject", &draft.subject);
-    let receivers = receiver_fields(&draft.to, &draft.cc);
-    let mut bytes = header(&sender_fields(draft), &receivers, &subject, &custom_fields(draft), identity).into_bytes();
-    bytes.extend_from_slice(&body_of(draft, identity.job)?);
+    let script = script_for(draft.charset, texts_of(draft))?;
+    let subject = text_field("Subject", &draft.subject, script);
+    let receivers = receiver_fields(&draft.to, &draft.cc, script);
+    let (senders, custom) = (sender_fields(draft, script), custom_fields(draft, script));
+    let mut bytes = header(&senders, &receivers, &subject, &custom, identity).into_bytes();
+    bytes.extend_from_slice(&body_of(draft, identity.job, script)?);
     check_lines(&bytes)?;
     let is_eight_bit = !bytes.is_ascii();
     Ok(Message { bytes: Bytes::from(bytes), is_eight_bit })
@@ -60,44 +63,44 @@ pub(super) fn header(senders: &str, receivers: &str, subject: &str, custom: &str
 }
 
 /// From and Reply-To.
-pub(super) fn sender_fields(draft: &Draft) -> String {
-    let mut fields = mailboxes_field("From", std::slice::from_ref(&draft.from));
+pub(super) fn sender_fields(draft: &Draft, script: Script) -> String {
+    let mut fields = mailboxes_field("From", std::slice::from_ref(&draft.from), script);
     if !draft.reply_to.is_empty() {
-        fields.push_str(&mailboxes_field("Reply-To", &draft.reply_to));
+        fields.push_str(&mailboxes_field("Reply-To", &draft.reply_to, script));
     }
     fields
 }
 
 /// To and Cc, those that are not empty.
-pub(super) fn receiver_fields(to: &[Mailbox], cc: &[Mailbox]) -> String {
+pub(super) fn receiver_fields(to: &[Mailbox], cc: &[Mailbox], script: Script) -> String {
     let fields = [("To", to), ("Cc", cc)].into_iter().filter(|(_, mailboxes)| !mailboxes.is_empty());
-    fields.map(|(name, mailboxes)| mailboxes_field(name, mailboxes)).collect()
+    fields.map(|(name, mailboxes)| mailboxes_field(name, mailboxes, script)).collect()
 }
 
 /// The headers that the client wrote.
-pub(super) fn custom_fields(draft: &Draft) -> String {
-    draft.headers.iter().map(|(name, value)| custom_field(name, value)).collect()
+pub(super) fn custom_fields(draft: &Draft, script: Script) -> String {
+    draft.headers.iter().map(|(name, value)| custom_field(name, value, script)).collect()
 }
 
-fn body_of(draft: &Draft, job: JobId) -> Result<Vec<u8>, ComposeError> {
+fn body_of(draft: &Draft, job: JobId, script: Script) -> Result<Vec<u8>, ComposeError> {
     let Some(html) = &draft.html else {
-        return body(text_part(draft.text.as_deref().unwrap_or_default()), None, &draft.attachments, job);
+        return body(text_part(draft.text.as_deref().unwrap_or_default(), script), None, &draft.attachments, job);
     };
     let text = match &draft.text {
-        Some(text) => text_part(text),
-        None => text_part(&plain_text::from_html(html)),
+        Some(text) => text_part(text, script),
+        None => text_part(&plain_text::from_html(html), script),
     };
-    body(text, Some(html_part(html)), &draft.attachments, job)
+    body(text, Some(html_part(html, script)), &draft.attachments, job)
 }
 
 /// The plain text.
-pub(super) fn text_part(text: &str) -> SinglePart {
-    SinglePart::plain(crlf(text))
+pub(super) fn text_part(text: &str, script: Script) -> SinglePart {
+    script.part("plain", crlf(text))
 }
 
 /// The HTML.
-pub(super) fn html_part(html: &str) -> SinglePart {
-    SinglePart::html(crlf(html))
+pub(super) fn html_part(html: &str, script: Script) -> SinglePart {
+    script.part("html", crlf(html))
 }
 
 /// The body with its Content fields and the blank line between them: the parts that are read, and the files.

@@ -1,8 +1,10 @@
 //! Pure building of RFC 5322 messages: no tokio, no socket, no clock.
 
+mod charset;
 mod check;
 mod encode;
 pub mod identity;
+pub mod letterhead;
 pub mod merge;
 pub mod message;
 mod plain_text;

@@ -9,8 +9,12 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    accounts::tokens::TokenKeeper, domain::time::Clock, platform::entropy::Entropy, policy::classify::rules::Rules,
-    storage::SharedStorage, wire::dial::Dial,
+    accounts::tokens::TokenKeeper,
+    domain::time::Clock,
+    platform::entropy::Entropy,
+    policy::{classify::rules::Rules, verp::VerpKey},
+    storage::SharedStorage,
+    wire::dial::Dial,
 };
 
 pub mod connections;
@@ -22,6 +26,7 @@ mod preparation;
 mod roster;
 mod session;
 pub mod supervisor;
+pub mod trial;
 mod wake;
 mod window;
 mod worker;
@@ -43,6 +48,8 @@ pub struct Context {
     pub entropy: Arc<dyn Entropy>,
     /// This host's name, for accounts that set no EHLO name.
     pub host_name: crate::domain::account::EhloName,
+    /// Signs the envelope senders of messages whose accounts want it.
+    pub verp: VerpKey,
     /// The connections that may be open at once, over all accounts.
     pub connections: Arc<ConnectionSlots>,
     /// The access tokens of accounts that sign in with OAuth 2.

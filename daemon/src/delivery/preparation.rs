@@ -14,12 +14,7 @@ use crate::{
         identity::{ComposeError, Identity},
         merge::Renderers,
     },
-    domain::{
-        account::InDoubtPolicy,
-        ids::MessageKey,
-        ledger::Charge,
-        mail::{Envelope, Message},
-    },
+    domain::{account::InDoubtPolicy, address::Address, ids::MessageKey, ledger::Charge, mail::Message},
     policy::quota::permit::measured,
     storage::{Consignment, Content, StorageError, Tenure, TenureError, settlement::MarkOutcome},
 };
@@ -43,6 +38,8 @@ pub(super) struct Preparation {
     pub(super) tenure: Arc<Tenure>,
     pub(super) policy: InDoubtPolicy,
     pub(super) assignments: Vec<Assignment>,
+    /// The reverse-path that each message has in a form of its own, if the account wants that.
+    pub(super) verp_base: Option<Address>,
     /// What composes the messages of merge jobs.
     pub(super) renderers: Arc<Mutex<Renderers>>,
 }
@@ -50,7 +47,7 @@ pub(super) struct Preparation {
 impl Preparation {
     /// Hands the messages to their couriers, and answers with those that did not get there.
     pub(super) async fn run(self) -> Result<Vec<Return>, TenureError> {
-        let Self { context, tenure, policy, assignments, renderers } = self;
+        let Self { context, tenure, policy, assignments, verp_base, renderers } = self;
         let started = context.clock.now();
         let (mut marks, mut answers) = (Vec::new(), Vec::new());
         let (mut stranded, mut returns) = (Vec::new(), Vec::new());
@@ -64,8 +61,8 @@ impl Preparation {
                     continue;
                 }
             };
-            let Consignment { key, tries, recipients, envelope, content } = consignment;
-            let message = match message_of(content, key, &envelope, &renderers) {
+            let Consignment { key, tries, recipients, mut envelope, content } = consignment;
+            let message = match message_of(content, key, &renderers) {
                 Ok(message) => message,
                 Err(error) => {
                     let result = ErrandResult::Unreadable(StorageError::Damaged(error.to_string()));
@@ -73,6 +70,10 @@ impl Preparation {
                     continue;
                 }
             };
+            // A job that was accepted before the account wanted tags keeps the sender that it was given.
+            if verp_base.as_ref() == Some(&envelope.sender) {
+                envelope.sender = context.verp.address(&envelope.sender, key);
+            }
             // Of a merge job it was only known how long its messages are at most.
             let charges = measured(assignment.charges, message.bytes.len() as u64);
             let mark = MarkStage::Due(Vec::new());
@@ -107,16 +108,11 @@ impl Preparation {
 }
 
 /// The message that a content is, or becomes.
-fn message_of(
-    content: Content,
-    key: MessageKey,
-    envelope: &Envelope,
-    renderers: &Mutex<Renderers>,
-) -> Result<Message, ComposeError> {
+fn message_of(content: Content, key: MessageKey, renderers: &Mutex<Renderers>) -> Result<Message, ComposeError> {
     match content {
         Content::Composed(message) => Ok(message),
         Content::Merge { template, recipient, date } => {
-            let identity = Identity::of_merge(key, &envelope.sender, date);
+            let identity = Identity::of_merge(key, &template.draft.from.address, date);
             let renderer = renderers.lock().unwrap_or_else(PoisonError::into_inner).of(&template, key.job)?;
             Ok(renderer.render(&recipient, &identity))
         }

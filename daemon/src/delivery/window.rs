@@ -107,6 +107,11 @@ impl Window {
         self.underway.len()
     }
 
+    /// Whether a courier is out with a message, or its outcome is being recorded.
+    pub(super) fn is_busy_with(&self, message: MessageKey) -> bool {
+        self.underway.contains_key(&message) || self.closed.contains(&message)
+    }
+
     /// Notes that the queue may hold something new.
     pub(super) const fn distrust(&mut self) {
         self.stale = true;

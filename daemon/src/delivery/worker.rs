@@ -42,6 +42,7 @@ use crate::{
 };
 
 mod account;
+mod diversion;
 mod hours;
 mod leap;
 mod learning;
@@ -111,6 +112,8 @@ pub(super) struct Worker {
     leapt_at: Timestamp,
     /// Whether what is owed must not wait for a message: a crash would free what was used.
     owes_at_once: bool,
+    /// When to look for jobs that other accounts may take over while this one cannot send; never when there are none.
+    divert_at: Option<Timestamp>,
 }
 
 /// What came of recording outcomes: the messages, each with what it makes of it.
@@ -151,6 +154,7 @@ impl Worker {
             owed: Vec::new(),
             leapt_at: Timestamp::EPOCH,
             owes_at_once: false,
+            divert_at: Some(Timestamp::EPOCH),
             clock,
             standing: LiveStanding::new(standing),
             context,
@@ -176,15 +180,22 @@ impl Worker {
                 Next::Expire(index) => self.expire(index),
                 Next::TooLarge { index, key } => self.set_aside(index, &key),
                 // What becomes due while the account is parked, or in a quiet window, ends no wait.
-                Next::WaitUntil { at, reason: WaitReason::Parked(_) | WaitReason::Quiet } => {
-                    self.wait(Some(at)).await?
+                Next::WaitUntil { at, reason: WaitReason::Quiet } => self.wait(Some(at)).await?,
+                Next::WaitUntil { at, reason: WaitReason::Parked(_) } => {
+                    self.divert().await?;
+                    self.wait(Some(self.diversion_due().map_or(at, |due| due.min(at)))).await?;
                 }
                 Next::WaitUntil { at, .. } => self.wait(self.earlier_of(at)).await?,
                 Next::WaitForReply | Next::WaitForConnection => self.wait(None).await?,
                 Next::WaitForWork if self.is_done() => return self.end().await,
-                Next::WaitForResume if self.owes_nothing() => return self.end().await,
                 Next::WaitForWork => self.wait(self.work_or_rest()).await?,
-                Next::WaitForResume => self.wait(None).await?,
+                Next::WaitForResume => {
+                    self.divert().await?;
+                    if self.owes_nothing() && self.divert_at.is_none() {
+                        return self.end().await;
+                    }
+                    self.wait(self.divert_at).await?;
+                }
                 Next::Stop => return self.end().await,
             }
         }
@@ -308,6 +319,7 @@ impl Worker {
         for (message, then) in booked? {
             self.window.reopen(message, then);
         }
+        self.reconsider_diversion();
         Ok(())
     }
 

@@ -71,6 +71,11 @@ pub enum JobChange {
     Controlled(Control),
     /// Its time ran out.
     Expired,
+    /// Its account could not send, and the account of the event took it over.
+    Diverted {
+        /// The account that had it before.
+        from: AccountId,
+    },
 }
 
 impl JobChange {

@@ -4,7 +4,9 @@
 //! merge job is a message for each recipient, and each has a due time of its own.
 
 mod changes;
+mod diversion;
 
+pub use self::diversion::Fallbacks;
 use super::{
     address::Address,
     attempt::Attempt,
@@ -61,6 +63,8 @@ pub struct Job {
     /// What a caller asked for while an attempt was under way; it is done when the attempt ends. A merge job has no
     /// wishes: what is under way ends by itself, and all else obeys at once.
     pub wish: Option<Wish>,
+    /// Who may send it instead; nothing once its message was given to a provider, and for a merge job.
+    pub fallbacks: Option<Box<Fallbacks>>,
 }
 
 /// Whom a job goes to.

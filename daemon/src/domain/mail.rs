@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::address::Address;
+use super::{account::Charset, address::Address};
 
 /// A name and an address, as they stand in a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Draft {
     pub headers: Vec<(String, String)>,
     /// Files that travel with the message.
     pub attachments: Vec<Attachment>,
+    /// The charset of the whole.
+    pub charset: Charset,
 }
 
 /// One attached or inline file.

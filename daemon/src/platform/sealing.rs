@@ -28,6 +28,8 @@ const VERSION: u8 = 1;
 /// Seals secrets with one key and opens them again.
 pub struct Sealer {
     cipher: XChaCha20Poly1305,
+    /// What other keys are derived from.
+    root: Zeroizing<[u8; KEY_BYTES]>,
 }
 
 /// Why the key cannot be had.
@@ -56,8 +58,15 @@ impl Sealer {
     #[must_use]
     pub fn from_key(mut key: [u8; KEY_BYTES]) -> Self {
         let cipher = XChaCha20Poly1305::new(&key.into());
+        let root = Zeroizing::new(blake3::derive_key("hikyaku 2026-11-22 root of derived keys", &key));
         key.zeroize();
-        Self { cipher }
+        Self { cipher, root }
+    }
+
+    /// A key of its own for a purpose: always the same for the same key and purpose, and of no use to find another.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> [u8; KEY_BYTES] {
+        *blake3::keyed_hash(&self.root, purpose.as_bytes()).as_bytes()
     }
 
     /// With the key in a file, which is made with a random key and mode 0600 when it is not there.
@@ -163,6 +172,14 @@ mod tests {
         assert!(sealer.open(b"sales", b"").is_err());
         assert_ne!(sealed, sealer.seal(b"sales", b"hunter2"));
         assert_eq!(format!("{sealer:?}"), "Sealer(..)");
+    }
+
+    #[test]
+    fn derived_keys_depend_on_key_and_purpose() {
+        let sealer = Sealer::from_key([7; KEY_BYTES]);
+        assert_eq!(sealer.derive("a"), Sealer::from_key([7; KEY_BYTES]).derive("a"));
+        assert_ne!(sealer.derive("a"), sealer.derive("b"));
+        assert_ne!(sealer.derive("a"), Sealer::from_key([8; KEY_BYTES]).derive("a"));
     }
 
     #[test]

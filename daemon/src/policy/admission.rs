@@ -157,8 +157,17 @@ fn check_content(submission: &Submission<'_>, settings: &AccountSettings, violat
         let reason = format!("the account may not send as {from}: allow it in may_send_as");
         violations.push(Violation::new(from_field, reason));
     }
+    let may_have_files = match submission.content {
+        Content::Draft(draft) => !draft.attachments.is_empty(),
+        Content::Raw { .. } => true,
+    };
+    if settings.content.virus_scan_required && may_have_files {
+        let reason = "the account wants attachments to be scanned for viruses, and no scanner is configured";
+        let field = if from_field == "job.raw" { "job.raw" } else { "job.attachments" };
+        violations.push(Violation::new(field, reason));
+    }
     if let Content::Draft(draft) = submission.content {
-        check_draft(draft, violations);
+        check_draft(draft, settings, violations);
     }
     let bytes_max = message_bytes_max(&settings.limits, submission.priority);
     if let Some(bytes) = submission.message_bytes.filter(|bytes| *bytes > bytes_max) {
@@ -176,9 +185,12 @@ pub fn message_bytes_max(limits: &Limits, class: Priority) -> u64 {
     shares.fold(limits.message_bytes_max, u64::min)
 }
 
-fn check_draft(draft: &Draft, violations: &mut Vec<Violation>) {
+fn check_draft(draft: &Draft, settings: &AccountSettings, violations: &mut Vec<Violation>) {
     if draft.text.is_none() && draft.html.is_none() {
         violations.push(Violation::new("job.text", "has neither text nor html"));
+    }
+    if !draft.attachments.is_empty() && !settings.content.attachments_allowed {
+        violations.push(Violation::new("job.attachments", "are not allowed by the account"));
     }
     if draft.attachments.len() > ATTACHMENTS_MAX {
         let reason = format!("has more than {ATTACHMENTS_MAX} attachments");
@@ -242,6 +254,7 @@ mod tests {
             html: None,
             headers: Vec::new(),
             attachments: Vec::new(),
+            charset: crate::domain::account::Charset::default(),
         }
     }
 
@@ -299,6 +312,20 @@ mod tests {
         let said =
             "has 81 recipients, which exceeds the account's quota of 100 recipients, of which its priority may use 80";
         assert_eq!(reason, said);
+    }
+
+    #[test]
+    fn a_message_must_fit_into_what_a_quota_of_bytes_leaves_to_its_priority() {
+        let (draft, to, mut settings) = (draft("shop@example.jp"), mailboxes(1), settings());
+        let window = QuotaWindow::Sliding(Duration::from_secs(3_600));
+        let limit = NonZeroU32::new(10_000).expect("not zero");
+        settings.limits.quotas.push(Quota { limit: limit.into(), unit: QuotaUnit::Bytes, window });
+        settings.limits.reserves = Reserves::new(0, &[(Priority::High, 20)]).expect("something is left");
+        let of = |priority, bytes| Submission { priority, message_bytes: Some(bytes), ..submission(&draft, &to) };
+        check_fields(&of(Priority::High, 10_000), &settings, &[]);
+        check_fields(&of(Priority::High, 10_001), &settings, &["job"]);
+        check_fields(&of(Priority::Normal, 8_000), &settings, &[]);
+        check_fields(&of(Priority::Normal, 8_001), &settings, &["job"]);
     }
 
     #[test]

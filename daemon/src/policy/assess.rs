@@ -218,6 +218,7 @@ mod tests {
             first_attempt_at: None,
             attempts: Vec::new(),
             wish: None,
+            fallbacks: None,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::domain::{
     limits::{CalendarSpan, Limits, Quota, QuotaUnit, QuotaWindow},
     reply::Reply,
     time::Timestamp,
-    verdict::{ParkCause, Ruling, Verdict},
+    verdict::{Blame, ParkCause, Ruling, Verdict},
 };
 
 /// What a provider meant, as far as its quotas tell.
@@ -28,6 +28,10 @@ pub struct Lesson {
 /// The quota that a reply says to be used up. `window` is what the rule that judged the reply knows of it.
 #[must_use]
 pub fn lesson(limits: &Limits, ruling: &Ruling, window: Option<Window>, reply: &Reply) -> Option<Lesson> {
+    if ruling.blame != Some(Blame::Account) {
+        // Somebody else has reached a limit: a recipient that takes no more mail today, say.
+        return None;
+    }
     let text = reply.text().to_ascii_lowercase();
     let is_quota = ruling.verdict == Verdict::ParkAccount(ParkCause::Quota);
     let window = match (window, window_in_words(&text)) {
@@ -159,7 +163,7 @@ mod tests {
 
     #[test]
     fn what_names_no_quota_changes_none() {
-        use Phase::{EndOfData, Mail, SignIn};
+        use Phase::{EndOfData, Mail, Rcpt, SignIn};
         use ProviderKind::{Generic, Gmail, Microsoft365, Yahoo};
         // The sender's own mailbox is full: no window will help.
         let full = "554 5.2.2 mailbox full; STOREDRV.Submission.Exception:QuotaExceededException";
@@ -167,6 +171,7 @@ mod tests {
         check(Gmail, Mail, "421-4.7.0 unusual rate of unsolicited mail\n421 4.7.0 try again later", None);
         check(Gmail, SignIn, "454 4.7.0 Too many login attempts, please try again later.", None);
         check(Yahoo, Mail, "421 4.7.0 [TSS04] Messages temporarily deferred due to unexpected volume", None);
+        check(Generic, Rcpt, "450 4.2.1 The user is receiving messages at a rate of too many per hour", None);
         check(Generic, EndOfData, "550 5.1.1 unknown user, see you in an hour", None);
     }
 

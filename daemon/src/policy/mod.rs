@@ -6,12 +6,21 @@ pub mod classify;
 pub mod diagnosis;
 pub mod discovery;
 pub mod dispatch;
+pub mod diversion;
 pub mod fair_share;
 pub mod learning;
 pub mod oauth;
+pub mod outlook;
 pub mod pacing;
 pub mod parking;
 pub mod presets;
 pub mod quiet;
 pub mod quota;
 pub mod retry_schedule;
+pub mod routing;
+pub mod verp;
+
+#[cfg(test)]
+mod rehearsal;
+#[cfg(test)]
+mod year;

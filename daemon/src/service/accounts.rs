@@ -7,23 +7,26 @@ use tonic::{Request, Response, Status};
 
 use super::{
     convert::{
-        account::to_settings,
+        account::{ReadSettings, to_settings},
         limits::from_quota,
         preset::with_preset,
         values::{from_time, one_line, parse, to_time},
         violations::Violations,
     },
-    guard::caller_of,
-    paging::{account_token, after_account, page_size},
+    guard::{caller_of, visitor_of},
     parts::Parts,
     status::Refusal,
+    visibility::Visitor,
 };
 use crate::{
     accounts::tokens::TokenKeeper,
-    delivery::desk::Desk,
+    delivery::{
+        desk::Desk,
+        trial::{Tools, Trials},
+    },
     domain::{
-        account::{Account, Stamp},
-        ids::{AccountId, Caller, Etag},
+        account::{Account, AccountSettings, SignIn, Stamp},
+        ids::{AccountId, Etag},
         limits::Quota,
         parking::{Parking, ParkingCause, Standing},
         time::Clock,
@@ -36,6 +39,7 @@ use crate::{
 mod consent;
 mod deletion;
 mod exhaustion;
+mod listing;
 mod reporting;
 mod testing;
 mod tokens;
@@ -53,10 +57,19 @@ pub(super) struct Accounts {
     tokens: TokenKeeper,
     consents: Consents,
     desk: Desk,
+    trials: Trials,
 }
 
 impl Accounts {
     pub(super) fn new(parts: &Parts) -> Self {
+        let tools = Tools {
+            dial: Arc::clone(&parts.dial),
+            tokens: parts.tokens.clone(),
+            desk: parts.desk.clone(),
+            clock: Arc::clone(&parts.clock),
+            entropy: Arc::clone(&parts.entropy),
+            host_name: parts.host_name.clone(),
+        };
         Self {
             storage: Arc::clone(&parts.storage),
             clock: Arc::clone(&parts.clock),
@@ -64,27 +77,28 @@ impl Accounts {
             tokens: parts.tokens.clone(),
             consents: Consents::default(),
             desk: parts.desk.clone(),
+            trials: Trials::new(tools),
         }
     }
 
-    async fn create(&self, request: v1::CreateAccountRequest, caller: Caller) -> Result<AccountRecord, Refusal> {
+    async fn create(&self, request: v1::CreateAccountRequest, visitor: Visitor) -> Result<AccountRecord, Refusal> {
         let mut violations = Violations::default();
         let id = parse::<AccountId>(&request.account_id, "account_id", &mut violations);
         let settings = with_preset(request.settings, &request.preset, &mut violations);
-        let settings = to_settings(settings, None, violations)?;
+        let ReadSettings { settings, refresh_token } = to_settings(settings, None, violations)?;
         let id = id.ok_or(Refusal::Internal("an account without an id was let through"))?;
-        let created = Stamp { at: self.clock.now(), by: caller };
+        visitor.check_owner(&settings)?;
+        let created = Stamp { at: self.clock.now(), by: visitor.into_caller() };
         let account = Account { id: id.clone(), settings, etag: Etag(1), created: created.clone(), updated: created };
         self.storage.create_account(account).await.map_err(|error| Refusal::of_creation(error, &id))?;
         tracing::info!(account = %id, "account created");
-        // The refresh token that the settings may bring belongs here.
-        self.keep_refresh_token(&id, None).await?;
+        self.keep_refresh_token(&id, refresh_token).await?;
         self.record(&id).await
     }
 
-    async fn update(&self, request: v1::UpdateAccountRequest, caller: Caller) -> Result<AccountRecord, Refusal> {
+    async fn update(&self, request: v1::UpdateAccountRequest, visitor: Visitor) -> Result<AccountRecord, Refusal> {
         let id = one_id(&request.account_id)?;
-        let stored = self.record(&id).await?;
+        let stored = self.record_for(&id, &visitor).await?;
         let mut violations = Violations::default();
         let etag = match request.etag.as_str() {
             "" => {
@@ -94,13 +108,15 @@ impl Accounts {
             etag => parse::<Etag>(etag, "etag", &mut violations),
         };
         let old = stored.account;
-        let settings = to_settings(request.settings, Some(&old.settings.sign_in), violations)?;
+        let read = to_settings(request.settings, Some(&old.settings), violations)?;
+        let ReadSettings { settings, refresh_token } = read;
+        visitor.check_owner(&settings)?;
         let expected = etag.ok_or(Refusal::Internal("an update without an etag was let through"))?;
-        let has_new_credentials = settings.sign_in != old.settings.sign_in;
+        let has_new_credentials = refresh_token.is_some() || differ(&settings, &old.settings);
         let account = Account {
             settings,
             etag: Etag(expected.0.saturating_add(1)),
-            updated: Stamp { at: self.clock.now(), by: caller },
+            updated: Stamp { at: self.clock.now(), by: visitor.into_caller() },
             ..old
         };
         self.storage.update_account(account, expected).await.map_err(|error| Refusal::of_update(error, &id))?;
@@ -109,11 +125,11 @@ impl Accounts {
             self.tokens.forget_access(&id).await?;
             self.end_reauth(&id).await?;
         }
-        self.keep_refresh_token(&id, None).await?;
+        self.keep_refresh_token(&id, refresh_token).await?;
         self.record(&id).await
     }
 
-    async fn pause(&self, request: v1::PauseAccountRequest, caller: Caller) -> Result<AccountRecord, Refusal> {
+    async fn pause(&self, request: v1::PauseAccountRequest, visitor: &Visitor) -> Result<AccountRecord, Refusal> {
         let now = self.clock.now();
         let mut violations = Violations::default();
         let id = parse::<AccountId>(&request.account_id, "account_id", &mut violations);
@@ -123,7 +139,8 @@ impl Accounts {
         }
         let reason = one_line(request.reason, PAUSE_REASON_BYTES_MAX, "reason", &mut violations);
         let (id, reason) = violations.finish(id.zip(reason))?;
-        self.record(&id).await?;
+        self.record_for(&id, visitor).await?;
+        let caller = visitor.caller();
         let reason = if reason.is_empty() { format!("paused by {caller}") } else { reason };
         let cause = ParkingCause::Paused;
         let parking = Parking { cause, reason, reply: None, since: now, until, strikes: 0 };
@@ -132,38 +149,25 @@ impl Accounts {
         self.record(&id).await
     }
 
-    async fn resume(&self, account_id: &str, caller: Caller) -> Result<AccountRecord, Refusal> {
+    async fn resume(&self, account_id: &str, visitor: &Visitor) -> Result<AccountRecord, Refusal> {
         let id = one_id(account_id)?;
-        self.record(&id).await?;
+        self.record_for(&id, visitor).await?;
         self.storage.set_standing(&id, Standing::Active, self.clock.now()).await?;
-        tracing::info!(account = %id, %caller, "account resumed");
+        tracing::info!(account = %id, caller = %visitor.caller(), "account resumed");
         self.record(&id).await
     }
 
-    async fn list(&self, request: v1::ListAccountsRequest) -> Result<v1::ListAccountsResponse, Refusal> {
-        let mut violations = Violations::default();
-        let size = page_size(request.page_size, &mut violations);
-        let after = after_account(&request.page_token, &mut violations);
-        let (size, after) = violations.finish(size.zip(after))?;
-        let records = self.storage.accounts(after.as_ref(), size).await?;
-        let last = records.last().map(|record| &record.account.id).filter(|_| records.len() == size);
-        let next_page_token = match last {
-            Some(last) if !self.storage.accounts(Some(last), 1).await?.is_empty() => account_token(last),
-            _ => String::new(),
-        };
-        let mut accounts = Vec::with_capacity(records.len());
-        for record in records {
-            accounts.push(self.shown(&self.as_it_stands(record).await?).await?);
-        }
-        Ok(v1::ListAccountsResponse { accounts, next_page_token })
+    async fn usage(&self, account_id: &str, visitor: &Visitor) -> Result<v1::GetAccountUsageResponse, Refusal> {
+        let id = one_id(account_id)?;
+        self.record_for(&id, visitor).await?;
+        self.usage_of(&id).await
     }
 
-    async fn usage(&self, account_id: &str) -> Result<v1::GetAccountUsageResponse, Refusal> {
-        let id = one_id(account_id)?;
-        let limits = self.record(&id).await?.account.settings.limits;
+    async fn usage_of(&self, id: &AccountId) -> Result<v1::GetAccountUsageResponse, Refusal> {
+        let limits = self.record(id).await?.account.settings.limits;
         let now = self.clock.now();
-        let statuses = Ledger::new(&limits, self.storage.usage(&id).await?, now).usage(now);
-        let observed = self.storage.observed_limits(&id).await?;
+        let statuses = Ledger::new(&limits, self.storage.usage(id).await?, now).usage(now);
+        let observed = self.storage.observed_limits(id).await?;
         let observed_of = |quota: &Quota| {
             observed.iter().find(|seen| (seen.key.unit, &seen.key.window) == (quota.unit, &quota.window))
         };
@@ -179,6 +183,20 @@ impl Accounts {
         Ok(v1::GetAccountUsageResponse { quotas: quotas.collect() })
     }
 
+    /// An account that the caller sees.
+    async fn record_for(&self, id: &AccountId, visitor: &Visitor) -> Result<AccountRecord, Refusal> {
+        visitor.account(&self.storage, id).await?.ok_or_else(|| Refusal::no_account(id.clone()))
+    }
+
+    /// Refuses an account that the caller does not see. What names no account is left to the call.
+    async fn check_visible(&self, account_id: &str, visitor: &Visitor) -> Result<(), Refusal> {
+        match account_id.parse::<AccountId>() {
+            Ok(id) => self.record_for(&id, visitor).await.map(drop),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// An account, whoever sees it.
     async fn record(&self, id: &AccountId) -> Result<AccountRecord, Refusal> {
         self.storage.account(id).await?.ok_or_else(|| Refusal::no_account(id.clone()))
     }
@@ -186,6 +204,12 @@ impl Accounts {
 
 fn needs_reauth(standing: &Standing) -> bool {
     matches!(standing, Standing::Parked(Parking { cause: ParkingCause::NeedsReauth, .. }))
+}
+
+/// Whether two settings sign in with other credentials.
+fn differ(new: &AccountSettings, old: &AccountSettings) -> bool {
+    let lent = |settings: &AccountSettings| settings.mailbox.as_ref().and_then(|mailbox| mailbox.sign_in.clone());
+    new.sign_in != old.sign_in || (new.sign_in == SignIn::AsMailbox && lent(new) != lent(old))
 }
 
 /// The account that a request names.
@@ -199,8 +223,8 @@ impl AccountService for Accounts {
         &self,
         request: Request<v1::CreateAccountRequest>,
     ) -> Result<Response<v1::CreateAccountResponse>, Status> {
-        let caller = caller_of(&request)?;
-        let record = self.create(request.into_inner(), caller).await?;
+        let visitor = visitor_of(&request)?;
+        let record = self.create(request.into_inner(), visitor).await?;
         Ok(Response::new(v1::CreateAccountResponse { account: Some(self.shown(&record).await?) }))
     }
 
@@ -208,7 +232,8 @@ impl AccountService for Accounts {
         &self,
         request: Request<v1::GetAccountRequest>,
     ) -> Result<Response<v1::GetAccountResponse>, Status> {
-        let record = self.record(&one_id(&request.into_inner().account_id)?).await?;
+        let visitor = visitor_of(&request)?;
+        let record = self.record_for(&one_id(&request.into_inner().account_id)?, &visitor).await?;
         let record = self.as_it_stands(record).await?;
         Ok(Response::new(v1::GetAccountResponse { account: Some(self.shown(&record).await?) }))
     }
@@ -217,15 +242,16 @@ impl AccountService for Accounts {
         &self,
         request: Request<v1::ListAccountsRequest>,
     ) -> Result<Response<v1::ListAccountsResponse>, Status> {
-        Ok(Response::new(self.list(request.into_inner()).await?))
+        let visitor = visitor_of(&request)?;
+        Ok(Response::new(self.list(request.into_inner(), &visitor).await?))
     }
 
     async fn update_account(
         &self,
         request: Request<v1::UpdateAccountRequest>,
     ) -> Result<Response<v1::UpdateAccountResponse>, Status> {
-        let caller = caller_of(&request)?;
-        let record = self.update(request.into_inner(), caller).await?;
+        let visitor = visitor_of(&request)?;
+        let record = self.update(request.into_inner(), visitor).await?;
         Ok(Response::new(v1::UpdateAccountResponse { account: Some(self.shown(&record).await?) }))
     }
 
@@ -233,8 +259,8 @@ impl AccountService for Accounts {
         &self,
         request: Request<v1::DeleteAccountRequest>,
     ) -> Result<Response<v1::DeleteAccountResponse>, Status> {
-        let caller = caller_of(&request)?;
-        let cancelled_jobs = self.delete(request.into_inner(), caller).await?;
+        let visitor = visitor_of(&request)?;
+        let cancelled_jobs = self.delete(request.into_inner(), &visitor).await?;
         Ok(Response::new(v1::DeleteAccountResponse { cancelled_jobs }))
     }
 
@@ -242,8 +268,8 @@ impl AccountService for Accounts {
         &self,
         request: Request<v1::PauseAccountRequest>,
     ) -> Result<Response<v1::PauseAccountResponse>, Status> {
-        let caller = caller_of(&request)?;
-        let record = self.pause(request.into_inner(), caller).await?;
+        let visitor = visitor_of(&request)?;
+        let record = self.pause(request.into_inner(), &visitor).await?;
         Ok(Response::new(v1::PauseAccountResponse { account: Some(self.shown(&record).await?) }))
     }
 
@@ -251,8 +277,8 @@ impl AccountService for Accounts {
         &self,
         request: Request<v1::ResumeAccountRequest>,
     ) -> Result<Response<v1::ResumeAccountResponse>, Status> {
-        let caller = caller_of(&request)?;
-        let record = self.resume(&request.into_inner().account_id, caller).await?;
+        let visitor = visitor_of(&request)?;
+        let record = self.resume(&request.into_inner().account_id, &visitor).await?;
         Ok(Response::new(v1::ResumeAccountResponse { account: Some(self.shown(&record).await?) }))
     }
 
@@ -260,7 +286,8 @@ impl AccountService for Accounts {
         &self,
         request: Request<v1::GetAccountUsageRequest>,
     ) -> Result<Response<v1::GetAccountUsageResponse>, Status> {
-        Ok(Response::new(self.usage(&request.into_inner().account_id).await?))
+        let visitor = visitor_of(&request)?;
+        Ok(Response::new(self.usage(&request.into_inner().account_id, &visitor).await?))
     }
 
     async fn report_usage(
@@ -268,6 +295,7 @@ impl AccountService for Accounts {
         request: Request<v1::ReportUsageRequest>,
     ) -> Result<Response<v1::ReportUsageResponse>, Status> {
         let caller = caller_of(&request)?;
+        self.check_visible(&request.get_ref().account_id, &visitor_of(&request)?).await?;
         Ok(Response::new(self.report(request.into_inner(), &caller).await?))
     }
 
@@ -276,6 +304,7 @@ impl AccountService for Accounts {
         request: Request<v1::TestAccountRequest>,
     ) -> Result<Response<v1::TestAccountResponse>, Status> {
         let caller = caller_of(&request)?;
+        self.check_visible(&request.get_ref().account_id, &visitor_of(&request)?).await?;
         Ok(Response::new(self.test(request.into_inner(), &caller).await?))
     }
 
@@ -284,6 +313,7 @@ impl AccountService for Accounts {
         request: Request<v1::BeginConsentRequest>,
     ) -> Result<Response<v1::BeginConsentResponse>, Status> {
         let caller = caller_of(&request)?;
+        self.check_visible(&request.get_ref().account_id, &visitor_of(&request)?).await?;
         Ok(Response::new(self.begin_asking(request.into_inner(), &caller).await?))
     }
 

@@ -12,15 +12,16 @@ use tonic_types::{ErrorDetails, StatusExt};
 use tower::{Layer, Service};
 
 use super::{
-    api_keys::{ApiKeys, LOCAL_CALLER},
+    api_keys::{ApiKeys, LOCAL_CALLER, Role},
     status::Refusal,
+    visibility::Visitor,
 };
 use crate::domain::ids::Caller;
 
 /// How the callers of one listener are known.
 #[derive(Clone, Debug)]
 pub enum Guard {
-    /// Whoever can connect may call, as `local`: the Unix socket, and TCP on the loopback interface.
+    /// Whoever can connect may call, as `local` and as an admin: the Unix socket, and TCP on the loopback interface.
     Local,
     /// By `authorization: Bearer <key>`.
     Keys(ApiKeys),
@@ -89,29 +90,32 @@ fn rule_of(path: &str) -> Option<Rule> {
 }
 
 impl Guard {
-    /// Lets a call through by noting its caller, or says why not.
+    /// Lets a call through by noting its caller with its role, or says why not.
     fn admit(&self, request: &mut http::Request<Body>) -> Result<(), Status> {
         let rule = rule_of(request.uri().path());
         if rule == Some(Rule::Open) {
             return Ok(());
         }
-        let caller = self.caller(request.headers())?;
+        let (caller, role) = self.caller(request.headers())?;
         if rule.is_none() {
             return Err(Status::unimplemented("there is no such method"));
         }
         request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(role);
         Ok(())
     }
 
-    fn caller(&self, headers: &http::HeaderMap) -> Result<Caller, Status> {
+    fn caller(&self, headers: &http::HeaderMap) -> Result<(Caller, Role), Status> {
         let Self::Keys(keys) = self else {
-            return Ok(LOCAL_CALLER.parse().expect("the name of local callers is a caller's name"));
+            let local = LOCAL_CALLER.parse().expect("the name of local callers is a caller's name");
+            return Ok((local, Role::Admin));
         };
         let bearer = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let scheme_and_key = bearer.and_then(|value| value.split_once(' '));
         let key = scheme_and_key.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, key)| key.trim());
         // A missing key takes the way of a wrong one.
-        keys.caller_of(key.unwrap_or_default()).cloned().ok_or_else(unauthenticated)
+        let known = keys.caller_of(key.unwrap_or_default());
+        known.map(|(caller, role)| (caller.clone(), role)).ok_or_else(unauthenticated)
     }
 }
 
@@ -125,6 +129,13 @@ fn unauthenticated() -> Status {
 pub(super) fn caller_of<T>(request: &Request<T>) -> Result<Caller, Status> {
     let caller = request.extensions().get::<Caller>().cloned();
     caller.ok_or_else(|| Refusal::Internal("a call came past the guard").into())
+}
+
+/// Who calls with which role, as the guard has noted.
+pub(super) fn visitor_of<T>(request: &Request<T>) -> Result<Visitor, Status> {
+    let role = request.extensions().get::<Role>().copied();
+    let role = role.ok_or_else(|| Status::from(Refusal::Internal("a call came past the guard")))?;
+    Ok(Visitor::new(caller_of(request)?, role))
 }
 
 /// Puts a [`Guard`] before all services of a listener.
@@ -210,6 +221,9 @@ mod tests {
         let admitted = guard.admit(&mut request).map_err(|status| status.code());
         let caller = admitted.map(|()| request.extensions().get::<Caller>().map(Caller::as_str));
         assert_eq!(caller, expected, "{path} {authorization:?}");
+        let role = request.extensions().get::<Role>().copied();
+        let expected = caller.ok().flatten().map(|name| if name == "shop" { Role::Member } else { Role::Admin });
+        assert_eq!(role, expected, "{path} {authorization:?}");
     }
 
     #[test]
@@ -222,7 +236,7 @@ mod tests {
 
     #[test]
     fn others_need_a_key_for_all_but_probes() {
-        let (key, line) = new_key(&"shop".parse().expect("a name"), &SeededEntropy::new(1));
+        let (key, line) = new_key(&"shop".parse().expect("a name"), Role::Member, &SeededEntropy::new(1));
         let guard = Guard::Keys(ApiKeys::parse(&line).expect("a key"));
         let key = key.expose();
         check(&guard, GET_JOB, Some(&format!("Bearer {key}")), Ok(Some("shop")));
@@ -233,6 +247,13 @@ mod tests {
         check(&guard, GET_JOB, Some(&format!("Basic {key}")), Err(Code::Unauthenticated));
         check(&guard, "/hikyaku.v1.JobService/DropJobs", None, Err(Code::Unauthenticated));
         check(&guard, "/grpc.health.v1.Health/Check", None, Ok(None));
+    }
+
+    #[test]
+    fn an_admin_is_known_by_its_key() {
+        let (key, line) = new_key(&"boss".parse().expect("a name"), Role::Admin, &SeededEntropy::new(1));
+        let guard = Guard::Keys(ApiKeys::parse(&line).expect("a key"));
+        check(&guard, GET_JOB, Some(&format!("Bearer {}", key.expose())), Ok(Some("boss")));
     }
 
     #[tokio::test]
@@ -263,6 +284,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(methods, 22);
+        assert_eq!(methods, 33);
     }
 }

@@ -14,6 +14,7 @@ pub mod routes;
 mod routing;
 mod status;
 mod store;
+mod visibility;
 
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,13 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    accounts::tokens::TokenKeeper, delivery::desk::Desk, domain::time::Clock, platform::entropy::Entropy,
-    policy::classify::rules::Rules, storage::SharedStorage, wire::dns::Dns,
+    accounts::tokens::TokenKeeper,
+    delivery::desk::Desk,
+    domain::{account::EhloName, time::Clock},
+    platform::entropy::Entropy,
+    policy::classify::rules::Rules,
+    storage::SharedStorage,
+    wire::{dial::Dial, dns::Dns},
 };
 
 /// What the services work with.
@@ -26,6 +31,10 @@ pub struct Parts {
     pub tokens: TokenKeeper,
     /// Asks the accounts' workers.
     pub desk: Desk,
+    /// How servers are reached that are tested.
+    pub dial: Arc<dyn Dial>,
+    /// This host's name, for accounts that set no EHLO name.
+    pub host_name: EhloName,
     /// Ends streams and refuses new ones when the daemon stops.
     pub shutdown: CancellationToken,
 }

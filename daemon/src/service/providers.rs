@@ -99,3 +99,64 @@ impl ProviderService for Providers {
         Ok(Response::new(self.discover(&request.into_inner().address).await?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::policy::discovery::{Exchanger, ServiceRecord};
+
+    /// Knows one domain that has a submission server and no other service, and whose exchangers it does not tell.
+    #[derive(Debug)]
+    struct Knowing;
+
+    #[async_trait]
+    impl Dns for Knowing {
+        async fn exchangers(&self, _: &str) -> Result<Vec<Exchanger>, DnsError> {
+            Err(DnsError::TimedOut)
+        }
+
+        async fn services(&self, name: &str) -> Result<Vec<ServiceRecord>, DnsError> {
+            let target = "smtp.example.jp".to_owned();
+            let found = ServiceRecord { priority: 0, weight: 1, port: 587, target };
+            Ok(if name == "_submission._tcp.example.jp" { vec![found] } else { Vec::new() })
+        }
+    }
+
+    async fn discovered(address: &str) -> Result<v1::DiscoverSettingsResponse, Refusal> {
+        Providers { dns: Arc::new(Knowing) }.discover(address).await
+    }
+
+    #[tokio::test]
+    async fn what_is_found_is_proposed_with_what_was_asked() {
+        let found = discovered("me@example.jp").await.expect("an answer");
+        let proposal = &found.proposals[0];
+        let server = proposal.server.as_ref().expect("a server");
+        assert_eq!((proposal.found_by.as_str(), server.host.as_str(), server.port), ("srv", "smtp.example.jp", 587));
+        assert_eq!(proposal.user, "me@example.jp");
+        assert!(found.trail.contains(&"MX example.jp: no answer within 10 s".to_owned()), "{:?}", found.trail);
+        let asked = "SRV _submission._tcp.example.jp: 0 1 587 smtp.example.jp".to_owned();
+        assert!(found.trail.contains(&asked), "{:?}", found.trail);
+    }
+
+    #[tokio::test]
+    async fn a_providers_own_domain_is_not_asked_for() {
+        let found = discovered("me@gmail.com").await.expect("an answer");
+        assert_eq!(found.proposals[0].preset_id, "gmail");
+        assert_eq!(found.trail.len(), 2, "{:?}", found.trail);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_address_is_refused() {
+        assert!(matches!(discovered("nobody").await, Err(Refusal::Invalid(_))));
+    }
+
+    #[tokio::test]
+    async fn all_presets_are_listed() {
+        let providers = Providers { dns: Arc::new(Knowing) };
+        let answer = providers.list_presets(Request::new(v1::ListPresetsRequest {})).await.expect("an answer");
+        let presets = answer.into_inner().presets;
+        assert!(presets.len() >= 15 && presets.iter().any(|preset| preset.preset_id == "gmail"));
+    }
+}

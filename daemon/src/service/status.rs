@@ -13,7 +13,10 @@ use crate::{
         job::ControlRefusal,
         time::Timestamp,
     },
-    storage::{CreateAccountError, DeleteAccountError, StorageError, UpdateAccountError},
+    policy::routing::{NoRoute, RuleVerdict},
+    storage::{
+        CreateAccountError, DeleteAccountError, ROUTING_BYTES_MAX, SetRoutingError, StorageError, UpdateAccountError,
+    },
 };
 
 /// The domain of the reasons in ErrorInfo.
@@ -45,12 +48,29 @@ pub(super) enum Refusal {
     /// The id is taken.
     #[error("there is an account {0} already")]
     AccountExists(AccountId),
+    /// The caller's role does not reach that far.
+    #[error("{0}")]
+    NotAllowed(&'static str),
     /// Someone else was faster.
-    #[error("the account was changed by someone else: its etag is {0} now")]
+    #[error("it was changed by someone else: its etag is {0} now")]
     StaleEtag(Etag),
     /// The account still has work.
     #[error("the account has {0} open jobs: cancel them first, or force the deletion")]
     OpenJobs(u64),
+    /// A routing rule names the account.
+    #[error("the routing rule {0} names the account: change the rules first")]
+    AccountRouted(String),
+    /// The rules give a job no account.
+    #[error("{why}{told}")]
+    NoRoute {
+        /// Why not.
+        why: NoRoute,
+        /// What each rule says, for people.
+        told: String,
+    },
+    /// The rules leave too many accounts open for a merge job.
+    #[error("the routing rules leave {0} accounts open for the merge job: name the account")]
+    TooManyRoutes(usize),
     /// The account's jobs are cancelled but for some that are being sent.
     #[error("{0} open jobs of the account are being sent or came meanwhile: repeat the call")]
     AccountBusy(u64),
@@ -163,16 +183,34 @@ impl Refusal {
         Self::NoAccount { id, field: "account_id" }
     }
 
+    /// The refusal of a job that has no route, with what the rules say.
+    pub(super) fn no_route(why: NoRoute, verdicts: &[RuleVerdict]) -> Self {
+        let told = verdicts.iter().map(|verdict| format!("; {}: {}", verdict.name, verdict.reason)).collect();
+        Self::NoRoute { why, told }
+    }
+
+    /// The same with what the rules say, when it is about a route.
+    pub(super) fn explained(self, verdicts: &[RuleVerdict]) -> Self {
+        match self {
+            Self::NoRoute { why, .. } => Self::no_route(why, verdicts),
+            other => other,
+        }
+    }
+
     fn telling(&self) -> Telling {
         match self {
             Self::Invalid(_) => Telling::new(Code::InvalidArgument, "INVALID_FIELDS"),
             Self::NoAccount { id, .. } => Telling::new(Code::NotFound, "ACCOUNT_NOT_FOUND").with("account_id", id),
             Self::NoJob(id) => Telling::new(Code::NotFound, "JOB_NOT_FOUND").with("job_id", id),
             Self::AccountExists(id) => Telling::new(Code::AlreadyExists, "ACCOUNT_EXISTS").with("account_id", id),
+            Self::NotAllowed(_) => Telling::new(Code::PermissionDenied, "NOT_ALLOWED"),
             Self::StaleEtag(current) => Telling::new(Code::Aborted, "ETAG_STALE").with("etag", current),
             Self::OpenJobs(count) => {
                 Telling::new(Code::FailedPrecondition, "ACCOUNT_HAS_OPEN_JOBS").with("open_jobs", count)
             }
+            Self::AccountRouted(rule) => Telling::new(Code::FailedPrecondition, "ACCOUNT_IS_ROUTED").with("rule", rule),
+            Self::NoRoute { .. } => Telling::new(Code::FailedPrecondition, "NO_ROUTE"),
+            Self::TooManyRoutes(_) => Telling::new(Code::FailedPrecondition, "TOO_MANY_ROUTES"),
             Self::AccountBusy(count) => {
                 Telling::new(Code::Aborted, "ACCOUNT_BUSY").with("open_jobs", count).retry(SOON)
             }
@@ -311,6 +349,18 @@ fn wire_violations(violations: Vec<Violation>) -> Vec<FieldViolation> {
 }
 
 impl Refusal {
+    /// The refusal of new routing rules.
+    pub(super) fn of_routing(error: SetRoutingError) -> Self {
+        match error {
+            SetRoutingError::Stale { current } => Self::StaleEtag(current),
+            SetRoutingError::UnknownAccount(id) => Self::NoAccount { id, field: "routing.rules" },
+            SetRoutingError::TooLarge { bytes } => {
+                Self::field("routing.rules", format!("have {bytes} bytes, more than {ROUTING_BYTES_MAX}"))
+            }
+            SetRoutingError::Storage(error) => Self::Storage(error),
+        }
+    }
+
     /// The refusal of a creation.
     pub(super) fn of_creation(error: CreateAccountError, id: &AccountId) -> Self {
         match error {
@@ -334,6 +384,7 @@ impl Refusal {
             DeleteAccountError::Unknown => Self::no_account(id.clone()),
             DeleteAccountError::Stale { current } => Self::StaleEtag(current),
             DeleteAccountError::OpenJobs(count) => Self::OpenJobs(count),
+            DeleteAccountError::Routed(rule) => Self::AccountRouted(rule),
             DeleteAccountError::Storage(error) => Self::Storage(error),
         }
     }
@@ -358,6 +409,7 @@ mod tests {
         let full = StorageError::DiskNearlyFull { free_bytes: 1, needed_bytes: 2 };
         check(Refusal::field("x", "is wrong"), Code::InvalidArgument, "INVALID_FIELDS", false);
         check(Refusal::no_account(id), Code::NotFound, "ACCOUNT_NOT_FOUND", false);
+        check(Refusal::NotAllowed("x"), Code::PermissionDenied, "NOT_ALLOWED", false);
         check(Refusal::StaleEtag(Etag(2)), Code::Aborted, "ETAG_STALE", false);
         check(Refusal::OpenJobs(2), Code::FailedPrecondition, "ACCOUNT_HAS_OPEN_JOBS", false);
         check(Refusal::AccountBusy(2), Code::Aborted, "ACCOUNT_BUSY", true);

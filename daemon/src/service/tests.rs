@@ -6,7 +6,10 @@ use std::sync::{
 };
 
 use futures_util::{StreamExt, stream};
-use hikyaku_proto::v1::{self, account_service_client::AccountServiceClient, job_service_client::JobServiceClient};
+use hikyaku_proto::v1::{
+    self, account_service_client::AccountServiceClient, job_service_client::JobServiceClient,
+    route_service_client::RouteServiceClient,
+};
 use hyper_util::rt::TokioIo;
 use tokio::{io::DuplexStream, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +33,7 @@ use crate::{
     policy::classify::rules::Rules,
     storage::memory::MemoryStore,
     wire::{
+        dial::TcpDialer,
         dns::NameServers,
         oauth::{Issuer, TokenClient},
     },
@@ -39,11 +43,15 @@ mod access;
 mod accounts;
 mod consent;
 mod control;
+mod gate;
 mod jobs;
 mod load;
 mod merges;
 mod others;
 mod reflection;
+mod routing;
+mod settings;
+mod visibility;
 mod watch;
 
 /// Goes on by a millisecond whenever it is asked, so that ids follow the order of the calls.
@@ -97,6 +105,8 @@ impl Api {
             dns: Arc::new(NameServers::new(None)),
             tokens,
             desk: desk::open().0,
+            dial: Arc::new(TcpDialer),
+            host_name: "client.test".parse().expect("a name"),
             shutdown: shutdown.clone(),
         };
         let (routes, health) = routes(parts).await;
@@ -111,6 +121,10 @@ impl Api {
 
     fn jobs(&self) -> JobServiceClient<Channel> {
         JobServiceClient::new(self.channel.clone())
+    }
+
+    fn routing(&self) -> RouteServiceClient<Channel> {
+        RouteServiceClient::new(self.channel.clone())
     }
 
     fn accounts(&self) -> AccountServiceClient<Channel> {

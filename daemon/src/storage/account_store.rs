@@ -29,7 +29,7 @@ pub trait AccountStore: Send + Sync + fmt::Debug {
     async fn update_account(&self, account: Account, expected: Etag) -> Result<(), UpdateAccountError>;
 
     /// Deletes an account, its ledger, its tokens and its standing, and ends its tenure. Its finished jobs stay until they are
-    /// pruned. Refused while it has open jobs: cancel them first.
+    /// pruned. Refused while it has open jobs: cancel them first; and while a routing rule names it: change that first.
     async fn delete_account(
         &self,
         id: &AccountId,
@@ -92,6 +92,8 @@ pub enum DeleteAccountError {
     Stale { current: Etag },
     #[error("the account has {0} open jobs")]
     OpenJobs(u64),
+    #[error("the routing rule {0} names the account")]
+    Routed(String),
     #[error(transparent)]
     Storage(#[from] StorageError),
 }

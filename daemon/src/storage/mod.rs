@@ -26,6 +26,7 @@ pub mod memory;
 mod merge_store;
 mod queue;
 pub mod records;
+mod routing_store;
 pub mod settlement;
 pub mod sled;
 pub mod spool;
@@ -39,20 +40,23 @@ pub use self::{
         MERGE_SCAN_RECIPIENTS_MAX, MergeMessage, MergeMessages, MergeStore, MergeSubmission, RecipientPage,
         STAGED_HOURS, STAGED_JOBS_MAX,
     },
-    queue::{Consignment, Content, Queue, Ready, ReadyMessage, Tenure, TenureError, lane_of},
+    queue::{Consignment, Content, Divertible, Queue, Ready, ReadyMessage, Tenure, TenureError, lane_of},
+    routing_store::{ROUTING_BYTES_MAX, RoutingStore, SetRoutingError},
 };
 
 /// Most accounts, jobs or events that one page holds.
 pub const PAGE_MAX: usize = 1_000;
 /// Most jobs that one call of [`JobStore::list`] looks at before it returns what it has found so far.
 pub const LIST_SCAN_JOBS_MAX: usize = 20_000;
+/// Most jobs of a priority that one call of [`Queue::backlog_after`] looks at.
+pub const LATER_SCAN_JOBS_MAX: usize = 5_000;
 /// How long an idempotency key is remembered, in days.
 pub const IDEMPOTENCY_DAYS: u64 = 7;
 
 /// A whole store: what `app::wiring` makes, and what the layers above share.
-pub trait Storage: AccountStore + JobStore + MergeStore + Queue + EventLog + StoreCare {}
+pub trait Storage: AccountStore + RoutingStore + JobStore + MergeStore + Queue + EventLog + StoreCare {}
 
-impl<T: AccountStore + JobStore + MergeStore + Queue + EventLog + StoreCare> Storage for T {}
+impl<T: AccountStore + RoutingStore + JobStore + MergeStore + Queue + EventLog + StoreCare> Storage for T {}
 
 /// A store that several tasks share.
 pub type SharedStorage = Arc<dyn Storage>;

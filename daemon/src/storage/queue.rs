@@ -10,10 +10,11 @@ use async_trait::async_trait;
 
 use super::{
     StorageError,
-    settlement::{Expiry, Mark, MarkOutcome, Settlement},
+    settlement::{Diversion, Expiry, Mark, MarkOutcome, Settlement},
 };
 use crate::domain::{
-    ids::{AccountId, Label, MessageKey},
+    backlog::Backlog,
+    ids::{AccountId, JobId, Label, MessageKey},
     job::{Flight, Job, Priority, Tries},
     ledger::{ObservedLimit, QuotaKey, Usage},
     mail::{Envelope, Message},
@@ -92,8 +93,35 @@ pub trait Queue: Send + Sync + fmt::Debug {
         now: Timestamp,
     ) -> Result<Standing, TenureError>;
 
+    /// Jobs of an account that another one may take over (see
+    /// [`Job::divertible_since`](crate::domain::job::Job::divertible_since)) and that are due at `now`, up to `limit` (at
+    /// most [`PAGE_MAX`](super::PAGE_MAX)), in the order of due time and id, beginning after `after`. An account without
+    /// such jobs is answered by one look.
+    async fn divertible(
+        &self,
+        account: &AccountId,
+        after: Option<(Timestamp, JobId)>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Divertible, StorageError>;
+
+    /// Gives jobs to other accounts, each with the event that says so, and wakes those. A job that belongs to another
+    /// account by now, does not wait, bears an in-doubt mark, was given to a provider, does not name that account as its
+    /// fallback, or whose new account is gone or has as many open jobs as are allowed, stays where it is. The answers
+    /// stand in the order of the moves.
+    ///
+    /// What a courier of the old account does with such a job meanwhile comes to nothing: its mark is refused.
+    async fn divert(&self, tenure: &Tenure, moves: Vec<Diversion>) -> Result<Vec<bool>, TenureError>;
+
     /// The marks of an account that were set and never settled: what was in doubt when a worker stopped.
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError>;
+
+    /// What waits of an account; nothing of one that does not exist. It is counted with each change: nothing is read.
+    async fn backlog(&self, account: &AccountId) -> Result<Backlog, StorageError>;
+
+    /// What of it is due after `at` only. At most [`LATER_SCAN_JOBS_MAX`](super::LATER_SCAN_JOBS_MAX) jobs of each priority are
+    /// looked at, and their bytes are not told. Of a merge job those that were never tried count.
+    async fn backlog_after(&self, account: &AccountId, at: Timestamp) -> Result<Backlog, StorageError>;
 
     /// Remembers at which limit of a quota the provider was seen to refuse, instead of what was remembered of this quota. It is
     /// deleted with the account.
@@ -136,6 +164,15 @@ pub struct Ready {
     /// When the next message becomes due that waits, is not due yet and bears no mark; nothing when there is none. What
     /// is in `skip` counts too. When as many messages as were asked for are ready, those of merge jobs that have others
     /// due may not be counted.
+    pub next_due: Option<Timestamp>,
+}
+
+/// Jobs that another account may take over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Divertible {
+    /// Those that are due, in order.
+    pub jobs: Vec<Job>,
+    /// When the next one becomes due, when all that are due were told.
     pub next_due: Option<Timestamp>,
 }
 

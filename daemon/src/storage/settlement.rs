@@ -1,8 +1,9 @@
 //! What one attempt changes, all or nothing.
 
 use crate::domain::{
+    address::Address,
     attempt::Attempt,
-    ids::{JobId, MessageKey},
+    ids::{AccountId, JobId, MessageKey},
     ledger::Charge,
     time::Timestamp,
 };
@@ -48,6 +49,8 @@ pub struct Settlement {
     pub charges: Vec<Charge>,
     /// When this is recorded.
     pub now: Timestamp,
+    /// Whether the provider was asked to take the message itself (DATA or BDAT): no other account may send its job then.
+    pub handed_over: bool,
 }
 
 impl Settlement {
@@ -55,8 +58,21 @@ impl Settlement {
     #[must_use]
     pub const fn of_charges(charges: Vec<Charge>, now: Timestamp) -> Self {
         let nobody = MessageKey::only(JobId::from_bytes([0; 16]));
-        Self { message: nobody, attempt: None, retry_at: now, charges, now }
+        Self { message: nobody, attempt: None, retry_at: now, charges, now, handed_over: false }
     }
+}
+
+/// That another account takes a job over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diversion {
+    /// The job.
+    pub job: JobId,
+    /// Which account; one of its fallbacks.
+    pub to: AccountId,
+    /// The envelope's reverse-path that it uses.
+    pub sender: Address,
+    /// When.
+    pub now: Timestamp,
 }
 
 /// The end of a job whose client's time has run out.

@@ -13,7 +13,7 @@ use crate::domain::{account::ClientCertificate, secret::Secret};
 
 /// When a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Valid {
+pub(crate) enum Valid {
     Now,
     UntilLongAgo,
     InAHundredYears,
@@ -21,14 +21,14 @@ pub(super) enum Valid {
 
 /// An authority that signs what it is asked to.
 #[derive(Debug)]
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     /// Its certificate.
-    pub(super) pem: String,
+    pub(crate) pem: String,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut parameters = CertificateParams::new(vec![]).expect("parameters");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -52,18 +52,18 @@ impl Authority {
     }
 
     /// A certificate for one of our accounts.
-    pub(super) fn client_certificate(&self) -> ClientCertificate {
+    pub(crate) fn client_certificate(&self) -> ClientCertificate {
         let (chain_pem, key) = self.sign("client.test", Valid::Now, ExtendedKeyUsagePurpose::ClientAuth);
         ClientCertificate { chain_pem, key_pem: Secret::new(key.serialize_pem()) }
     }
 
     /// A server of this name.
-    pub(super) fn server(&self, name: &str, valid: Valid) -> Arc<ServerConfig> {
+    pub(crate) fn server(&self, name: &str, valid: Valid) -> Arc<ServerConfig> {
         self.server_of(name, valid, rustls::ALL_VERSIONS, None)
     }
 
     /// A server that speaks these versions only.
-    pub(super) fn server_speaking(
+    pub(crate) fn server_speaking(
         &self,
         name: &str,
         versions: &[&'static SupportedProtocolVersion],
@@ -72,7 +72,7 @@ impl Authority {
     }
 
     /// A server that wants to see a certificate of this authority.
-    pub(super) fn server_asking(&self, name: &str) -> Arc<ServerConfig> {
+    pub(crate) fn server_asking(&self, name: &str) -> Arc<ServerConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).expect("a certificate")).expect("a root");
         let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -109,8 +109,11 @@ impl Dial for TcpDialer {
         step.end(Dialogue::default(), found.as_ref().map(|addresses| Shown(addresses)));
         let addresses = found?;
 
-        let step = steps::begin(StepName::Connect);
         let mut last = failed(DialPhase::Resolve, DialCause::NoAddress);
+        if addresses.is_empty() {
+            return Err(last);
+        }
+        let step = steps::begin(StepName::Connect);
         for (tried, address) in addresses.iter().enumerate() {
             // An address that swallows packets gets its share of the time, and not that of the others.
             let left = deadline.saturating_duration_since(Instant::now());

@@ -12,4 +12,4 @@ pub mod steps;
 pub mod tls;
 
 #[cfg(test)]
-mod certificates;
+pub(crate) mod certificates;

@@ -13,7 +13,7 @@ use hikyaku_daemon::{
     },
     domain::{account::Host, time::Clock},
     platform::entropy::SeededEntropy,
-    policy::classify::rules::Rules,
+    policy::{classify::rules::Rules, verp::VerpKey},
     wire::{
         dial::{Dial, DialError, Stream},
         oauth::TokenClient,
@@ -75,6 +75,7 @@ impl Crowd {
             tokens: TokenKeeper::new(Arc::clone(&house.storage), issuer, Arc::clone(&clock)),
             clock,
             entropy: Arc::new(SeededEntropy::new(1)),
+            verp: VerpKey::new([7; 32]),
             host_name: "test.example.jp".parse().expect("a name"),
             connections: ConnectionSlots::new(SLOTS),
             stopping: stopping.clone(),

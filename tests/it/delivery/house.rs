@@ -32,7 +32,7 @@ use hikyaku_daemon::{
         time::{Clock, Timestamp},
     },
     platform::{clock::VirtualClock, entropy::SeededEntropy},
-    policy::classify::rules::Rules,
+    policy::{classify::rules::Rules, verp::VerpKey},
     storage::{Acceptance, JobRecord, SharedStorage, Submission, memory::MemoryStore},
     wire::{
         dial::{Dial, DialCause, DialError, DialPhase, Stream},
@@ -156,6 +156,7 @@ impl House {
             tokens: TokenKeeper::new(Arc::clone(&self.storage), issuer, Arc::clone(&clock)),
             clock,
             entropy: Arc::new(SeededEntropy::new(1)),
+            verp: VerpKey::new([7; 32]),
             host_name: "test.example.jp".parse().expect("a name"),
             connections: ConnectionSlots::new(100),
             stopping: self.stopping.clone(),
@@ -316,5 +317,6 @@ fn job(account: &AccountId, number: u32, recipients: &[&str], now: Timestamp) ->
         first_attempt_at: None,
         attempts: Vec::new(),
         wish: None,
+        fallbacks: None,
     }
 }

@@ -1,6 +1,9 @@
 //! Does the delivery loop keep its promises? A worker, a store in memory, and a server at the end of a pipe, in paused time.
 
 mod crowd;
+mod desk;
+mod fallbacks;
+mod hours;
 mod house;
 mod limits;
 mod obstacles;

@@ -7,15 +7,16 @@ use crate::plan::{Shape, Window};
 
 /// In no window, sliding or by the calendar, did a provider take more than the limit.
 pub(super) fn no_window_was_exceeded(evidence: &Evidence<'_>) -> Vec<String> {
-    let mut sends: Vec<Vec<(u64, u64)>> = vec![Vec::new(); evidence.accounts.len()];
+    let mut sends: Vec<Vec<Send>> = vec![Vec::new(); evidence.accounts.len()];
     for taken in &evidence.seen.taken {
         if let Some(entry) = evidence.book.entries.get(taken.job) {
-            sends[entry.told.account].push((taken.at.as_millis(), taken.recipients.len() as u64));
+            let (at, recipients) = (taken.at.as_millis(), taken.recipients.len() as u64);
+            sends[entry.told.account].push(Send { at, recipients, bytes: taken.bytes });
         }
     }
     let mut found = Vec::new();
     for (account, sends) in evidence.accounts.iter().zip(&mut sends) {
-        sends.sort_unstable();
+        sends.sort_unstable_by_key(|send| send.at);
         for window in &account.windows {
             if let Some((at, used)) = excess(window, sends) {
                 let id = &account.account.id;
@@ -26,22 +27,30 @@ pub(super) fn no_window_was_exceeded(evidence: &Evidence<'_>) -> Vec<String> {
     found
 }
 
-/// The first send with which a window held more than its limit. `sends` are times and recipients, in order.
-fn excess(window: &Window, sends: &[(u64, u64)]) -> Option<(u64, u64)> {
-    let cost = |recipients: u64| match window.unit {
+/// What a provider took, and when.
+#[derive(Clone, Copy)]
+struct Send {
+    at: u64,
+    recipients: u64,
+    bytes: u64,
+}
+
+/// The first send with which a window held more than its limit. `sends` are in order.
+fn excess(window: &Window, sends: &[Send]) -> Option<(u64, u64)> {
+    let cost = |send: Send| match window.unit {
         QuotaUnit::Messages => 1,
-        QuotaUnit::Recipients => recipients,
-        QuotaUnit::Bytes => unreachable!("the plan has no quotas of bytes"),
+        QuotaUnit::Recipients => send.recipients,
+        QuotaUnit::Bytes => send.bytes,
     };
     let (mut first, mut used) = (0, 0);
-    for &(at, recipients) in sends {
-        used += cost(recipients);
-        while !is_in_one(window.shape, sends[first].0, at) {
-            used -= cost(sends[first].1);
+    for &send in sends {
+        used += cost(send);
+        while !is_in_one(window.shape, sends[first].at, send.at) {
+            used -= cost(sends[first]);
             first += 1;
         }
         if used > window.limit {
-            return Some((at, used));
+            return Some((send.at, used));
         }
     }
     None
@@ -64,7 +73,8 @@ mod tests {
 
     #[track_caller]
     fn check(shape: Shape, unit: QuotaUnit, sends: &[(u64, u64)], expected: Option<(u64, u64)>) {
-        assert_eq!(excess(&Window { limit: 2, unit, shape }, sends), expected);
+        let sends: Vec<Send> = sends.iter().map(|&(at, units)| Send { at, recipients: units, bytes: units }).collect();
+        assert_eq!(excess(&Window { limit: 2, unit, shape }, &sends), expected);
     }
 
     #[test]
@@ -73,6 +83,7 @@ mod tests {
         check(sliding, QuotaUnit::Messages, &[(0, 9), (50, 9), (100, 9)], None);
         check(sliding, QuotaUnit::Messages, &[(0, 9), (50, 9), (99, 9)], Some((99, 3)));
         check(sliding, QuotaUnit::Recipients, &[(0, 1), (50, 2)], Some((50, 3)));
+        check(sliding, QuotaUnit::Bytes, &[(0, 1), (50, 2)], Some((50, 3)));
         check(day, QuotaUnit::Messages, &[(60, 1), (69, 1), (70, 1), (71, 1)], None);
         check(day, QuotaUnit::Messages, &[(70, 1), (71, 1), (169, 1)], Some((169, 3)));
     }

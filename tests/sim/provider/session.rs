@@ -148,25 +148,25 @@ impl Session {
         if !self.pass(Step::Data, "354 go ahead").await? {
             return Ok(());
         }
-        let digest = self.content().await?;
+        let (digest, bytes) = self.content().await?;
         if self.is_deserted() {
             return Err(Gone);
         }
         let Envelope { job, recipients } = envelope;
-        self.end_of_data(Taken { at: now(), job, recipients, digest }).await?;
+        self.end_of_data(Taken { at: now(), job, recipients, bytes, digest }).await?;
         match self.act(Step::Replied) {
             Act::Drop | Act::Close(_) => self.leave().await,
             _ => Ok(()),
         }
     }
 
-    /// Reads the message and the final dot; returns the message's check sum.
-    async fn content(&mut self) -> Went<u64> {
+    /// Reads the message and the final dot; returns the message's check sum and its length.
+    async fn content(&mut self) -> Went<(u64, u64)> {
         let mut content = String::new();
         loop {
             let line = self.line(IDLE_SECONDS_MAX).await?;
             if line == "." {
-                return Ok(digest(content.bytes()));
+                return Ok((digest(content.bytes()), content.len() as u64));
             }
             if content.is_empty() {
                 match self.act(Step::Body) {

@@ -4,7 +4,11 @@ use std::{io::Write, process::ExitCode};
 
 use clap::Subcommand;
 
-use crate::{domain::ids::Caller, platform::entropy::OsEntropy, service::api_keys::new_key};
+use crate::{
+    domain::ids::Caller,
+    platform::entropy::OsEntropy,
+    service::api_keys::{Role, new_key},
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -12,12 +16,16 @@ pub(super) enum Command {
     New {
         /// Whose key it is, as it shall appear in jobs and logs.
         name: Caller,
+        /// Let it see and use the personal accounts of all, and give accounts to others.
+        #[arg(long)]
+        admin: bool,
     },
 }
 
 pub(super) fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let Command::New { name } = command;
-    let (key, line) = new_key(&name, &OsEntropy);
+    let Command::New { name, admin } = command;
+    let role = if admin { Role::Admin } else { Role::Member };
+    let (key, line) = new_key(&name, role, &OsEntropy);
     writeln!(out, "The key, for {name}; it cannot be shown again:")?;
     writeln!(out, "  {}", key.expose())?;
     writeln!(out, "Its line for the file of access.api_key_file; the daemon reads it when it starts:")?;

@@ -22,6 +22,7 @@ fn draft(subject: &str, text: Option<&str>, html: Option<&str>) -> Draft {
         html: html.map(Into::into),
         headers: vec![("X-Campaign".into(), "autumn".into())],
         attachments: Vec::new(),
+        charset: Charset::Utf8,
     }
 }
 

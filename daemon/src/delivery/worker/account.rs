@@ -13,6 +13,7 @@ impl Worker {
     pub(super) async fn follow_account(&mut self) -> Result<(), WorkerError> {
         if self.wake.heed() {
             self.window.distrust();
+            self.reconsider_diversion();
             let id = &self.tenure.account;
             let record = self.context.storage.account(id).await?.ok_or(LoadError::Unknown)?;
             self.standing.adopt(record.standing);
@@ -60,6 +61,7 @@ impl Worker {
         let now = self.context.clock.now();
         let stands = self.context.storage.report_standing(&self.tenure, standing, now).await?;
         self.standing.adopt(stands);
+        self.reconsider_diversion();
         Ok(())
     }
 }

@@ -96,6 +96,7 @@ impl Worker {
         };
         // Up to the final dot a provider has taken nothing that it could count.
         let may_have_counted = met.iter().any(|met| met.phase == Phase::EndOfData);
+        let handed_over = met.iter().any(|met| met.phase >= Phase::Data);
         let was_answered = met.iter().any(|met| met.response.reply().is_some());
         let (attempt, retry_at, parking) = match assess::assess(&case, met) {
             Assessment::Counts { attempt, retry_at, parking } => (Some(attempt), retry_at, parking),
@@ -111,8 +112,8 @@ impl Worker {
             None if may_have_counted => self.charge_in_full(underway, ended, marked),
             None => self.returned_charges(underway, marked),
         };
-        if attempt.is_some() || marked {
-            self.unsettled.push(Settlement { message, attempt, retry_at, charges, now: ended });
+        if attempt.is_some() || marked || handed_over {
+            self.unsettled.push(Settlement { message, attempt, retry_at, charges, now: ended, handed_over });
         } else {
             self.owe(charges);
             self.window.reopen(message, Then::AskTheQueue);
@@ -148,7 +149,7 @@ impl Worker {
         let charges = self.returned_charges(underway, marked);
         if marked {
             let now = self.context.clock.now();
-            self.unsettled.push(Settlement { message, attempt: None, retry_at: now, charges, now });
+            self.unsettled.push(Settlement { message, ..Settlement::of_charges(charges, now) });
         } else {
             self.owe(charges);
             self.window.reopen(message, Then::AskTheQueue);

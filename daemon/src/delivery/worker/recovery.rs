@@ -36,7 +36,14 @@ impl Worker {
             let settings = self.account.settings();
             let attempt = assess::interrupted(settings, mark.attempt, mark.recipients.clone(), mark.started, now);
             let retry_at = self.retry_after(&mark, now);
-            settlements.push(Settlement { message: mark.message, attempt: Some(attempt), retry_at, charges, now });
+            settlements.push(Settlement {
+                message: mark.message,
+                attempt: Some(attempt),
+                retry_at,
+                charges,
+                now,
+                handed_over: true,
+            });
         }
         if !settlements.is_empty() {
             self.context.storage.settle(&self.tenure, settlements).await?;

@@ -9,7 +9,7 @@ use crate::{
         preparation::{Assignment, Preparation},
         window::{Then, Underway},
     },
-    domain::{attempt::Fate, ids::MessageKey},
+    domain::{account::EnvelopeSender, attempt::Fate, ids::MessageKey},
     storage::settlement::{Expiry, Settlement},
 };
 
@@ -65,6 +65,10 @@ impl Worker {
             context: self.context.clone(),
             tenure: Arc::clone(&self.tenure),
             policy: self.account.settings().in_doubt,
+            verp_base: match &self.account.settings().results.envelope_sender {
+                EnvelopeSender::Verp(base) => Some(base.clone()),
+                EnvelopeSender::Account | EnvelopeSender::Address(_) => None,
+            },
             assignments: std::mem::take(&mut self.departing),
             renderers: Arc::clone(&self.renderers),
         };

@@ -13,6 +13,17 @@ pub struct Results {
     pub envelope_sender: EnvelopeSender,
 }
 
+impl Results {
+    /// The reverse-path of a job that is from this address, before a message's tag is added to it.
+    #[must_use]
+    pub fn sender_of(&self, from: &Address) -> Address {
+        match &self.envelope_sender {
+            EnvelopeSender::Account => from.clone(),
+            EnvelopeSender::Address(address) | EnvelopeSender::Verp(address) => address.clone(),
+        }
+    }
+}
+
 /// Which results are told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NotifyPolicy {
@@ -28,7 +39,7 @@ pub enum NotifyPolicy {
 /// The reverse-path of the envelope (RFC 5321 4.1.1.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum EnvelopeSender {
-    /// The account's From.
+    /// The From of the job.
     #[default]
     Account,
     /// This address.

@@ -100,6 +100,12 @@ fn general(cause: Cause) -> &'static [&'static str] {
         Cause::NotAMailServer => {
             &["Check host and port.", "If a proxy or firewall answers in the server's place, go round it."]
         }
+        other => general_of_encryption(other),
+    }
+}
+
+fn general_of_encryption(cause: Cause) -> &'static [&'static str] {
+    match cause {
         Cause::PlainOnTlsPort => {
             &["Set the encryption to TLS.", "Or use the port for STARTTLS: 587 for SMTP, 143 for IMAP, 110 for POP3."]
         }

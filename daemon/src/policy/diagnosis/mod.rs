@@ -81,8 +81,10 @@ pub enum Trouble<'a> {
     },
     /// What it said belongs to another protocol.
     OtherProtocol(&'a str),
-    /// The proxy failed; its words.
-    Proxy(&'a str),
+    /// The proxy does not accept our name and password, or wants some.
+    ProxySignIn,
+    /// The proxy failed in another way.
+    ProxyFailed,
     /// The issuer of tokens says that the permission is gone.
     GrantRevoked,
     /// No access token could be fetched, for another reason.
@@ -159,7 +161,8 @@ fn cause_of(case: &Case<'_>) -> Cause {
         // A server that waits for TLS answers a word in the clear with an alert: content type 21, version 3.
         Trouble::OtherProtocol(words) if words.starts_with("\u{15}\u{3}") => Cause::PlainOnTlsPort,
         Trouble::OtherProtocol(_) => Cause::NotAMailServer,
-        Trouble::Proxy(words) => replies::proxy_cause(words),
+        Trouble::ProxySignIn => Cause::ProxySignIn,
+        Trouble::ProxyFailed => Cause::ProxyFailed,
         Trouble::GrantRevoked => Cause::GrantRevoked,
         Trouble::NoToken => Cause::TokenNotFetched,
         Trouble::ExtensionMissing => Cause::ExtensionMissing,

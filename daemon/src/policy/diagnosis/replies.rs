@@ -299,14 +299,6 @@ pub(super) fn mailbox_cause(phase: Phase, words: &str) -> Cause {
     }
 }
 
-/// The likely cause of a proxy's failure.
-pub(super) fn proxy_cause(words: &str) -> Cause {
-    let words = words.to_lowercase();
-    let is_sign_in =
-        ["407", "auth", "sign in", "sign-in", "password", "credential"].iter().any(|word| words.contains(word));
-    if is_sign_in { Cause::ProxySignIn } else { Cause::ProxyFailed }
-}
-
 impl Row {
     fn holds(&self, phase: Phase, code: u16, enhanced: &str, words: &str) -> bool {
         let is_meant = (self.phases.is_empty() || self.phases.contains(&phase))

@@ -130,8 +130,8 @@ fn what_keeps_a_connection_from_coming_about() {
     check(Phase::Connect, limit, submission(), "CONNECT_TIMEOUT");
     check(Phase::Connect, Trouble::Io(ErrorKind::ConnectionRefused), submission(), "CONNECTION_REFUSED");
     check(Phase::Connect, Trouble::Io(ErrorKind::NetworkUnreachable), submission(), "NETWORK_UNREACHABLE");
-    check(Phase::Connect, Trouble::Proxy("407 Proxy Authentication Required"), submission(), "PROXY_SIGN_IN");
-    check(Phase::Connect, Trouble::Proxy("host unreachable"), submission(), "PROXY_FAILED");
+    check(Phase::Connect, Trouble::ProxySignIn, submission(), "PROXY_SIGN_IN");
+    check(Phase::Connect, Trouble::ProxyFailed, submission(), "PROXY_FAILED");
     check(Phase::Greeting, limit, submission(), "SERVER_TIMEOUT");
     check(Phase::EndOfData, limit, submission(), "SERVER_TIMEOUT");
     check(Phase::Hello, Trouble::Closed, submission(), "CONNECTION_CLOSED");

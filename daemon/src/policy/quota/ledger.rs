@@ -159,10 +159,10 @@ impl Ledger {
     /// Believes a provider that says a quota is used up: whatever is left of it counts as used now, by somebody else.
     pub fn exhaust(&mut self, key: &QuotaKey, now: Timestamp) -> Vec<Charge> {
         self.observe(now);
-        let in_flight = u64::from(self.in_flight.of(key.unit));
+        let in_flight = self.in_flight.of(key.unit);
         let mut charges = Vec::new();
         for history in self.histories.iter_mut().filter(|history| history.key() == key) {
-            let limit = history.limit.map_or(0, |limit| u64::from(limit.get()));
+            let limit = history.limit.map_or(0, |limit| limit.get());
             let left = limit.saturating_sub(history.used() + in_flight);
             let charge = history.charge_at(now, signed(left));
             history.add(charge.bucket, left);
@@ -231,9 +231,9 @@ impl Ledger {
         let status = |history: &History| {
             let limit = history.limit?;
             let QuotaKey { unit, window } = history.key().clone();
-            let in_flight = u64::from(self.in_flight.of(unit));
+            let in_flight = self.in_flight.of(unit);
             let used = history.used() + in_flight;
-            let left = u64::from(self.reserves.share(limit, Priority::High)).saturating_sub(used);
+            let left = self.reserves.share(limit, Priority::High).saturating_sub(used);
             let resets_at = history.resets_at(in_flight, now);
             Some(QuotaStatus { quota: Quota { limit, unit, window }, used, left, resets_at })
         };

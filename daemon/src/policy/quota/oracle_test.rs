@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{
     ledger::Ledger,
-    permit::{Need, Permit},
+    permit::{Need, Permit, measured},
 };
 use crate::domain::{
     job::Priority,
@@ -26,7 +26,16 @@ enum Step {
     },
     Send {
         recipients: u32,
+        bytes: u64,
+        /// By how much more its message could have been longer.
+        slack: u64,
         class: Priority,
+    },
+    /// Others sent something, which the ledger is told a little later.
+    Report {
+        recipients: u32,
+        bytes: u64,
+        millis_ago: u64,
     },
     Mark {
         which: f64,
@@ -59,10 +68,21 @@ enum Step {
 
 struct Flight {
     permit: Permit,
-    recipients: u32,
+    need: Need,
+    /// What was asked for: its message turned out to be no longer.
+    asked: Need,
     class: Priority,
     since: u64,
     mark: Option<Vec<Charge>>,
+}
+
+/// A transaction as the provider counted it.
+#[derive(Clone, Copy)]
+struct Counted {
+    at: u64,
+    need: Need,
+    asked: Need,
+    class: Priority,
 }
 
 /// A process that may crash, its store, and the provider, which sees the true time.
@@ -71,7 +91,7 @@ struct World {
     ledger: Ledger,
     flights: Vec<Flight>,
     stored: BTreeMap<(QuotaKey, u64), i64>,
-    counted: Vec<(u64, u32, Priority)>,
+    counted: Vec<Counted>,
     true_ms: u64,
     clock_behind_ms: u64,
 }
@@ -97,8 +117,9 @@ impl World {
     }
 
     fn count(&mut self, flight: &Flight, share: f64) {
-        let counted_at = flight.since + self.share_since(flight, share);
-        self.counted.push((counted_at, flight.recipients, flight.class));
+        let at = flight.since + self.share_since(flight, share);
+        let &Flight { need, asked, class, .. } = flight;
+        self.counted.push(Counted { at, need, asked, class });
     }
 
     fn share_since(&self, flight: &Flight, share: f64) -> u64 {
@@ -122,14 +143,25 @@ impl World {
                 let charges = self.ledger.leapt(Duration::from_millis(by), self.now());
                 self.store(&charges);
             }
-            Step::Send { recipients, class } => {
-                if let Ok(permit) = self.ledger.permit(Need::message_to(recipients), class, now) {
-                    self.flights.push(Flight { permit, recipients, class, since: self.true_ms, mark: None });
+            Step::Send { recipients, bytes, slack, class } => {
+                let need = Need::message_to(recipients).of_bytes(bytes);
+                let asked = need.of_bytes(bytes + slack);
+                if let Ok(permit) = self.ledger.permit(asked, class, now) {
+                    self.flights.push(Flight { permit, need, asked, class, since: self.true_ms, mark: None });
                 }
+            }
+            Step::Report { recipients, bytes, millis_ago } => {
+                let used = Need::message_to(recipients).of_bytes(bytes);
+                let charges = self.ledger.report(used, now.before(Duration::from_millis(millis_ago)), now);
+                self.store(&charges);
             }
             Step::Mark { which } => {
                 let Some(index) = self.pick(which, false) else { return };
-                let mark = self.ledger.mark(&mut self.flights[index].permit, now);
+                let flight = &mut self.flights[index];
+                let mark = self.ledger.mark(&mut flight.permit, now);
+                // How long the message is turns out when it is composed, before anything is stored.
+                self.ledger.measure(&mut flight.permit, flight.need.bytes);
+                let mark = measured(mark, flight.need.bytes);
                 self.store(&mark);
                 self.flights[index].mark = Some(mark);
             }
@@ -200,28 +232,25 @@ impl World {
     /// Ends everything in flight, then counts each stretch of time as the provider does.
     fn judge(mut self) -> Result<(), TestCaseError> {
         self.crash(1.0);
-        self.counted.sort_unstable();
+        self.counted.sort_unstable_by_key(|counted| counted.at);
         for quota in &self.limits.quotas {
-            let units = |recipients: u32| if quota.unit == QuotaUnit::Messages { 1 } else { recipients };
-            for (index, &(start, ..)) in self.counted.iter().enumerate() {
+            let units = |need: Need| need.of(quota.unit);
+            for (index, &Counted { at: start, .. }) in self.counted.iter().enumerate() {
                 let inside = |time: u64| match &quota.window {
                     QuotaWindow::Sliding(length) => time - start <= length.as_millis() as u64,
                     QuotaWindow::Calendar { .. } => time / 60_000 == start / 60_000,
                 };
-                let stretch = self.counted[index..].iter().take_while(|(time, ..)| inside(*time));
-                let sum: u32 = stretch.clone().map(|&(_, recipients, _)| units(recipients)).sum();
-                prop_assert!(u64::from(sum) <= quota.limit.get(), "{sum} units from {start} in {quota:?}");
+                let stretch = self.counted[index..].iter().take_while(|counted| inside(counted.at));
+                let sum: u64 = stretch.clone().map(|counted| units(counted.need)).sum();
+                prop_assert!(sum <= quota.limit.get(), "{sum} units from {start} in {quota:?}");
                 // What is no more urgent than a class, and no larger than its share, keeps to that share together.
-                let largest = stretch.clone().map(|&(_, recipients, _)| units(recipients)).max().unwrap_or(0);
+                let largest = stretch.clone().map(|counted| units(counted.asked)).max().unwrap_or(0);
                 for class in Priority::ALL {
                     let share = self.limits.reserves.share(quota.limit, class);
-                    let kept = stretch.clone().filter(|(_, _, other)| *other >= class);
-                    let sum: u32 = kept.map(|&(_, recipients, _)| units(recipients)).sum();
-                    let is_bounded = u64::from(largest) <= self.limits.reserves.share(quota.limit, Priority::Bulk);
-                    prop_assert!(
-                        !is_bounded || u64::from(sum) <= share,
-                        "{sum} units from {start} for {class:?} in {quota:?}"
-                    );
+                    let kept = stretch.clone().filter(|counted| counted.class >= class);
+                    let sum: u64 = kept.map(|counted| units(counted.need)).sum();
+                    let is_bounded = largest <= self.limits.reserves.share(quota.limit, Priority::Bulk);
+                    prop_assert!(!is_bounded || sum <= share, "{sum} units from {start} for {class:?} in {quota:?}");
                 }
             }
         }
@@ -229,8 +258,10 @@ impl World {
     }
 }
 
+const UNITS: [QuotaUnit; 3] = [QuotaUnit::Messages, QuotaUnit::Recipients, QuotaUnit::Bytes];
+
 fn sliding_quotas() -> impl Strategy<Value = Vec<Quota>> {
-    let unit = prop_oneof![Just(QuotaUnit::Messages), Just(QuotaUnit::Recipients)];
+    let unit = prop::sample::select(&UNITS[..]);
     let quota = (1..12_u32, unit, 1_000..90_000_u64).prop_map(|(limit, unit, millis)| Quota {
         limit: NonZeroU32::new(limit).expect("from one").into(),
         unit,
@@ -241,7 +272,7 @@ fn sliding_quotas() -> impl Strategy<Value = Vec<Quota>> {
 
 fn quotas() -> impl Strategy<Value = Vec<Quota>> {
     let window = QuotaWindow::Calendar { span: CalendarSpan::Minute, zone: "Asia/Tokyo".to_owned() };
-    let unit = prop_oneof![Just(QuotaUnit::Messages), Just(QuotaUnit::Recipients)];
+    let unit = prop::sample::select(&UNITS[..]);
     let calendar = (1..12_u32, unit).prop_map(move |(limit, unit)| Quota {
         limit: NonZeroU32::new(limit).expect("from one").into(),
         unit,
@@ -257,8 +288,10 @@ fn step(clock_back_weight: u32) -> impl Strategy<Value = Step> {
     let share = 0.0..1.0_f64;
     prop_oneof![
         8 => prop_oneof![0..50_u64, 0..2_000_u64, 0..40_000_u64].prop_map(|millis| Step::Wait { millis }),
-        12 => (1..4_u32, prop::sample::select(Priority::ALL.to_vec()))
-            .prop_map(|(recipients, class)| Step::Send { recipients, class }),
+        12 => (1..4_u32, 1..4_u64, 0..3_u64, prop::sample::select(Priority::ALL.to_vec()))
+            .prop_map(|(recipients, bytes, slack, class)| Step::Send { recipients, bytes, slack, class }),
+        1 => (0..3_u32, 0..3_u64, 0..200_000_u64)
+            .prop_map(|(recipients, bytes, millis_ago)| Step::Report { recipients, bytes, millis_ago }),
         10 => share.clone().prop_map(|which| Step::Mark { which }),
         9 => (share.clone(), 0.0..1.01_f64, share.clone()).prop_map(|(which, counted, late)| {
             Step::Settle { which, counted: counted.min(1.0), late: (late * 2.0 - 1.0).max(0.0) }

@@ -12,8 +12,9 @@ use crate::{
     service::{
         convert::{values::parse, violations::Violations},
         status::Refusal,
+        visibility::Visitor,
     },
-    storage::{Controlled, DeleteAccountError, JobFilter, Page},
+    storage::{Controlled, DeleteAccountError, JobFilter, Page, StorageError},
 };
 
 /// Jobs that are cancelled in one commit.
@@ -23,7 +24,7 @@ const OPEN_STATES: [JobState; 6] =
 
 impl Accounts {
     /// Deletes an account and says how many open jobs were cancelled for that.
-    pub(super) async fn delete(&self, request: v1::DeleteAccountRequest, caller: Caller) -> Result<u64, Refusal> {
+    pub(super) async fn delete(&self, request: v1::DeleteAccountRequest, visitor: &Visitor) -> Result<u64, Refusal> {
         let mut violations = Violations::default();
         let id = parse::<AccountId>(&request.account_id, "account_id", &mut violations);
         let expected = match request.etag.as_str() {
@@ -31,13 +32,25 @@ impl Accounts {
             etag => parse::<Etag>(etag, "etag", &mut violations).map(Some),
         };
         let (id, expected) = violations.finish(id.zip(expected))?;
-        let record = self.record(&id).await?;
+        let record = self.record_for(&id, visitor).await?;
+        let caller = visitor.caller();
         if expected.is_some_and(|expected| expected != record.account.etag) {
             return Err(Refusal::StaleEtag(record.account.etag));
         }
+        // Not even a forced deletion breaks a rule: mail that it was to carry would go another way.
+        match self.storage.routing().await {
+            Ok(routing) => {
+                if let Some(rule) = routing.names(&id) {
+                    return Err(Refusal::AccountRouted(rule.to_owned()));
+                }
+            }
+            // Damaged rules name nothing, until they are set anew.
+            Err(StorageError::Damaged(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
         let mut cancelled = 0;
         if request.force && record.open_jobs > 0 {
-            self.stop_for_deletion(&id, &caller).await?;
+            self.stop_for_deletion(&id, caller).await?;
             cancelled = self.cancel_open_jobs(&id).await?;
         }
         match self.storage.delete_account(&id, expected, self.clock.now()).await {

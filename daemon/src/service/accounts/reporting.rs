@@ -60,6 +60,6 @@ impl Accounts {
         self.record(&id).await?;
         self.desk.report_usage(&id, used, at).await.map_err(|_| Refusal::WorkerAway)?;
         tracing::info!(account = %id, %caller, messages, recipients, bytes, %at, "usage reported");
-        Ok(v1::ReportUsageResponse { quotas: self.usage(&account_id).await?.quotas })
+        Ok(v1::ReportUsageResponse { quotas: self.usage_of(&id).await?.quotas })
     }
 }

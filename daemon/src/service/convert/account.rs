@@ -1,36 +1,44 @@
-//! Accounts on the wire.
-
-use std::{ops::RangeInclusive, time::Duration};
+//! Accounts on the wire: the whole, who they are, and to whom they belong.
 
 use hikyaku_proto::v1;
 
 use super::{
+    content::{from_content, from_signature, to_content, to_signature},
+    hours::{from_windows, to_windows},
     limits::{from_limits, to_limits},
-    server::{from_server, to_server},
-    sign_in::{from_sign_in, to_sign_in},
-    values::{from_duration, from_mailbox, from_time, one_line, parse, to_duration, to_mailbox},
+    mailbox::{check_lending, from_incoming, to_incoming},
+    names::{from_patterns, to_labels, to_mailboxes, to_patterns},
+    results::{from_results, to_results},
+    retry::{from_retry, to_retry},
+    server::{Ports, from_server, to_server},
+    sign_in::{Surroundings, from_sign_in, to_sign_in},
+    values::{from_mailbox, from_time, one_line, parse, to_mailbox},
     violations::{Violation, Violations},
 };
 use crate::{
     domain::{
-        account::{AccountSettings, InDoubtPolicy, Retry, SenderPattern, SignIn},
-        address::Address,
+        account::{AccountSettings, InDoubtPolicy, IncomingMailbox},
+        ids::Caller,
         limits::Limits,
+        mail::Mailbox,
         parking::{ParkingCause, Standing},
+        secret::Secret,
     },
     storage::AccountRecord,
 };
 
 const DISPLAY_NAME_BYTES_MAX: usize = 200;
-/// Most further From addresses and domains of one account.
-const SENDER_PATTERNS_MAX: usize = 1_000;
-const FIRST_DELAY_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3_600);
-const DELAY_MAX_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 3_600);
-const GIVE_UP_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30 * 24 * 3_600);
-const MULTIPLIER_BOUNDS: RangeInclusive<f64> = 1.0..=10.0;
-const JITTER_BOUNDS: RangeInclusive<f64> = 0.0..=1.0;
 
-/// An account on the wire, without its password.
+/// What a caller sent as the settings of an account.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::service) struct ReadSettings {
+    /// The settings.
+    pub(in crate::service) settings: AccountSettings,
+    /// A refresh token that was got elsewhere. It is no setting, for it changes by itself.
+    pub(in crate::service) refresh_token: Option<Secret<String>>,
+}
+
+/// An account on the wire, without its secrets.
 pub(in crate::service) fn from_account(record: &AccountRecord) -> v1::Account {
     let account = &record.account;
     v1::Account {
@@ -47,53 +55,43 @@ pub(in crate::service) fn from_account(record: &AccountRecord) -> v1::Account {
     }
 }
 
-fn from_settings(settings: &AccountSettings) -> v1::AccountSettings {
-    let may_send_as = settings.may_send_as.iter().map(|pattern| match pattern {
-        SenderPattern::Address(address) => address.as_str().to_owned(),
-        SenderPattern::Domain(domain) => format!("@{domain}"),
-    });
+/// Settings on the wire, without their secrets.
+pub(in crate::service) fn from_settings(settings: &AccountSettings) -> v1::AccountSettings {
+    let mailboxes = |mailboxes: &[Mailbox]| mailboxes.iter().map(from_mailbox).collect();
+    let in_doubt = match settings.in_doubt {
+        InDoubtPolicy::Resend => v1::InDoubtPolicy::Resend,
+        InDoubtPolicy::Hold => v1::InDoubtPolicy::Hold,
+    };
     v1::AccountSettings {
         display_name: settings.display_name.clone(),
         from: Some(from_mailbox(&settings.from)),
-        may_send_as: may_send_as.collect(),
+        may_send_as: from_patterns(&settings.may_send_as),
         reply_to: settings.reply_to.as_ref().map(from_mailbox),
         server: Some(from_server(&settings.server)),
         sign_in: from_sign_in(&settings.sign_in),
         limits: Some(from_limits(&settings.limits)),
         retry: Some(from_retry(&settings.retry)),
-        in_doubt: match settings.in_doubt {
-            InDoubtPolicy::Resend => v1::InDoubtPolicy::Resend,
-            InDoubtPolicy::Hold => v1::InDoubtPolicy::Hold,
-        }
-        .into(),
-        ..v1::AccountSettings::default()
-    }
-}
-
-fn from_retry(retry: &Retry) -> v1::Retry {
-    v1::Retry {
-        first_delay: Some(from_duration(retry.first_delay)),
-        multiplier: retry.multiplier,
-        delay_max: Some(from_duration(retry.delay_max)),
-        jitter: Some(retry.jitter),
-        give_up_after: Some(from_duration(retry.give_up_after)),
+        in_doubt: in_doubt.into(),
+        labels: settings.labels.iter().map(|label| label.as_str().to_owned()).collect(),
+        owner: settings.owner.as_ref().map(|owner| owner.as_str().to_owned()).unwrap_or_default(),
+        unlisted: settings.unlisted,
+        default_cc: mailboxes(&settings.default_cc),
+        default_bcc: mailboxes(&settings.default_bcc),
+        signature: from_signature(&settings.signature),
+        quiet_windows: from_windows(&settings.quiet_windows),
+        content: Some(from_content(&settings.content)),
+        results: Some(from_results(&settings.results)),
+        mailbox: settings.mailbox.as_ref().map(from_incoming),
     }
 }
 
 fn from_standing(standing: &Standing) -> v1::AccountStanding {
+    let state = state_of(standing).into();
     let Standing::Parked(parking) = standing else {
-        return v1::AccountStanding { state: v1::AccountState::Active.into(), ..v1::AccountStanding::default() };
-    };
-    let state = match parking.cause {
-        ParkingCause::Paused => v1::AccountState::Paused,
-        ParkingCause::NeedsReauth => v1::AccountState::NeedsReauth,
-        ParkingCause::QuotaExhausted => v1::AccountState::QuotaExhausted,
-        ParkingCause::Throttled => v1::AccountState::Throttled,
-        ParkingCause::SuspendedByProvider => v1::AccountState::SuspendedByProvider,
-        ParkingCause::Unreachable => v1::AccountState::Unreachable,
+        return v1::AccountStanding { state, ..v1::AccountStanding::default() };
     };
     v1::AccountStanding {
-        state: state.into(),
+        state,
         reason: parking.reason.clone(),
         reply: parking.reply.as_ref().map(|reply| reply.text().to_owned()).unwrap_or_default(),
         since: Some(from_time(parking.since)),
@@ -101,64 +99,131 @@ fn from_standing(standing: &Standing) -> v1::AccountStanding {
     }
 }
 
-/// Settings that a caller sent. An empty password keeps that of `stored`, the sign-in as it was.
+/// The state on the wire of an account that stands like this.
+pub(in crate::service) const fn state_of(standing: &Standing) -> v1::AccountState {
+    let Standing::Parked(parking) = standing else {
+        return v1::AccountState::Active;
+    };
+    match parking.cause {
+        ParkingCause::Paused => v1::AccountState::Paused,
+        ParkingCause::NeedsReauth => v1::AccountState::NeedsReauth,
+        ParkingCause::QuotaExhausted => v1::AccountState::QuotaExhausted,
+        ParkingCause::Throttled => v1::AccountState::Throttled,
+        ParkingCause::SuspendedByProvider => v1::AccountState::SuspendedByProvider,
+        ParkingCause::Unreachable => v1::AccountState::Unreachable,
+    }
+}
+
+/// Settings that a caller sent. An empty secret keeps that of `stored`, the settings as they were.
 pub(in crate::service) fn to_settings(
     settings: Option<v1::AccountSettings>,
-    stored: Option<&SignIn>,
+    stored: Option<&AccountSettings>,
     mut violations: Violations,
-) -> Result<AccountSettings, Vec<Violation>> {
-    let settings = read_settings(settings, stored, &mut violations);
+) -> Result<ReadSettings, Vec<Violation>> {
+    let Some(wire) = settings else {
+        violations.add("settings", "is required");
+        return violations.finish(None);
+    };
+    let settings = read_settings(wire, stored, &mut violations);
     violations.finish(settings)
 }
 
 fn read_settings(
-    settings: Option<v1::AccountSettings>,
-    stored: Option<&SignIn>,
+    wire: v1::AccountSettings,
+    stored: Option<&AccountSettings>,
     violations: &mut Violations,
-) -> Option<AccountSettings> {
-    let Some(wire) = settings else {
-        violations.add("settings", "is required");
-        return None;
-    };
+) -> Option<ReadSettings> {
     let display_name = one_line(wire.display_name, DISPLAY_NAME_BYTES_MAX, "settings.display_name", violations);
-    let from = match wire.from {
-        Some(from) => to_mailbox(from, None, "settings.from", violations),
-        None => {
-            violations.add("settings.from.address", "is required");
-            None
-        }
+    let from = to_from(wire.from, violations);
+    let may_send_as = to_patterns(&wire.may_send_as, "settings.may_send_as", violations);
+    let reply_to = wire
+        .reply_to
+        .map_or(Some(None), |mailbox| to_mailbox(mailbox, None, "settings.reply_to", violations).map(Some));
+    let old = stored.map(|stored| &stored.server);
+    let server = to_server(wire.server, old, Ports::Smtp, "settings.server", violations);
+    let around = Surroundings {
+        stored: stored.map(|stored| &stored.sign_in),
+        encryption: server.as_ref().map(|server| server.encryption),
+        mailbox_signs_in: wire.mailbox.as_ref().is_some_and(|mailbox| mailbox.sign_in.is_some()),
     };
-    let may_send_as = to_patterns(&wire.may_send_as, violations);
-    let reply_to = match wire.reply_to {
-        Some(mailbox) => to_mailbox(mailbox, None, "settings.reply_to", violations).map(Some),
-        None => Some(None),
-    };
-    let server = to_server(wire.server, "settings.server", violations);
-    let encryption = server.as_ref().map(|server| server.encryption);
-    let sign_in = to_sign_in(wire.sign_in, stored, encryption, "settings.sign_in", violations);
+    let signed = to_sign_in(wire.sign_in, around, "settings.sign_in", violations);
     let limits = to_limits(wire.limits, "settings.limits", violations);
     if let Some(limits) = &limits {
         check_burst(limits, violations);
     }
     let retry = to_retry(wire.retry.unwrap_or_default(), violations);
-    let in_doubt = match v1::InDoubtPolicy::try_from(wire.in_doubt) {
+    let in_doubt = to_in_doubt(wire.in_doubt, violations);
+    let labels = to_labels(&wire.labels, "settings.labels", violations);
+    let owner = to_owner(&wire.owner, violations);
+    let default_cc = to_mailboxes(wire.default_cc, "settings.default_cc", violations);
+    let default_bcc = to_mailboxes(wire.default_bcc, "settings.default_bcc", violations);
+    let signature = to_signature(wire.signature, "settings.signature", violations);
+    let quiet_windows = to_windows(wire.quiet_windows, "settings.quiet_windows", violations);
+    let content = to_content(wire.content, "settings.content", violations);
+    let results = to_results(wire.results, "settings.results", violations);
+    let mailbox = to_mailbox_of_bounces(wire.mailbox, stored, violations);
+    let (server, signed) = (server?, signed?);
+    if let Some(Some(mailbox)) = &mailbox {
+        check_lending(&signed.sign_in, server.encryption, mailbox, violations);
+    }
+    let settings = AccountSettings {
+        display_name: display_name?,
+        from: from?,
+        may_send_as: may_send_as?,
+        reply_to: reply_to?,
+        server,
+        sign_in: signed.sign_in,
+        limits: limits?,
+        retry: retry?,
+        in_doubt: in_doubt?,
+        labels: labels?,
+        owner: owner?,
+        unlisted: wire.unlisted,
+        default_cc: default_cc?,
+        default_bcc: default_bcc?,
+        signature: signature?,
+        quiet_windows: quiet_windows?,
+        content: content?,
+        results: results?,
+        mailbox: mailbox?,
+    };
+    Some(ReadSettings { settings, refresh_token: signed.refresh_token })
+}
+
+fn to_from(from: Option<v1::Mailbox>, violations: &mut Violations) -> Option<Mailbox> {
+    let Some(from) = from else {
+        violations.add("settings.from.address", "is required");
+        return None;
+    };
+    to_mailbox(from, None, "settings.from", violations)
+}
+
+fn to_in_doubt(policy: i32, violations: &mut Violations) -> Option<InDoubtPolicy> {
+    match v1::InDoubtPolicy::try_from(policy) {
         Ok(v1::InDoubtPolicy::Unspecified | v1::InDoubtPolicy::Resend) => Some(InDoubtPolicy::Resend),
         Ok(v1::InDoubtPolicy::Hold) => Some(InDoubtPolicy::Hold),
         Err(_) => {
             violations.add("settings.in_doubt", "must be RESEND or HOLD");
             None
         }
-    };
-    Some(AccountSettings {
-        display_name: display_name?,
-        may_send_as: may_send_as?,
-        reply_to: reply_to?,
-        sign_in: sign_in?,
-        limits: limits?,
-        retry: retry?,
-        in_doubt: in_doubt?,
-        ..AccountSettings::new(from?, server?)
-    })
+    }
+}
+
+fn to_owner(owner: &str, violations: &mut Violations) -> Option<Option<Caller>> {
+    match owner {
+        "" => Some(None),
+        owner => parse::<Caller>(owner, "settings.owner", violations).map(Some),
+    }
+}
+
+fn to_mailbox_of_bounces(
+    mailbox: Option<v1::IncomingMailbox>,
+    stored: Option<&AccountSettings>,
+    violations: &mut Violations,
+) -> Option<Option<IncomingMailbox>> {
+    let Some(mailbox) = mailbox else { return Some(None) };
+    let old = stored.and_then(|stored| stored.mailbox.as_ref());
+    to_incoming(mailbox, old, "settings.mailbox", violations).map(Some)
 }
 
 /// A burst that takes longer than a day to earn is a slip of the pen.
@@ -170,49 +235,6 @@ fn check_burst(limits: &Limits, violations: &mut Violations) {
             violations.add("settings.limits.pace.burst", format_args!("must be at most a day's pace, {most}"));
         }
     }
-}
-
-fn to_patterns(texts: &[String], violations: &mut Violations) -> Option<Vec<SenderPattern>> {
-    if texts.len() > SENDER_PATTERNS_MAX {
-        violations.add("settings.may_send_as", format_args!("has more than {SENDER_PATTERNS_MAX} entries"));
-        return None;
-    }
-    let read = texts.iter().enumerate().map(|(index, text)| {
-        let at = format!("settings.may_send_as[{index}]");
-        let Some(domain) = text.strip_prefix('@') else {
-            return parse::<Address>(text, at, violations).map(SenderPattern::Address);
-        };
-        // A domain is valid where an address of it is.
-        let probe = parse::<Address>(&format!("x{text}"), at, violations);
-        probe.map(|_| SenderPattern::Domain(domain.to_owned()))
-    });
-    let patterns: Vec<_> = read.collect();
-    patterns.into_iter().collect()
-}
-
-fn to_retry(wire: v1::Retry, violations: &mut Violations) -> Option<Retry> {
-    let usual = Retry::default();
-    let mut length = |given, default, bounds, field: &str| {
-        to_duration(given, default, bounds, format_args!("settings.retry.{field}"), violations)
-    };
-    let first_delay = length(wire.first_delay, usual.first_delay, &FIRST_DELAY_BOUNDS, "first_delay");
-    let delay_max =
-        length(wire.delay_max, usual.delay_max.max(first_delay.unwrap_or_default()), &DELAY_MAX_BOUNDS, "delay_max");
-    let give_up_after = length(wire.give_up_after, usual.give_up_after, &GIVE_UP_BOUNDS, "give_up_after");
-    if let (Some(first), Some(longest)) = (first_delay, delay_max)
-        && longest < first
-    {
-        violations.add("settings.retry.delay_max", "must not be shorter than first_delay");
-    }
-    let multiplier = if wire.multiplier == 0.0 { usual.multiplier } else { wire.multiplier };
-    if !MULTIPLIER_BOUNDS.contains(&multiplier) {
-        violations.add("settings.retry.multiplier", "must be from 1 to 10");
-    }
-    let jitter = wire.jitter.unwrap_or(usual.jitter);
-    if !JITTER_BOUNDS.contains(&jitter) {
-        violations.add("settings.retry.jitter", "must be from 0 to 1");
-    }
-    Some(Retry { first_delay: first_delay?, multiplier, delay_max: delay_max?, jitter, give_up_after: give_up_after? })
 }
 
 #[cfg(test)]

@@ -32,7 +32,8 @@ const DEFAULT_MEDIA_TYPE: &str = "application/octet-stream";
 /// A submission, checked as far as that can be done without knowing its account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::service) struct Order {
-    pub(in crate::service) account: AccountId,
+    /// The account that sends it; the routing rules choose when there is none, and `from` is there then.
+    pub(in crate::service) account: Option<AccountId>,
     pub(in crate::service) from: Option<Mailbox>,
     pub(in crate::service) reply_to: Vec<Mailbox>,
     pub(in crate::service) to: Vec<Mailbox>,
@@ -104,7 +105,13 @@ type ReadRecipients =
     fn(Vec<v1::Mailbox>, Vec<v1::Mailbox>, Vec<v1::Mailbox>, &mut Violations) -> Option<[Vec<Mailbox>; 3]>;
 
 fn read_draft(wire: v1::JobDraft, recipients: ReadRecipients, violations: &mut Violations) -> Option<Order> {
-    let account = parse::<AccountId>(&wire.account_id, "job.account_id", violations);
+    let account = match wire.account_id.as_str() {
+        "" => Some(None),
+        id => parse::<AccountId>(id, "job.account_id", violations).map(Some),
+    };
+    if account == Some(None) && wire.from.is_none() {
+        violations.add("job.from", "is required when no account is named: the routing rules go by it");
+    }
     let from = match wire.from {
         Some(from) => to_mailbox(from, None, "job.from", violations).map(Some),
         None => Some(None),

@@ -23,10 +23,10 @@ pub(in crate::service) fn from_event(cursor: Cursor, event: &Event) -> Option<v1
     })
 }
 
-const fn from_change(change: &JobChange) -> Change {
-    match *change {
+fn from_change(change: &JobChange) -> Change {
+    match change {
         JobChange::Accepted => Change::Accepted(v1::JobAccepted {}),
-        JobChange::Attempted { message, attempt, submitted, deferred, failed, in_doubt } => {
+        &JobChange::Attempted { message, attempt, submitted, deferred, failed, in_doubt } => {
             Change::Attempted(v1::JobAttempted { attempt, submitted, deferred, failed, in_doubt, recipient: message })
         }
         JobChange::Controlled(control) => {
@@ -39,5 +39,6 @@ const fn from_change(change: &JobChange) -> Change {
             Change::Controlled(v1::JobControlled { control: control as i32 })
         }
         JobChange::Expired => Change::Expired(v1::JobExpired {}),
+        JobChange::Diverted { from } => Change::Diverted(v1::JobDiverted { from_account_id: from.to_string() }),
     }
 }

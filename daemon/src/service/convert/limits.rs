@@ -6,7 +6,7 @@ use hikyaku_proto::v1::{self, quota::Window};
 
 use super::{
     job::{from_priority, to_priority},
-    values::{at_least_one, at_least_one_of, from_duration, to_duration, to_number},
+    values::{at_least_one, at_least_one_of, from_duration, to_duration, to_number, to_zone},
     violations::Violations,
 };
 use crate::domain::{
@@ -47,7 +47,11 @@ pub(in crate::service) fn from_limits(limits: &Limits) -> v1::Limits {
         message_bytes_max: limits.message_bytes_max,
         reserve_for_humans: limits.reserves.humans(),
         reserves: limits.reserves.classes().map(from_reserve).collect(),
-        over_quota: v1::OverQuota::Queue.into(),
+        over_quota: match limits.over_quota {
+            OverQuota::Queue => v1::OverQuota::Queue,
+            OverQuota::Reject => v1::OverQuota::Reject,
+        }
+        .into(),
     }
 }
 
@@ -106,15 +110,8 @@ pub(in crate::service) fn to_limits(
         RECIPIENTS_PER_JOB_MAX,
         "recipients_per_job_max",
     );
-    let message_bytes_max = match wire.message_bytes_max {
-        0 => Some(usual.message_bytes_max),
-        given if (MESSAGE_BYTES_MIN..=MESSAGE_BYTES_MAX).contains(&given) => Some(given),
-        _ => {
-            let bounds = format_args!("must be from {MESSAGE_BYTES_MIN} to {MESSAGE_BYTES_MAX}");
-            violations.add(format_args!("{at}.message_bytes_max"), bounds);
-            None
-        }
-    };
+    let message_bytes_max = to_message_bytes(wire.message_bytes_max, usual.message_bytes_max, at, violations);
+    let over_quota = to_over_quota(wire.over_quota, at, violations);
     Some(Limits {
         quotas: quotas?,
         reserves: reserves?,
@@ -125,8 +122,31 @@ pub(in crate::service) fn to_limits(
         messages_per_connection_max: messages_per_connection_max?,
         recipients_per_job_max: recipients_per_job_max?,
         message_bytes_max: message_bytes_max?,
-        over_quota: OverQuota::Queue,
+        over_quota: over_quota?,
     })
+}
+
+fn to_message_bytes(given: u64, usual: u64, at: &str, violations: &mut Violations) -> Option<u64> {
+    match given {
+        0 => Some(usual),
+        given if (MESSAGE_BYTES_MIN..=MESSAGE_BYTES_MAX).contains(&given) => Some(given),
+        _ => {
+            let bounds = format_args!("must be from {MESSAGE_BYTES_MIN} to {MESSAGE_BYTES_MAX}");
+            violations.add(format_args!("{at}.message_bytes_max"), bounds);
+            None
+        }
+    }
+}
+
+fn to_over_quota(wire: i32, at: &str, violations: &mut Violations) -> Option<OverQuota> {
+    match v1::OverQuota::try_from(wire) {
+        Ok(v1::OverQuota::Unspecified | v1::OverQuota::Queue) => Some(OverQuota::Queue),
+        Ok(v1::OverQuota::Reject) => Some(OverQuota::Reject),
+        Err(_) => {
+            violations.add(format_args!("{at}.over_quota"), "must be QUEUE or REJECT");
+            None
+        }
+    }
 }
 
 fn to_quotas(wire: Vec<v1::Quota>, at: &str, violations: &mut Violations) -> Option<Vec<Quota>> {
@@ -186,12 +206,7 @@ fn to_calendar(wire: v1::CalendarWindow, at: &str, violations: &mut Violations) 
             None
         }
     };
-    let given = if wire.zone.is_empty() { "UTC" } else { &wire.zone };
-    // The database's own spelling, so that two spellings of one zone share one history.
-    let zone = jiff::tz::TimeZone::get(given).ok().and_then(|zone| zone.iana_name().map(str::to_owned));
-    if zone.is_none() {
-        violations.add(format_args!("{at}.calendar.zone"), "must be an IANA time zone, such as \"Asia/Tokyo\"");
-    }
+    let zone = to_zone(&wire.zone, format_args!("{at}.calendar.zone"), violations);
     Some(QuotaWindow::Calendar { span: span?, zone: zone? })
 }
 

@@ -2,14 +2,28 @@
 //! with the path of its field.
 
 pub(super) mod account;
+pub(super) mod account_filter;
+mod content;
 pub(super) mod draft;
 pub(super) mod event;
 pub(super) mod filter;
 pub(super) mod finding;
+mod hours;
 pub(super) mod job;
 pub(super) mod limits;
+mod mailbox;
+mod names;
+mod oauth2;
+mod pop_before_smtp;
 pub(super) mod preset;
+mod proxy;
+mod results;
+mod retry;
+pub(super) mod routing;
+mod secrets;
 pub(super) mod server;
-pub(super) mod sign_in;
+mod sign_in;
+mod tls;
+pub(super) mod trial;
 pub(super) mod values;
 pub(super) mod violations;

@@ -176,9 +176,9 @@ mod tests {
             }
             let made = to_settings(Some(settings), None, Violations::default());
             let made = made.unwrap_or_else(|wrong| panic!("{}: {wrong:?}", preset.id));
-            assert_eq!(made.server.port, preset.server.port, "{}", preset.id);
-            assert_eq!(made.server.encryption, preset.server.encryption, "{}", preset.id);
-            assert_eq!(made.limits.quotas, preset.limits.quotas, "{}", preset.id);
+            assert_eq!(made.settings.server.port, preset.server.port, "{}", preset.id);
+            assert_eq!(made.settings.server.encryption, preset.server.encryption, "{}", preset.id);
+            assert_eq!(made.settings.limits.quotas, preset.limits.quotas, "{}", preset.id);
         }
     }
 

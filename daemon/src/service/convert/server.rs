@@ -1,24 +1,55 @@
-//! The server of an account on the wire: host, port, encryption, names and timeouts.
+//! The servers of an account on the wire: host, port, encryption, names and timeouts.
 
 use std::{num::NonZeroU16, ops::RangeInclusive, time::Duration};
 
 use hikyaku_proto::v1;
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{
+    proxy::{from_proxy, to_proxy},
+    tls::{from_tls, to_custom_ca, to_tls},
     values::{from_duration, parse, to_duration},
     violations::Violations,
 };
-use crate::domain::account::{EhloName, Encryption, Host, ProviderKind, Server, Timeouts, TlsOptions};
+use crate::domain::account::{EhloName, Encryption, Host, ProviderKind, Server, Timeouts};
 
-/// Longest custom CA in PEM, in bytes.
-const CUSTOM_CA_BYTES_MAX: usize = 64 * 1_024;
 const TIMEOUT_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
-const PORT_TLS: u16 = 465;
-const PORT_SUBMISSION: u16 = 587;
-const PORT_SMTP: u16 = 25;
 
-/// A server on the wire.
+/// Which port goes with which encryption, by protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::service) enum Ports {
+    /// 465, 587 and 25; STARTTLS unless the port says otherwise.
+    Smtp,
+    /// 995 and 110; TLS unless the port says otherwise.
+    Pop3,
+    /// 993 and 143; TLS unless the port says otherwise.
+    Imap,
+}
+
+impl Ports {
+    const fn of(self, encryption: Encryption) -> u16 {
+        match (self, encryption) {
+            (Self::Smtp, Encryption::Tls) => 465,
+            (Self::Smtp, Encryption::StartTls) => 587,
+            (Self::Smtp, Encryption::None) => 25,
+            (Self::Pop3, Encryption::Tls) => 995,
+            (Self::Pop3, Encryption::StartTls | Encryption::None) => 110,
+            (Self::Imap, Encryption::Tls) => 993,
+            (Self::Imap, Encryption::StartTls | Encryption::None) => 143,
+        }
+    }
+
+    /// The encryption where only a port is given, or not even that. It is NONE only where relays without sign-in are.
+    fn encryption(self, port: Option<u16>) -> Encryption {
+        match (self, port) {
+            (Self::Smtp, Some(465)) => Encryption::Tls,
+            (Self::Smtp, Some(25)) => Encryption::None,
+            (Self::Smtp, _) | (Self::Pop3, Some(110)) | (Self::Imap, Some(143)) => Encryption::StartTls,
+            (Self::Pop3 | Self::Imap, _) => Encryption::Tls,
+        }
+    }
+}
+
+/// A server on the wire, without its secrets.
 pub(in crate::service) fn from_server(server: &Server) -> v1::Server {
     v1::Server {
         host: server.host.as_str().to_owned(),
@@ -33,14 +64,16 @@ pub(in crate::service) fn from_server(server: &Server) -> v1::Server {
         custom_ca_pem: server.custom_ca_pem.clone().unwrap_or_default(),
         provider: server.provider.as_str().to_owned(),
         timeouts: Some(from_timeouts(&server.timeouts)),
-        tls: None,
-        proxy: None,
+        tls: Some(from_tls(&server.tls)),
+        proxy: server.proxy.as_ref().map(from_proxy),
     }
 }
 
-/// A server that a caller sent.
+/// A server that a caller sent; its empty secrets are those of the `stored` one.
 pub(in crate::service) fn to_server(
     server: Option<v1::Server>,
+    stored: Option<&Server>,
+    ports: Ports,
     at: &str,
     violations: &mut Violations,
 ) -> Option<Server> {
@@ -49,7 +82,7 @@ pub(in crate::service) fn to_server(
         return None;
     };
     let host = parse::<Host>(&wire.host, format_args!("{at}.host"), violations);
-    let endpoint = to_endpoint(&wire, at, violations);
+    let endpoint = to_endpoint(&wire, ports, at, violations);
     let ehlo_name = match wire.ehlo_name.as_str() {
         "" => Some(None),
         name => parse::<EhloName>(name, format_args!("{at}.ehlo_name"), violations).map(Some),
@@ -60,6 +93,9 @@ pub(in crate::service) fn to_server(
         name => parse::<ProviderKind>(name, format_args!("{at}.provider"), violations),
     };
     let timeouts = to_timeouts(wire.timeouts, at, violations);
+    let tls = to_tls(wire.tls.unwrap_or_default(), stored.map(|server| &server.tls), at, violations);
+    let old_proxy = stored.and_then(|server| server.proxy.as_ref());
+    let proxy = wire.proxy.map_or(Some(None), |proxy| to_proxy(proxy, old_proxy, at, violations).map(Some));
     let (port, encryption) = endpoint?;
     Some(Server {
         host: host?,
@@ -69,20 +105,19 @@ pub(in crate::service) fn to_server(
         custom_ca_pem: custom_ca_pem?,
         provider: provider?,
         timeouts: timeouts?,
-        tls: TlsOptions::default(),
-        proxy: None,
+        tls: tls?,
+        proxy: proxy?,
     })
 }
 
 /// Port and encryption: each follows the other where it is unset.
-fn to_endpoint(wire: &v1::Server, at: &str, violations: &mut Violations) -> Option<(NonZeroU16, Encryption)> {
-    let given_port = match u16::try_from(wire.port) {
-        Ok(port) => Some(NonZeroU16::new(port)),
-        Err(_) => {
-            violations.add(format_args!("{at}.port"), "must be from 1 to 65535");
-            None
-        }
-    };
+fn to_endpoint(
+    wire: &v1::Server,
+    ports: Ports,
+    at: &str,
+    violations: &mut Violations,
+) -> Option<(NonZeroU16, Encryption)> {
+    let given_port = to_port(wire.port, at, violations);
     let given_encryption = match v1::Encryption::try_from(wire.encryption) {
         Ok(v1::Encryption::Unspecified) => Some(None),
         Ok(v1::Encryption::None) => Some(Some(Encryption::None)),
@@ -94,43 +129,14 @@ fn to_endpoint(wire: &v1::Server, at: &str, violations: &mut Violations) -> Opti
         }
     };
     let (given_port, given_encryption) = given_port.zip(given_encryption)?;
-    let encryption = given_encryption.unwrap_or(match given_port.map(NonZeroU16::get) {
-        Some(PORT_TLS) => Encryption::Tls,
-        Some(PORT_SMTP) => Encryption::None,
-        _ => Encryption::StartTls,
-    });
-    let usual_port = match encryption {
-        Encryption::None => PORT_SMTP,
-        Encryption::StartTls => PORT_SUBMISSION,
-        Encryption::Tls => PORT_TLS,
-    };
-    Some((given_port.or(NonZeroU16::new(usual_port))?, encryption))
+    let encryption = given_encryption.unwrap_or_else(|| ports.encryption(given_port.map(NonZeroU16::get)));
+    Some((given_port.or(NonZeroU16::new(ports.of(encryption)))?, encryption))
 }
 
-fn to_custom_ca(pem: String, at: &str, violations: &mut Violations) -> Option<Option<String>> {
-    if pem.is_empty() {
-        return Some(None);
-    }
-    let field = format!("{at}.custom_ca_pem");
-    if pem.len() > CUSTOM_CA_BYTES_MAX {
-        violations.add(field, format_args!("is longer than {CUSTOM_CA_BYTES_MAX} bytes"));
-        return None;
-    }
-    if let Err(reason) = check_certificates(&pem) {
-        violations.add(field, reason);
-        return None;
-    }
-    Some(Some(pem))
-}
-
-/// Whether a text holds at least one certificate that can be trusted, and nothing that is broken.
-fn check_certificates(pem: &str) -> Result<(), String> {
-    let mut roots = rustls::RootCertStore::empty();
-    for (index, certificate) in CertificateDer::pem_slice_iter(pem.as_bytes()).enumerate() {
-        let certificate = certificate.map_err(|error| format!("is no PEM: {error}"))?;
-        roots.add(certificate).map_err(|error| format!("certificate {} cannot be used: {error}", index + 1))?;
-    }
-    if roots.is_empty() { Err("holds no certificate in PEM".to_owned()) } else { Ok(()) }
+/// A port that a caller sent; nothing when it sent 0.
+pub(super) fn to_port(port: u32, at: &str, violations: &mut Violations) -> Option<Option<NonZeroU16>> {
+    let read = u16::try_from(port).map(NonZeroU16::new);
+    read.map_err(|_| violations.add(format_args!("{at}.port"), "must be from 1 to 65535")).ok()
 }
 
 fn from_timeouts(timeouts: &Timeouts) -> v1::Timeouts {
@@ -166,26 +172,39 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_endpoint(port: u32, encryption: v1::Encryption, expected: (u16, Encryption)) {
+    fn check_endpoint(ports: Ports, port: u32, encryption: v1::Encryption, expected: (u16, Encryption)) {
         let mut violations = Violations::default();
-        let server =
-            to_server(Some(v1::Server { port, encryption: encryption.into(), ..wire() }), "s", &mut violations);
+        let given = v1::Server { port, encryption: encryption.into(), ..wire() };
+        let server = to_server(Some(given), None, ports, "s", &mut violations);
         let server = violations.finish(server).expect("a good server");
-        assert_eq!((server.port.get(), server.encryption), expected, "{port} {encryption:?}");
+        assert_eq!((server.port.get(), server.encryption), expected, "{ports:?} {port} {encryption:?}");
     }
 
     #[test]
     fn port_and_encryption_follow_each_other() {
         use v1::Encryption as Wire;
-        check_endpoint(0, Wire::Unspecified, (587, Encryption::StartTls));
-        check_endpoint(0, Wire::Tls, (465, Encryption::Tls));
-        check_endpoint(0, Wire::Starttls, (587, Encryption::StartTls));
-        check_endpoint(0, Wire::None, (25, Encryption::None));
-        check_endpoint(465, Wire::Unspecified, (465, Encryption::Tls));
-        check_endpoint(25, Wire::Unspecified, (25, Encryption::None));
-        check_endpoint(587, Wire::Unspecified, (587, Encryption::StartTls));
-        check_endpoint(2525, Wire::Unspecified, (2525, Encryption::StartTls));
-        check_endpoint(25, Wire::Tls, (25, Encryption::Tls));
+        for (port, encryption, expected) in [
+            (0, Wire::Unspecified, (587, Encryption::StartTls)),
+            (0, Wire::Tls, (465, Encryption::Tls)),
+            (0, Wire::Starttls, (587, Encryption::StartTls)),
+            (0, Wire::None, (25, Encryption::None)),
+            (465, Wire::Unspecified, (465, Encryption::Tls)),
+            (25, Wire::Unspecified, (25, Encryption::None)),
+            (587, Wire::Unspecified, (587, Encryption::StartTls)),
+            (2_525, Wire::Unspecified, (2_525, Encryption::StartTls)),
+            (25, Wire::Tls, (25, Encryption::Tls)),
+        ] {
+            check_endpoint(Ports::Smtp, port, encryption, expected);
+        }
+        for (ports, tls, plain) in [(Ports::Pop3, 995, 110), (Ports::Imap, 993, 143)] {
+            check_endpoint(ports, 0, Wire::Unspecified, (tls, Encryption::Tls));
+            check_endpoint(ports, 0, Wire::Tls, (tls, Encryption::Tls));
+            check_endpoint(ports, 0, Wire::Starttls, (plain, Encryption::StartTls));
+            check_endpoint(ports, 0, Wire::None, (plain, Encryption::None));
+            check_endpoint(ports, tls.into(), Wire::Unspecified, (tls, Encryption::Tls));
+            check_endpoint(ports, plain.into(), Wire::Unspecified, (plain, Encryption::StartTls));
+            check_endpoint(ports, 9_999, Wire::Unspecified, (9_999, Encryption::Tls));
+        }
     }
 
     #[track_caller]
@@ -193,7 +212,7 @@ mod tests {
         let mut server = wire();
         change(&mut server);
         let mut violations = Violations::default();
-        let made = to_server(Some(server), "s", &mut violations);
+        let made = to_server(Some(server), None, Ports::Smtp, "s", &mut violations);
         let found = violations.finish(made).expect_err(field);
         let fields: Vec<_> = found.iter().map(|violation| violation.field.as_str()).collect();
         assert_eq!(fields, [field]);
@@ -208,23 +227,14 @@ mod tests {
         check_refused(|s| s.encryption = 9, "s.encryption");
         check_refused(|s| s.ehlo_name = "a\r\nMAIL".into(), "s.ehlo_name");
         check_refused(|s| s.custom_ca_pem = "no certificate".into(), "s.custom_ca_pem");
-        check_refused(|s| s.custom_ca_pem = "x".repeat(CUSTOM_CA_BYTES_MAX + 1), "s.custom_ca_pem");
         check_refused(|s| s.provider = "gmial".into(), "s.provider");
-        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        check_refused(|s| s.custom_ca_pem = broken.into(), "s.custom_ca_pem");
+        check_refused(|s| s.tls = Some(v1::TlsOptions { version_min: 9, ..Default::default() }), "s.tls.version_min");
+        check_refused(|s| s.proxy = Some(v1::Proxy { kind: 1, ..Default::default() }), "s.proxy.host");
+        let timeouts = v1::Timeouts::default;
+        check_refused(|s| s.timeouts = Some(v1::Timeouts { connect: seconds(0), ..timeouts() }), "s.timeouts.connect");
         check_refused(
-            |s| s.timeouts = Some(v1::Timeouts { connect: seconds(0), ..v1::Timeouts::default() }),
-            "s.timeouts.connect",
-        );
-        check_refused(
-            |s| s.timeouts = Some(v1::Timeouts { end_of_data: seconds(3_601), ..v1::Timeouts::default() }),
+            |s| s.timeouts = Some(v1::Timeouts { end_of_data: seconds(3_601), ..timeouts() }),
             "s.timeouts.end_of_data",
         );
-    }
-
-    #[test]
-    fn a_real_certificate_is_accepted() {
-        let key = rcgen::generate_simple_self_signed(["ca.example.jp".to_owned()]).expect("a certificate");
-        assert_eq!(check_certificates(&key.cert.pem()), Ok(()));
     }
 }

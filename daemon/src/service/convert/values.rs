@@ -162,6 +162,17 @@ where
     violations.keep(at, text.parse::<T>())
 }
 
+/// A time zone that a caller sent, as the IANA database spells it; UTC when it sent none.
+pub(in crate::service) fn to_zone(given: &str, at: impl Display, violations: &mut Violations) -> Option<String> {
+    let given = if given.is_empty() { "UTC" } else { given };
+    // The database's own spelling, so that two spellings of one zone share one history.
+    let zone = jiff::tz::TimeZone::get(given).ok().and_then(|zone| zone.iana_name().map(str::to_owned));
+    if zone.is_none() {
+        violations.add(at, "must be an IANA time zone, such as \"Asia/Tokyo\"");
+    }
+    zone
+}
+
 /// A mailbox on the wire.
 pub(in crate::service) fn from_mailbox(mailbox: &Mailbox) -> v1::Mailbox {
     v1::Mailbox { name: mailbox.name.clone().unwrap_or_default(), address: mailbox.address.as_str().to_owned() }

@@ -3,13 +3,14 @@
 use crate::{
     compose::{
         identity::{ComposeError, Identity},
+        letterhead,
         message::compose,
         raw::adopt_raw,
     },
     domain::{
         account::AccountSettings,
-        ids::{Caller, JobId},
-        job::{Audience, Job, MessageFacts, SUBJECT_KEPT_BYTES_MAX, Schedule},
+        ids::{AccountId, Caller, JobId},
+        job::{Audience, Fallbacks, Job, MessageFacts, SUBJECT_KEPT_BYTES_MAX, Schedule},
         mail::{Draft, Mailbox, Message},
         time::Timestamp,
     },
@@ -25,6 +26,8 @@ pub(super) struct Birth {
     pub(super) id: JobId,
     pub(super) caller: Caller,
     pub(super) now: Timestamp,
+    pub(super) account: AccountId,
+    pub(super) fallbacks: Option<Box<Fallbacks>>,
 }
 
 /// A message that was made or adopted.
@@ -35,8 +38,13 @@ struct Composed {
 }
 
 /// Makes the job of an order and its message.
-pub(super) fn job_of(order: Order, settings: &AccountSettings, birth: Birth) -> Result<(Job, Message), Vec<Violation>> {
-    let Birth { id, caller, now } = birth;
+pub(super) fn job_of(
+    mut order: Order,
+    settings: &AccountSettings,
+    birth: Birth,
+) -> Result<(Job, Message), Vec<Violation>> {
+    let Birth { id, caller, now, account, fallbacks } = birth;
+    add_defaults(&mut order, settings);
     let from = order.from.clone().unwrap_or_else(|| settings.from.clone());
     let due = order.send_at.map_or(now, |send_at| send_at.max(now));
     let identity = Identity::of_job(id, &from.address, due);
@@ -46,10 +54,10 @@ pub(super) fn job_of(order: Order, settings: &AccountSettings, birth: Birth) -> 
     let facts = MessageFacts { message_id, bytes: message.bytes.len() as u64, is_eight_bit: message.is_eight_bit };
     let job = Job {
         id,
-        account: order.account,
+        account,
         caller,
         accepted_at: now,
-        sender: from.address,
+        sender: settings.results.sender_of(&from.address),
         audience: Audience::Together(envelope_recipients(&order.to, &order.cc, &order.bcc)),
         subject,
         message: facts,
@@ -61,8 +69,18 @@ pub(super) fn job_of(order: Order, settings: &AccountSettings, birth: Birth) -> 
         first_attempt_at: None,
         attempts: Vec::new(),
         wish: None,
+        fallbacks,
     };
     Ok((job, message))
+}
+
+/// Adds the recipients that every job of the account has. They get a raw message too, whose header is left as it is.
+fn add_defaults(order: &mut Order, settings: &AccountSettings) {
+    let Order { to, cc, bcc, .. } = order;
+    let named: Vec<Mailbox> = to.iter().chain(&*cc).chain(&*bcc).cloned().collect();
+    letterhead::add_recipients(cc, &settings.default_cc, &named);
+    let named: Vec<Mailbox> = named.into_iter().chain(cc.iter().cloned()).collect();
+    letterhead::add_recipients(bcc, &settings.default_bcc, &named);
 }
 
 fn compose_order(
@@ -136,6 +154,7 @@ pub(super) fn draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings
         html: None,
         headers: Vec::new(),
         attachments: Vec::new(),
+        charset: settings.content.charset,
     };
     if let OrderContent::Mail { subject, text, html, headers, attachments } = &order.content {
         draft.subject.clone_from(subject);
@@ -144,6 +163,7 @@ pub(super) fn draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings
         draft.headers.clone_from(headers);
         draft.attachments.clone_from(attachments);
     }
+    letterhead::put_on(&mut draft, settings);
     draft
 }
 

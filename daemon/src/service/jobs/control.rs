@@ -4,17 +4,14 @@ use hikyaku_proto::v1;
 
 use super::service::Jobs;
 use crate::{
-    domain::{
-        ids::{Caller, JobId},
-        job::Control,
-        time::Timestamp,
-    },
+    domain::{ids::JobId, job::Control, time::Timestamp},
     service::{
         convert::{
             filter::{Selected, to_selection},
             job::flight_of,
         },
         status::Refusal,
+        visibility::{View, Visitor},
     },
     storage::{Controlled, JobFilter, JobRecord, Page},
 };
@@ -36,25 +33,32 @@ impl Jobs {
         selector: Option<v1::JobSelector>,
         control: Control,
         dry_run: bool,
-        caller: &Caller,
+        visitor: &Visitor,
     ) -> Result<v1::ControlSummary, Refusal> {
         let mode = if dry_run { Mode::DryRun } else { Mode::Do };
         let summary = match to_selection(selector)? {
-            Selected::One(id) => self.steer_one(id, control, mode).await?,
-            Selected::Matching(filter) => self.steer_matching(&filter, control, mode).await?,
+            Selected::One(id) => self.steer_one(id, control, mode, visitor).await?,
+            Selected::Matching(filter) => self.steer_matching(&filter, control, mode, visitor).await?,
         };
         if mode == Mode::Do {
             let v1::ControlSummary { matched, changed, refused } = summary;
-            tracing::debug!(%caller, ?control, matched, changed, refused, "jobs steered");
+            tracing::debug!(caller = %visitor.caller(), ?control, matched, changed, refused, "jobs steered");
         }
         Ok(summary)
     }
 
-    async fn steer_one(&self, id: JobId, control: Control, mode: Mode) -> Result<v1::ControlSummary, Refusal> {
+    async fn steer_one(
+        &self,
+        id: JobId,
+        control: Control,
+        mode: Mode,
+        visitor: &Visitor,
+    ) -> Result<v1::ControlSummary, Refusal> {
         let now = self.clock.now();
+        let record = visitor.job(&self.storage, id).await?.ok_or(Refusal::NoJob(id))?;
         let controlled = match mode {
             Mode::Do => self.storage.control(vec![id], control, now).await?.first().copied(),
-            Mode::DryRun => self.storage.job(id).await?.map(|record| foretell(&record, control, now)),
+            Mode::DryRun => Some(foretell(&record, control, now)),
         };
         match controlled {
             Some(Controlled::Done) => Ok(v1::ControlSummary { matched: 1, changed: 1, refused: 0 }),
@@ -68,20 +72,28 @@ impl Jobs {
         filter: &JobFilter,
         control: Control,
         mode: Mode,
+        visitor: &Visitor,
     ) -> Result<v1::ControlSummary, Refusal> {
         // One time for all pages: a job whose state changes by our doing is behind us by then.
         let now = self.clock.now();
+        let mut view = View::new(visitor, &self.storage);
         let mut summary = v1::ControlSummary::default();
         let mut after = None;
         loop {
             let page = self.storage.list(filter, Page { after, limit: PAGE_JOBS, now }).await?;
+            let mut seen = Vec::with_capacity(page.jobs.len());
+            for record in page.jobs {
+                if view.sees_job(&record).await? {
+                    seen.push(record);
+                }
+            }
             let controlled = match mode {
-                Mode::Do if page.jobs.is_empty() => Vec::new(),
+                Mode::Do if seen.is_empty() => Vec::new(),
                 Mode::Do => {
-                    let ids = page.jobs.iter().map(|record| record.job.id).collect();
+                    let ids = seen.iter().map(|record| record.job.id).collect();
                     self.storage.control(ids, control, now).await?
                 }
-                Mode::DryRun => page.jobs.iter().map(|record| foretell(record, control, now)).collect(),
+                Mode::DryRun => seen.iter().map(|record| foretell(record, control, now)).collect(),
             };
             count(&controlled, &mut summary);
             match page.next {

@@ -9,11 +9,13 @@ use tokio::sync::Semaphore;
 use super::{
     compose::{Birth, job_of},
     gate::{check_hours, check_quotas},
+    planner::Planner,
+    route::{Routed, route},
 };
 use crate::{
     domain::{
         account::AccountSettings,
-        ids::{Caller, JobId},
+        ids::JobId,
         job::Job,
         mail::Message,
         parking::Standing,
@@ -27,6 +29,7 @@ use crate::{
         },
         parts::Parts,
         status::Refusal,
+        visibility::Visitor,
     },
     storage::{Acceptance, AccountRecord, Idempotency, SharedStorage, Submission},
 };
@@ -42,15 +45,17 @@ pub(super) struct Intake {
     storage: SharedStorage,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    planner: Planner,
     room: Arc<Semaphore>,
 }
 
 impl Intake {
-    pub(super) fn new(parts: &Parts) -> Self {
+    pub(super) fn new(parts: &Parts, planner: Planner) -> Self {
         Self {
             storage: Arc::clone(&parts.storage),
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
+            planner,
             room: Arc::new(Semaphore::new(UNDER_WAY_KIB_MAX as usize)),
         }
     }
@@ -59,10 +64,10 @@ impl Intake {
     pub(super) async fn submit(
         &self,
         request: v1::SubmitJobRequest,
-        caller: Caller,
+        visitor: Visitor,
     ) -> Result<v1::SubmitJobResponse, Refusal> {
-        let name = caller.clone();
-        let answer = self.try_submit(request, caller).await;
+        let name = visitor.caller().clone();
+        let answer = self.try_submit(request, visitor).await;
         match &answer {
             Ok(answer) => {
                 let v1::SubmitJobResponse { job_id, existing, message_bytes, .. } = answer;
@@ -76,7 +81,7 @@ impl Intake {
     async fn try_submit(
         &self,
         request: v1::SubmitJobRequest,
-        caller: Caller,
+        visitor: Visitor,
     ) -> Result<v1::SubmitJobResponse, Refusal> {
         let bytes = request.encoded_len();
         let needed = u32::try_from(bytes / 1_024 + 1).unwrap_or(u32::MAX).min(UNDER_WAY_KIB_MAX);
@@ -84,9 +89,9 @@ impl Intake {
         let payload_hash = payload_hash(&request);
         let mut order = to_order(request)?;
         let key = order.key.take();
-        let idempotency = key.map(|key| Idempotency { caller: caller.clone(), key, payload_hash });
+        let idempotency = key.map(|key| Idempotency { caller: visitor.caller().clone(), key, payload_hash });
         let repeated = idempotency.clone().filter(|_| !order.dry_run);
-        match self.take(order, idempotency, caller, bytes).await {
+        match self.take(order, idempotency, visitor, bytes).await {
             // What was accepted once is answered again, even when it could not be accepted any more.
             Err(refusal) => match self.earlier(repeated).await? {
                 Some(Acceptance::Existing(id)) => Ok(v1::SubmitJobResponse {
@@ -111,22 +116,31 @@ impl Intake {
         &self,
         order: Order,
         idempotency: Option<Idempotency>,
-        caller: Caller,
+        visitor: Visitor,
         bytes: usize,
     ) -> Result<v1::SubmitJobResponse, Refusal> {
         let dry_run = order.dry_run;
-        let Some(account) = self.storage.account(&order.account).await? else {
-            return Err(Refusal::NoAccount { id: order.account, field: "job.account_id" });
-        };
         let now = self.clock.now();
-        let mut warnings = warnings(&account, now);
-        let hours = &account.account.settings.quiet_windows;
-        warnings.extend(check_hours(hours, order.send_at, order.hold, now)?);
-        let birth = Birth { id: self.new_id(now), caller, now };
-        let (job, message) = compose(order, account.account.settings.clone(), birth, bytes).await?;
-        check_quotas(&self.storage, &account, &job, now).await?;
+        let routed = route(&self.storage, &order, &visitor, now).await?;
+        let routed_account_id = routed.answer();
+        let Routed { record, fallbacks, warning, .. } = routed;
+        let mut warnings = warnings(&record, now);
+        warnings.extend(warning);
+        let settings = &record.account.settings;
+        warnings.extend(check_hours(&settings.quiet_windows, order.send_at, order.hold, now)?);
+        let account = record.account.id.clone();
+        let birth = Birth { id: self.new_id(now), caller: visitor.into_caller(), now, account, fallbacks };
+        let (job, message) = compose(order, settings.clone(), birth, bytes).await?;
+        check_quotas(&self.storage, &record, &job, now).await?;
+        let planned = self.planner.of_new(&record, &job, now).await?;
         let (id, account, message_bytes) = (job.id, job.account.clone(), job.message.bytes);
-        let mut answer = v1::SubmitJobResponse { warnings, message_bytes, ..v1::SubmitJobResponse::default() };
+        let mut answer = v1::SubmitJobResponse {
+            warnings,
+            message_bytes,
+            routed_account_id,
+            planned,
+            ..v1::SubmitJobResponse::default()
+        };
         if dry_run {
             return Ok(answer);
         }
@@ -136,6 +150,8 @@ impl Intake {
             Some(Acceptance::Existing(first)) => {
                 answer.job_id = first.to_string();
                 answer.existing = true;
+                answer.routed_account_id = self.routed_account(*first, answer.routed_account_id).await?;
+                answer.planned = None;
             }
             Some(Acceptance::KeyReused(first)) => return Err(Refusal::KeyReused(*first)),
             Some(Acceptance::UnknownAccount) => {
@@ -145,6 +161,14 @@ impl Intake {
             None => return Err(Refusal::Internal("the store gave no answer")),
         }
         Ok(answer)
+    }
+
+    /// The account of a job that was routed before, whatever the rules say now.
+    async fn routed_account(&self, id: JobId, now: String) -> Result<String, Refusal> {
+        if now.is_empty() {
+            return Ok(now);
+        }
+        Ok(self.storage.job(id).await?.map(|record| record.job.account.to_string()).unwrap_or_default())
     }
 
     fn new_id(&self, now: Timestamp) -> JobId {

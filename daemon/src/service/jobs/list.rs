@@ -13,6 +13,7 @@ use crate::{
         },
         paging::{after_job, job_token, page_size},
         status::Refusal,
+        visibility::{View, Visitor},
     },
     storage::Page,
 };
@@ -21,8 +22,12 @@ use crate::{
 const PAGE_BYTES_MAX: usize = 2 * 1_024 * 1_024;
 
 impl Jobs {
-    /// One page of the jobs that match.
-    pub(super) async fn page(&self, request: v1::ListJobsRequest) -> Result<v1::ListJobsResponse, Refusal> {
+    /// One page of the jobs that match and that the caller sees.
+    pub(super) async fn page(
+        &self,
+        request: v1::ListJobsRequest,
+        visitor: &Visitor,
+    ) -> Result<v1::ListJobsResponse, Refusal> {
         let wire_filter = request.filter.unwrap_or_default();
         let mark = wire_filter.encode_to_vec();
         let mut violations = Violations::default();
@@ -33,11 +38,15 @@ impl Jobs {
         let now = self.clock.now();
         let page = self.storage.list(&filter, Page { after, limit, now }).await?;
 
+        let mut view = View::new(visitor, &self.storage);
         let mut next = page.next;
         let mut bytes = 0;
         let mut last = None;
         let mut jobs = Vec::with_capacity(page.jobs.len());
         for record in &page.jobs {
+            if !view.sees_job(record).await? {
+                continue;
+            }
             let job = from_job(record, Detail::Summary, now);
             bytes += job.encoded_len();
             if last.is_some() && bytes > PAGE_BYTES_MAX {

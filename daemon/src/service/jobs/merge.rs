@@ -4,6 +4,7 @@
 //! What is held in memory of a stream is its content, two batches, and eight bytes for each recipient.
 
 mod content;
+mod desk;
 mod incoming;
 
 use std::{future, sync::Arc, time::Duration};
@@ -15,25 +16,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::Status;
 
 use self::{
-    content::{MergeContent, content_of},
-    incoming::{Incoming, PayloadHash},
+    desk::{Desk, Outcome},
+    incoming::PayloadHash,
 };
-use super::{
-    gate::{check_hours, check_quotas},
-    intake::warnings,
-};
+use super::{gate::check_quotas, planner::Planner};
 use crate::{
     domain::{
-        ids::{Caller, JobId},
+        ids::JobId,
         time::{Clock, Timestamp},
     },
     platform::entropy::Entropy,
-    policy::admission::message_bytes_max,
-    service::{
-        convert::draft::{Order, to_merge_order},
-        parts::Parts,
-        status::Refusal,
-    },
+    service::{convert::draft::{Order, to_merge_order}, parts::Parts, status::Refusal, visibility::Visitor},
     storage::{Acceptance, Idempotency, MergeSubmission, SharedStorage, StorageError},
 };
 
@@ -46,6 +39,7 @@ pub(super) struct MergeIntake {
     storage: SharedStorage,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    planner: Planner,
     shutdown: CancellationToken,
     /// The streams under way. Each has a task of its own, which tidies up even when its caller has left.
     streams: TaskTracker,
@@ -54,18 +48,19 @@ pub(super) struct MergeIntake {
 /// What is known of a stream once its head has been read.
 struct Opening {
     order: Order,
-    caller: Caller,
+    visitor: Visitor,
     id: JobId,
     now: Timestamp,
     hash: Option<PayloadHash>,
 }
 
 impl MergeIntake {
-    pub(super) fn new(parts: &Parts) -> Self {
+    pub(super) fn new(parts: &Parts, planner: Planner) -> Self {
         Self {
             storage: Arc::clone(&parts.storage),
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
+            planner,
             shutdown: parts.shutdown.clone(),
             streams: TaskTracker::new(),
         }
@@ -75,13 +70,13 @@ impl MergeIntake {
     pub(super) async fn submit(
         &self,
         requests: impl Stream<Item = Result<v1::SubmitMergeRequest, Status>> + Send + 'static,
-        caller: Caller,
+        visitor: Visitor,
         place: impl Send + 'static,
     ) -> Result<v1::SubmitMergeResponse, Status> {
         let intake = self.clone();
         let stream = self.streams.spawn(async move {
-            let name = caller.clone();
-            let answer = intake.take(requests.boxed(), caller).await;
+            let name = visitor.caller().clone();
+            let answer = intake.take(requests.boxed(), visitor).await;
             drop(place);
             match &answer {
                 Ok(answer) => {
@@ -97,14 +92,14 @@ impl MergeIntake {
         stream.await.map_err(|_| Refusal::Internal("the stream met a bug"))?
     }
 
-    async fn take(&self, requests: Requests, caller: Caller) -> Result<v1::SubmitMergeResponse, Status> {
+    async fn take(&self, requests: Requests, visitor: Visitor) -> Result<v1::SubmitMergeResponse, Status> {
         let deadline = Instant::now() + STREAM_DURATION_MAX;
         let mut source = Source { requests, deadline, shutdown: self.shutdown.clone() };
         let head = source.head().await?;
         let hash = (!head.idempotency_key.is_empty() && !head.dry_run).then(|| PayloadHash::new(&head));
         let order = to_merge_order(head).map_err(Refusal::from)?;
         let now = self.clock.now();
-        let opening = Opening { order, caller, id: self.new_id(now), now, hash };
+        let opening = Opening { order, visitor, id: self.new_id(now), now, hash };
         // What was accepted once is answered again, even when it could not be accepted any more.
         let known = match (&opening.order.key, &opening.hash) {
             (Some(_), Some(_)) => self.storage.submitted(&opening.idempotency([0; 32])).await.map_err(Refusal::from)?,
@@ -141,26 +136,19 @@ impl MergeIntake {
 
     async fn stage(&self, mut opening: Opening, mut source: Source) -> Result<v1::SubmitMergeResponse, Status> {
         let id = opening.id;
-        let Some(account) = self.storage.account(&opening.order.account).await.map_err(Refusal::from)? else {
-            return Err(Refusal::NoAccount { id: opening.order.account, field: "job.account_id" }.into());
-        };
-        let settings = &account.account.settings;
-        let mut warnings = warnings(&account, opening.now);
-        let Order { send_at, hold, priority, .. } = opening.order;
-        warnings.extend(check_hours(&settings.quiet_windows, send_at, hold, opening.now)?);
-        let content = content_of(&opening.order, settings, id, opening.now);
-        let MergeContent { template, renderer, identity } = content.map_err(Refusal::from)?;
-        let bytes_max = message_bytes_max(&settings.limits, priority);
-        let mut incoming = Incoming::new(renderer, identity, bytes_max, opening.hash.take());
+        let mut hash = opening.hash.take();
+        let routing = self.storage.routing().await.map_err(Refusal::from)?;
+        let mut desk = Desk::open(&self.storage, &opening, &routing).await?;
 
         // While a batch is being stored, the next one is read and checked.
         let mut storing: BoxFuture<'_, Result<(), StorageError>> = future::ready(Ok(())).boxed();
         loop {
             let next = async {
                 let Some(batch) = source.batch().await? else { return Ok(None) };
-                let first = incoming.count();
-                let checked = incoming.take(batch).map_err(Refusal::from)?;
-                Ok::<_, Status>(Some((first, checked)))
+                if let Some(hash) = &mut hash {
+                    batch.iter().for_each(|recipient| hash.add(recipient));
+                }
+                Ok::<_, Status>(Some(desk.take(batch).await?))
             };
             let (stored, next) = futures_util::future::join(storing, next).await;
             stored.map_err(Refusal::from)?;
@@ -170,19 +158,31 @@ impl MergeIntake {
                 false => self.storage.stage(id, first, recipients),
             };
         }
+        let outcome = desk.finish()?;
+        self.accept(opening, outcome, hash).await
+    }
 
-        let incoming = incoming.finish().map_err(Refusal::from)?;
-        warnings.extend(incoming.warning);
+    /// Stores what was staged as one job.
+    async fn accept(
+        &self,
+        opening: Opening,
+        outcome: Outcome,
+        hash: Option<PayloadHash>,
+    ) -> Result<v1::SubmitMergeResponse, Status> {
+        let Outcome { routed, template, whole, warnings } = outcome;
+        let id = opening.id;
         let mut answer = v1::SubmitMergeResponse {
             warnings,
-            recipients: incoming.recipients,
-            message_bytes: incoming.first.bytes,
+            recipients: whole.recipients,
+            message_bytes: whole.first.bytes,
+            routed_account_id: routed.answer(),
             ..v1::SubmitMergeResponse::default()
         };
         let (dry_run, now) = (opening.order.dry_run, opening.now);
-        let idempotency = incoming.payload_hash.map(|hash| opening.idempotency(hash));
-        let job = content::job_of(opening, &template, incoming.recipients, incoming.first, incoming.bytes_max);
-        check_quotas(&self.storage, &account, &job, now).await?;
+        let idempotency = hash.map(|hash| opening.idempotency(hash.finish()));
+        let job = content::job_of(opening, &routed.record.account, &template, &whole);
+        check_quotas(&self.storage, &routed.record, &job, now).await?;
+        answer.planned = self.planner.of_new(&routed.record, &job, now).await.map_err(Refusal::from)?;
         if dry_run {
             return Ok(answer);
         }
@@ -213,7 +213,7 @@ impl Opening {
     /// When the order has no key: whoever has a hash has one.
     fn idempotency(&self, payload_hash: [u8; 32]) -> Idempotency {
         let key = self.order.key.clone().expect("a payload is hashed only when there is a key");
-        Idempotency { caller: self.caller.clone(), key, payload_hash }
+        Idempotency { caller: self.visitor.caller().clone(), key, payload_hash }
     }
 }
 

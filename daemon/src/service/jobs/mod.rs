@@ -3,11 +3,14 @@
 mod compose;
 mod control;
 mod gate;
+mod hindrances;
 mod intake;
 mod list;
 mod merge;
 mod outlook;
+mod planner;
 mod recipients;
+pub(super) mod route;
 pub(super) mod service;
 mod stream;
 mod watch;

@@ -19,6 +19,7 @@ use crate::{
         },
         paging::{after_recipient, page_size, recipient_token},
         status::Refusal,
+        visibility::Visitor,
     },
     storage::{JobRecord, RecipientPage},
 };
@@ -42,9 +43,10 @@ impl Jobs {
     pub(super) async fn recipients(
         &self,
         request: v1::ListRecipientsRequest,
+        visitor: &Visitor,
     ) -> Result<v1::ListRecipientsResponse, Refusal> {
         let wanted = Wanted::read(request)?;
-        let record = self.storage.job(wanted.id).await?.ok_or(Refusal::NoJob(wanted.id))?;
+        let record = visitor.job(&self.storage, wanted.id).await?.ok_or(Refusal::NoJob(wanted.id))?;
         let now = self.clock.now();
         if record.job.merge().is_none() {
             return Ok(wanted.page(plain(&record, &wanted, now), None));

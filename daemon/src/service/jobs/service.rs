@@ -11,18 +11,24 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     intake::Intake,
     merge::MergeIntake,
+    planner::Planner,
     stream::answers,
     watch::{Wanted, events},
 };
 use crate::{
-    domain::{ids::JobId, job::Control, time::Clock},
+    domain::{
+        ids::{AccountId, JobId},
+        job::Control,
+        time::Clock,
+    },
     service::{
         convert::job::{Detail, from_job},
-        guard::caller_of,
+        guard::{caller_of, visitor_of},
         parts::Parts,
         status::Refusal,
+        visibility::Visitor,
     },
-    storage::SharedStorage,
+    storage::{JobRecord, SharedStorage},
 };
 
 /// Most streams of each kind at once, over all callers.
@@ -35,6 +41,7 @@ const WATCHES_MAX: usize = 1_000;
 pub(in crate::service) struct Jobs {
     pub(super) storage: SharedStorage,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) planner: Planner,
     intake: Intake,
     merges: MergeIntake,
     shutdown: CancellationToken,
@@ -45,11 +52,13 @@ pub(in crate::service) struct Jobs {
 
 impl Jobs {
     pub(in crate::service) fn new(parts: &Parts) -> Self {
+        let planner = Planner::new(&parts.storage);
         Self {
             storage: Arc::clone(&parts.storage),
             clock: Arc::clone(&parts.clock),
-            intake: Intake::new(parts),
-            merges: MergeIntake::new(parts),
+            intake: Intake::new(parts, planner.clone()),
+            merges: MergeIntake::new(parts, planner.clone()),
+            planner,
             shutdown: parts.shutdown.clone(),
             submit_streams: Arc::new(Semaphore::new(SUBMIT_STREAMS_MAX)),
             merge_streams: Arc::new(Semaphore::new(MERGE_STREAMS_MAX)),
@@ -57,10 +66,22 @@ impl Jobs {
         }
     }
 
-    async fn get(&self, job_id: &str) -> Result<v1::Job, Refusal> {
-        let id = job_id.parse::<JobId>().map_err(|error| Refusal::field("job_id", error.to_string()))?;
-        let record = self.storage.job(id).await?.ok_or(Refusal::NoJob(id))?;
+    async fn get(&self, job_id: &str, visitor: &Visitor) -> Result<v1::Job, Refusal> {
+        let record = self.record(job_id, visitor).await?;
         Ok(from_job(&record, Detail::Full, self.clock.now()))
+    }
+
+    /// The job that a request names, if the caller sees it.
+    async fn record(&self, job_id: &str, visitor: &Visitor) -> Result<JobRecord, Refusal> {
+        let id = job_id.parse::<JobId>().map_err(|error| Refusal::field("job_id", error.to_string()))?;
+        visitor.job(&self.storage, id).await?.ok_or(Refusal::NoJob(id))
+    }
+
+    /// Refuses an account that the caller does not see.
+    async fn check_account(&self, account_id: &str, visitor: &Visitor) -> Result<(), Refusal> {
+        let id = account_id.parse::<AccountId>().map_err(|error| Refusal::field("account_id", error.to_string()))?;
+        let found = visitor.account(&self.storage, &id).await?;
+        found.map(drop).ok_or_else(|| Refusal::no_account(id))
     }
 
     /// Refuses what would begin while the daemon stops.
@@ -83,8 +104,8 @@ impl JobService for Jobs {
         request: Request<v1::SubmitJobRequest>,
     ) -> Result<Response<v1::SubmitJobResponse>, Status> {
         self.check_open()?;
-        let caller = caller_of(&request)?;
-        Ok(Response::new(self.intake.submit(request.into_inner(), caller).await?))
+        let visitor = visitor_of(&request)?;
+        Ok(Response::new(self.intake.submit(request.into_inner(), visitor).await?))
     }
 
     async fn submit_jobs(
@@ -92,9 +113,9 @@ impl JobService for Jobs {
         request: Request<Streaming<v1::SubmitJobsRequest>>,
     ) -> Result<Response<Self::SubmitJobsStream>, Status> {
         self.check_open()?;
-        let caller = caller_of(&request)?;
+        let visitor = visitor_of(&request)?;
         let place = place(&self.submit_streams, "streams of submissions")?;
-        let answers = answers(self.intake.clone(), caller, request.into_inner(), self.shutdown.clone());
+        let answers = answers(self.intake.clone(), visitor, request.into_inner(), self.shutdown.clone());
         // The place is free again when the stream is dropped.
         let answers = answers.map(move |answer| {
             let _held = &place;
@@ -108,41 +129,44 @@ impl JobService for Jobs {
         request: Request<Streaming<v1::SubmitMergeRequest>>,
     ) -> Result<Response<v1::SubmitMergeResponse>, Status> {
         self.check_open()?;
-        let caller = caller_of(&request)?;
+        let visitor = visitor_of(&request)?;
         let place = place(&self.merge_streams, "merge jobs")?;
-        Ok(Response::new(self.merges.submit(request.into_inner(), caller, place).await?))
+        Ok(Response::new(self.merges.submit(request.into_inner(), visitor, place).await?))
     }
 
     async fn get_job(&self, request: Request<v1::GetJobRequest>) -> Result<Response<v1::GetJobResponse>, Status> {
-        let job = self.get(&request.into_inner().job_id).await?;
+        let visitor = visitor_of(&request)?;
+        let job = self.get(&request.into_inner().job_id, &visitor).await?;
         Ok(Response::new(v1::GetJobResponse { job: Some(job) }))
     }
 
     async fn list_jobs(&self, request: Request<v1::ListJobsRequest>) -> Result<Response<v1::ListJobsResponse>, Status> {
-        Ok(Response::new(self.page(request.into_inner()).await?))
+        let visitor = visitor_of(&request)?;
+        Ok(Response::new(self.page(request.into_inner(), &visitor).await?))
     }
 
     async fn list_recipients(
         &self,
         request: Request<v1::ListRecipientsRequest>,
     ) -> Result<Response<v1::ListRecipientsResponse>, Status> {
-        Ok(Response::new(self.recipients(request.into_inner()).await?))
+        let visitor = visitor_of(&request)?;
+        Ok(Response::new(self.recipients(request.into_inner(), &visitor).await?))
     }
 
     async fn cancel_jobs(
         &self,
         request: Request<v1::CancelJobsRequest>,
     ) -> Result<Response<v1::CancelJobsResponse>, Status> {
-        let caller = caller_of(&request)?;
+        let visitor = visitor_of(&request)?;
         let v1::CancelJobsRequest { selector, dry_run } = request.into_inner();
-        let summary = self.steer(selector, Control::Cancel, dry_run, &caller).await?;
+        let summary = self.steer(selector, Control::Cancel, dry_run, &visitor).await?;
         Ok(Response::new(v1::CancelJobsResponse { summary: Some(summary) }))
     }
 
     async fn hold_jobs(&self, request: Request<v1::HoldJobsRequest>) -> Result<Response<v1::HoldJobsResponse>, Status> {
-        let caller = caller_of(&request)?;
+        let visitor = visitor_of(&request)?;
         let v1::HoldJobsRequest { selector, dry_run } = request.into_inner();
-        let summary = self.steer(selector, Control::Hold, dry_run, &caller).await?;
+        let summary = self.steer(selector, Control::Hold, dry_run, &visitor).await?;
         Ok(Response::new(v1::HoldJobsResponse { summary: Some(summary) }))
     }
 
@@ -150,9 +174,9 @@ impl JobService for Jobs {
         &self,
         request: Request<v1::ReleaseJobsRequest>,
     ) -> Result<Response<v1::ReleaseJobsResponse>, Status> {
-        let caller = caller_of(&request)?;
+        let visitor = visitor_of(&request)?;
         let v1::ReleaseJobsRequest { selector, dry_run } = request.into_inner();
-        let summary = self.steer(selector, Control::Release, dry_run, &caller).await?;
+        let summary = self.steer(selector, Control::Release, dry_run, &visitor).await?;
         Ok(Response::new(v1::ReleaseJobsResponse { summary: Some(summary) }))
     }
 
@@ -160,9 +184,9 @@ impl JobService for Jobs {
         &self,
         request: Request<v1::RetryJobsRequest>,
     ) -> Result<Response<v1::RetryJobsResponse>, Status> {
-        let caller = caller_of(&request)?;
+        let visitor = visitor_of(&request)?;
         let v1::RetryJobsRequest { selector, dry_run } = request.into_inner();
-        let summary = self.steer(selector, Control::Retry, dry_run, &caller).await?;
+        let summary = self.steer(selector, Control::Retry, dry_run, &visitor).await?;
         Ok(Response::new(v1::RetryJobsResponse { summary: Some(summary) }))
     }
 
@@ -171,13 +195,14 @@ impl JobService for Jobs {
         request: Request<v1::WatchJobsRequest>,
     ) -> Result<Response<Self::WatchJobsStream>, Status> {
         self.check_open()?;
+        let visitor = visitor_of(&request)?;
         let place = place(&self.watches, "watches")?;
         let head = *self.storage.head().borrow();
         let wanted = Wanted::read(request.into_inner(), head).map_err(Refusal::from)?;
         if wanted.misses(self.storage.pruned().await.map_err(Refusal::from)?) {
             return Err(Refusal::EventsPruned.into());
         }
-        let events = events(Arc::clone(&self.storage), wanted, self.shutdown.clone(), place);
+        let events = events(Arc::clone(&self.storage), wanted, visitor, self.shutdown.clone(), place);
         Ok(Response::new(events.boxed()))
     }
 
@@ -186,6 +211,7 @@ impl JobService for Jobs {
         request: Request<v1::ExplainJobRequest>,
     ) -> Result<Response<v1::ExplainJobResponse>, Status> {
         let caller = caller_of(&request)?;
+        self.record(&request.get_ref().job_id, &visitor_of(&request)?).await?;
         Ok(Response::new(self.explain(request.into_inner(), &caller).await?))
     }
 
@@ -194,6 +220,7 @@ impl JobService for Jobs {
         request: Request<v1::EstimateCompletionRequest>,
     ) -> Result<Response<v1::EstimateCompletionResponse>, Status> {
         let caller = caller_of(&request)?;
+        self.check_account(&request.get_ref().account_id, &visitor_of(&request)?).await?;
         Ok(Response::new(self.estimate(request.into_inner(), &caller).await?))
     }
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::intake::Intake;
-use crate::{domain::ids::Caller, service::status::Refusal};
+use crate::service::{status::Refusal, visibility::Visitor};
 
 /// Most submissions under way on one stream. They share commits, so the more the better, up to a point.
 pub(super) const UNDER_WAY_MAX: usize = 256;
@@ -21,7 +21,7 @@ const UNDER_WAY_KIB_MAX: u32 = 64 * 1_024;
 /// perhaps not stored.
 pub(super) fn answers(
     intake: Intake,
-    caller: Caller,
+    visitor: Visitor,
     requests: impl Stream<Item = Result<v1::SubmitJobsRequest, Status>> + Send + 'static,
     shutdown: CancellationToken,
 ) -> impl Stream<Item = Result<v1::SubmitJobsResponse, Status>> + Send + 'static {
@@ -35,10 +35,10 @@ pub(super) fn answers(
         }
     });
     let answered = admitted.map(move |request| {
-        let (intake, caller) = (intake.clone(), caller.clone());
+        let (intake, visitor) = (intake.clone(), visitor.clone());
         async move {
             let (request, room) = request?;
-            Ok(answer(&intake, caller, request, room).await)
+            Ok(answer(&intake, visitor, request, room).await)
         }
     });
     let farewell = stream::once(future::ready(())).filter_map(move |()| {
@@ -50,13 +50,13 @@ pub(super) fn answers(
 
 async fn answer(
     intake: &Intake,
-    caller: Caller,
+    visitor: Visitor,
     request: v1::SubmitJobsRequest,
     room: OwnedSemaphorePermit,
 ) -> v1::SubmitJobsResponse {
     let v1::SubmitJobsRequest { sequence, submission } = request;
     let result = match submission {
-        Some(submission) => Box::pin(intake.submit(submission, caller)).await,
+        Some(submission) => Box::pin(intake.submit(submission, visitor)).await,
         None => Err(Refusal::field("submission", "is required")),
     };
     drop(room);

@@ -20,6 +20,7 @@ use crate::{
             violations::{Violation, Violations},
         },
         status::Refusal,
+        visibility::{View, Visitor},
     },
     storage::{SharedStorage, StorageError},
 };
@@ -67,12 +68,13 @@ impl Wanted {
         self.from.is_some_and(|from| from > Cursor(0) && from < pruned)
     }
 
-    fn includes(&self, event: &Event) -> bool {
+    /// The job of which a wanted event tells.
+    fn job_of(&self, event: &Event) -> Option<JobId> {
         let EventKind::Job { id, .. } = &event.kind else {
-            return false;
+            return None;
         };
         let is_its_account = self.account.as_ref().is_none_or(|account| *account == event.account);
-        is_its_account && (self.jobs.is_empty() || self.jobs.contains(id))
+        Some(*id).filter(|id| is_its_account && (self.jobs.is_empty() || self.jobs.contains(id)))
     }
 }
 
@@ -95,6 +97,7 @@ fn read_cursor(cursor: &str, head: Cursor, violations: &mut Violations) -> Optio
 struct Watch {
     storage: SharedStorage,
     wanted: Wanted,
+    visitor: Visitor,
     cursor: Cursor,
     read: VecDeque<v1::WatchJobsResponse>,
     head: watch::Receiver<Cursor>,
@@ -102,16 +105,17 @@ struct Watch {
     _place: OwnedSemaphorePermit,
 }
 
-/// The events that a caller wants, from where it wants them, for as long as it listens.
+/// The events that a caller wants and sees, from where it wants them, for as long as it listens.
 pub(super) fn events(
     storage: SharedStorage,
     wanted: Wanted,
+    visitor: Visitor,
     shutdown: CancellationToken,
     place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<v1::WatchJobsResponse, Status>> + Send + 'static {
     let head = storage.head();
     let cursor = wanted.from.unwrap_or(*head.borrow());
-    let watch = Watch { storage, wanted, cursor, read: VecDeque::new(), head, shutdown, _place: place };
+    let watch = Watch { storage, wanted, visitor, cursor, read: VecDeque::new(), head, shutdown, _place: place };
     stream::unfold(Some(watch), |watch| async move {
         let mut watch = watch?;
         match watch.next().await {
@@ -149,8 +153,15 @@ impl Watch {
             return Ok(false);
         };
         self.cursor = *last;
-        let wanted = events.iter().filter(|(_, event)| self.wanted.includes(event));
-        self.read.extend(wanted.filter_map(|(cursor, event)| from_event(*cursor, event)));
+        // An account may have got an owner meanwhile.
+        let mut view = View::new(&self.visitor, &self.storage);
+        for (cursor, event) in &events {
+            if let Some(job) = self.wanted.job_of(event)
+                && view.sees_job_of(&event.account, job).await?
+            {
+                self.read.extend(from_event(*cursor, event));
+            }
+        }
         Ok(true)
     }
 }

@@ -3,11 +3,11 @@
 use tonic::{Request, metadata::MetadataValue};
 
 use super::*;
-use crate::service::api_keys::{ApiKeys, new_key};
+use crate::service::api_keys::{ApiKeys, Role, new_key};
 
 #[tokio::test]
 async fn a_key_is_needed_where_keys_are_configured() {
-    let (key, line) = new_key(&"shop".parse().expect("a name"), &SeededEntropy::new(5));
+    let (key, line) = new_key(&"shop".parse().expect("a name"), Role::Member, &SeededEntropy::new(5));
     let guard = Guard::Keys(ApiKeys::parse(&line).expect("a key file"));
     let api = Api::guarded(guard, MemoryStore::new()).await;
     let create = || {
@@ -31,7 +31,7 @@ async fn a_key_is_needed_where_keys_are_configured() {
 #[tokio::test]
 async fn probes_learn_whether_the_daemon_serves() {
     use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
-    let (_, line) = new_key(&"shop".parse().expect("a name"), &SeededEntropy::new(5));
+    let (_, line) = new_key(&"shop".parse().expect("a name"), Role::Member, &SeededEntropy::new(5));
     let api = Api::guarded(Guard::Keys(ApiKeys::parse(&line).expect("a key file")), MemoryStore::new()).await;
     let mut probe = HealthClient::new(api.channel.clone());
     for service in ["", "hikyaku.v1.JobService", "hikyaku.v1.AccountService", "hikyaku.v1.StoreService"] {

@@ -210,7 +210,7 @@ async fn an_account_that_waits_for_its_own_quota_says_so() {
     let charges = ledger.settle(permit, now);
     let tenure = api.storage.take_tenure(&id).await.expect("a tenure");
     let job = JobId::new(now, [0; 10]);
-    let settlement = Settlement { message: MessageKey::only(job), attempt: None, retry_at: now, charges, now };
+    let settlement = Settlement { message: MessageKey::only(job), ..Settlement::of_charges(charges, now) };
     api.storage.settle(&tenure, vec![settlement]).await.expect("it is charged");
     assert_eq!(state().await, Some((v1::AccountState::QuotaExhausted, true)));
 }

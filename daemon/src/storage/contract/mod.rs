@@ -4,6 +4,7 @@
 mod accounts;
 mod attempts;
 mod control;
+mod diversions;
 mod ends;
 mod jobs;
 mod ledger;
@@ -15,6 +16,7 @@ pub mod samples;
 pub mod script;
 pub mod step;
 mod tokens;
+pub mod unusual;
 
 use super::SharedStorage;
 
@@ -73,6 +75,7 @@ async fn check_sending(make: &impl AsyncFn() -> SharedStorage) {
     run! { make:
         ready {
             only_what_is_due_is_ready,
+            what_waits_is_counted,
             urgent_jobs_go_first,
             lanes_take_turns,
             skipped_jobs_are_left_out,
@@ -131,6 +134,14 @@ async fn check_aftermath(make: &impl AsyncFn() -> SharedStorage) {
             a_refused_call_changes_nothing,
             a_retry_opens_a_finished_job,
             a_job_without_account_is_not_opened_again,
+        }
+        diversions {
+            rules_are_replaced_by_those_who_saw_the_last,
+            an_account_that_a_rule_names_is_kept,
+            only_jobs_with_fallbacks_that_are_due_may_go_over,
+            a_job_goes_over_whole,
+            what_a_provider_may_have_never_goes_over,
+            a_merge_job_stays,
         }
         ends {
             a_job_expires_only_when_its_time_is_over,

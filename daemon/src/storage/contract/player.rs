@@ -17,20 +17,21 @@ use super::{
 };
 use crate::{
     domain::{
+        address::Address,
         attempt::Fate,
-        event::Cursor,
         ids::{AccountId, Etag, JobId, MessageKey},
-        job::{Audience, Job, JobState, Schedule},
-        merge::{MessageClass, progress::MergeProgress},
+        job::{Audience, Fallbacks, Job, Schedule},
+        merge::progress::MergeProgress,
         parking::{ParkingCause, Standing},
         time::Timestamp,
     },
     storage::{
-        JobFilter, JobStore, MergeSubmission, PAGE_MAX, Page, Ready, RecipientPage, SharedStorage, Submission, Tenure,
-        TenureError,
-        settlement::{Expiry, Mark, Settlement},
+        JobStore, MergeSubmission, Ready, SharedStorage, Submission, Tenure, TenureError,
+        settlement::{Diversion, Expiry, Mark, Settlement},
     },
 };
+
+mod reading;
 
 const ACCOUNTS: [&str; 3] = ["a", "b", "c"];
 
@@ -180,6 +181,18 @@ impl Player {
                 told(self.store.expire(&tenure, expiries).await)
             }
             Step::Work { account, limit, settled, fates } => self.send(*account, *limit, *settled, fates).await,
+            Step::Divert { account: id, jobs, to, stale } => {
+                let tenure = self.tenure(*id, *stale).await;
+                let sender: Address = "moved@example.jp".parse().expect("an address");
+                let to = account(*to);
+                let moves = jobs.iter().map(|job| Diversion {
+                    job: self.id(*job),
+                    to: to.clone(),
+                    sender: sender.clone(),
+                    now: self.now,
+                });
+                told(self.store.divert(&tenure, moves.collect()).await)
+            }
             Step::ForgetUsage { account, bucket } => {
                 let tenure = self.tenure(*account, false).await;
                 told(self.store.forget_usage(&tenure, vec![(per_minute(), *bucket)]).await)
@@ -277,6 +290,10 @@ impl Player {
             labels: new.label.map(|number| label(&format!("l{number}"))).into_iter().collect(),
             expires_at: new.expires_seconds.map(|seconds| self.now.after(Duration::from_secs(seconds))),
             schedule: if new.held { Schedule::Held { due } } else { Schedule::Waiting { due } },
+            fallbacks: new.fallback.map(|number| {
+                let from = "a@example.jp".parse().expect("an address");
+                Box::new(Fallbacks { from, accounts: vec![account(number), account(0)] })
+            }),
             ..sample_job(ACCOUNTS[usize::from(new.account)], number)
         };
         self.submitted.push(job.id);
@@ -284,105 +301,5 @@ impl Player {
         submission.message.bytes = Bytes::from(vec![b'a' + new.recipients; new.bytes]);
         submission.idempotency = new.key.map(|(key, hash)| idempotency("local", &format!("k{key}"), hash));
         submission
-    }
-
-    /// All that can be read of the store.
-    pub(super) async fn all(&self) -> Vec<String> {
-        let mut all = vec![format!("{:?}", self.store.accounts_with_work().await.expect("an answer"))];
-        for record in self.store.accounts(None, PAGE_MAX).await.expect("an answer") {
-            all.push(format!("{record:?}"));
-        }
-        for number in (0..).take(ACCOUNTS.len()) {
-            self.read_account(&account(number), &mut all).await;
-        }
-        for id in &self.submitted {
-            let job = self.store.job(*id).await.expect("an answer");
-            let message = self.store.message(*id).await.expect("an answer");
-            all.push(format!("{job:?} {message:?}"));
-            self.read_merge(*id, &mut all).await;
-        }
-        self.read_lists(&mut all).await;
-        self.read_events(&mut all).await;
-        all
-    }
-
-    async fn read_merge(&self, id: JobId, all: &mut Vec<String>) {
-        all.push(format!("{:?}", self.store.template(id).await.expect("an answer")));
-        for classes in [vec![], vec![MessageClass::Waiting], vec![MessageClass::Cancelled, MessageClass::Expired]] {
-            let mut page = RecipientPage { after: None, limit: 7, classes };
-            while let Some(found) = self.store.merge_recipients(id, page.clone()).await.expect("an answer") {
-                all.push(format!("{:?}", found.messages));
-                page.after = found.next;
-                if page.after.is_none() {
-                    break;
-                }
-            }
-        }
-    }
-
-    async fn read_account(&self, id: &AccountId, all: &mut Vec<String>) {
-        let mut usage = self.store.usage(id).await.expect("an answer");
-        usage.retain(|usage| usage.amount > 0);
-        usage.sort_by_key(|usage| (usage.key.clone(), usage.bucket));
-        let mut marks = self.store.in_doubt(id).await.expect("an answer");
-        marks.sort_by_key(|mark| mark.message);
-        all.push(format!("{id}: {usage:?} {marks:?}"));
-        for later in [0, 30, 1_000] {
-            for limit in [2, PAGE_MAX] {
-                let then = self.now.after(Duration::from_secs(later));
-                let ready = self.store.ready(id, &HashSet::new(), limit, then).await.expect("an answer");
-                all.push(heads(&ready, limit));
-            }
-        }
-    }
-
-    async fn read_lists(&self, all: &mut Vec<String>) {
-        let states = [
-            vec![JobState::Queued, JobState::Scheduled],
-            vec![JobState::Held, JobState::Sending],
-            vec![JobState::Deferred, JobState::InDoubt],
-            vec![JobState::Submitted, JobState::PartlySubmitted],
-            vec![JobState::Failed, JobState::Expired, JobState::Cancelled],
-        ];
-        let mut filters: Vec<_> =
-            states.into_iter().map(|states| JobFilter { states, ..JobFilter::default() }).collect();
-        filters.push(JobFilter::default());
-        filters.push(JobFilter { account: Some(account(1)), label: Some(label("l1")), ..JobFilter::default() });
-        filters.push(JobFilter { recipient: Some("USER2@example.com".to_owned()), ..JobFilter::default() });
-        filters.push(JobFilter {
-            accepted_from: Some(at(60)),
-            accepted_before: Some(self.now),
-            ..JobFilter::default()
-        });
-        for filter in filters {
-            let mut ids = Vec::new();
-            let mut page = Page { after: None, limit: 3, now: self.now };
-            loop {
-                let found = self.store.list(&filter, page).await.expect("an answer");
-                ids.extend(found.jobs.iter().map(|record| (record.job.id, record.marked)));
-                page.after = found.next;
-                if page.after.is_none() {
-                    break;
-                }
-            }
-            all.push(format!("{ids:?}"));
-        }
-    }
-
-    /// Cursors may differ between engines: only their order is promised.
-    async fn read_events(&self, all: &mut Vec<String>) {
-        let mut cursor = Cursor(0);
-        loop {
-            let page = self.store.events(cursor, 100).await.expect("an answer");
-            if page.is_empty() {
-                assert!(*self.store.head().borrow() >= cursor, "the head is behind the last event");
-                return;
-            }
-            for (next, event) in page {
-                assert!(next > cursor, "cursors grow");
-                cursor = next;
-                all.push(format!("{event:?}"));
-            }
-        }
     }
 }

@@ -40,6 +40,32 @@ pub(super) async fn only_what_is_due_is_ready(store: SharedStorage) {
     assert_eq!(ready(&store, &[], 9, at(99)).await, (vec![2, 4, 1], None));
 }
 
+pub(super) async fn what_waits_is_counted(store: SharedStorage) {
+    let tenure = open_account(&store, "sales").await;
+    for (number, priority) in [(1, Priority::Bulk), (2, Priority::Bulk), (3, Priority::High), (4, Priority::Bulk)] {
+        let job = Job { priority, ..due(number, at(10 * u64::from(number))) };
+        accept(&store, job).await;
+    }
+    accept(&store, Job { schedule: Schedule::Held { due: at(5) }, ..sample_job("sales", 5) }).await;
+    let count = async |priority, after: Option<Timestamp>| {
+        let backlog = match after {
+            Some(after) => store.backlog_after(&tenure.account, after).await,
+            None => store.backlog(&tenure.account).await,
+        };
+        backlog.expect("an answer").of(priority).messages
+    };
+    assert_eq!((count(Priority::Bulk, None).await, count(Priority::High, None).await), (3, 1));
+    assert_eq!(count(Priority::Bulk, Some(at(10))).await, 2);
+    assert_eq!(count(Priority::High, Some(at(30))).await, 0);
+    // What is under way counts until its outcome is known.
+    let first = Job { priority: Priority::Bulk, ..due(1, at(10)) };
+    let begun = store.mark_in_doubt(&tenure, vec![mark(&first, at(11))]).await.expect("it is marked");
+    assert_eq!((begun.len(), count(Priority::Bulk, None).await), (1, 3));
+    store.control(vec![job_id(2), job_id(5)], Control::Cancel, at(12)).await.expect("an answer");
+    assert_eq!(count(Priority::Bulk, None).await, 2);
+    assert_eq!(store.backlog(&account_id("nobody")).await.expect("an answer").all().messages, 0);
+}
+
 pub(super) async fn urgent_jobs_go_first(store: SharedStorage) {
     open_account(&store, "sales").await;
     let order =

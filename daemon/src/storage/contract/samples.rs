@@ -98,6 +98,7 @@ pub fn sample_job(account: &str, number: u32) -> Job {
         first_attempt_at: None,
         attempts: Vec::new(),
         wish: None,
+        fallbacks: None,
     }
 }
 
@@ -206,6 +207,7 @@ pub fn merge_submission(job: Job) -> MergeSubmission {
         html: None,
         headers: vec![("X-Campaign".to_owned(), "spring".to_owned())],
         attachments: vec![file],
+        charset: crate::domain::account::Charset::Iso2022Jp,
     };
     let template = MergeTemplate { draft, variables: vec!["name".to_owned()] };
     MergeSubmission { job, template, idempotency: None }
@@ -245,7 +247,8 @@ pub fn attempt_of(index: u32, number: u32, fate: Fate, now: Timestamp) -> Attemp
 #[must_use]
 pub fn settlement_of(message: MessageKey, attempt: Option<Attempt>, now: Timestamp) -> Settlement {
     let retry_at = now.after(std::time::Duration::from_secs(60));
-    Settlement { message, attempt, retry_at, charges: Vec::new(), now }
+    let handed_over = attempt.is_some();
+    Settlement { message, attempt, retry_at, charges: Vec::new(), now, handed_over }
 }
 
 /// What leads to a fate.

@@ -48,6 +48,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(account, jobs, stale)| Step::Expire { account, jobs, stale }),
         6 => (account(), 0..6_usize, 0..6_usize, fates())
             .prop_map(|(account, limit, settled, fates)| Step::Work { account, limit, settled, fates }),
+        5 => (account(), vec(job(), 1..6), account(), rarely())
+            .prop_map(|(account, jobs, to, stale)| Step::Divert { account, jobs, to, stale }),
         1 => (account(), 0..3_u64).prop_map(|(account, bucket)| Step::ForgetUsage { account, bucket }),
         5 => (0..90_u64).prop_map(|seconds| Step::Wait { seconds }),
         1 => (0..900_000_u64).prop_map(|seconds| Step::Wait { seconds }),
@@ -88,11 +90,18 @@ fn new_job() -> impl Strategy<Value = NewJob> {
     let priority = proptest::sample::select(Priority::ALL.to_vec());
     let times = (prop_oneof![3 => Just(0), 1 => 0..90_u64], option::weighted(0.3, 0..90_u64));
     let bytes = prop_oneof![8 => 0..200_usize, 1 => 0..9_000_usize, 1 => 60_000..70_000_usize];
-    let rest = (option::of(0..3_u8), 1..4_u8, rarely(), option::weighted(0.3, (0..4_u8, 0..2_u8)), bytes);
+    let rest = (
+        option::of(0..3_u8),
+        1..4_u8,
+        rarely(),
+        option::weighted(0.3, (0..4_u8, 0..2_u8)),
+        bytes,
+        option::of(account()),
+    );
     (account(), priority, times, rest).prop_map(|(account, priority, times, rest)| {
         let (due_seconds, expires_seconds) = times;
-        let (label, recipients, held, key, bytes) = rest;
-        NewJob { account, priority, label, recipients, due_seconds, expires_seconds, held, key, bytes }
+        let (label, recipients, held, key, bytes, fallback) = rest;
+        NewJob { account, priority, label, recipients, due_seconds, expires_seconds, held, key, bytes, fallback }
     })
 }
 

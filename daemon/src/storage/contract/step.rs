@@ -77,6 +77,13 @@ pub enum Step {
         settled: usize,
         fates: Vec<Fate>,
     },
+    /// Gives jobs to another account, which may be none of their fallbacks.
+    Divert {
+        account: u8,
+        jobs: Vec<u8>,
+        to: u8,
+        stale: bool,
+    },
     ForgetUsage {
         account: u8,
         bucket: u64,
@@ -114,4 +121,6 @@ pub struct NewJob {
     pub key: Option<(u8, u8)>,
     /// How many bytes its message has.
     pub bytes: usize,
+    /// The account that may take it over.
+    pub fallback: Option<u8>,
 }

@@ -8,12 +8,14 @@ use std::{
 };
 
 use async_trait::async_trait;
+use prost::Message as _;
 use tokio::sync::{Notify, watch};
 
 use super::model::{Model, StoredJob};
 use crate::{
     domain::{
         account::Account,
+        backlog::Backlog,
         event::{Cursor, Event},
         ids::{AccountId, Etag, JobId, MessageKey},
         job::Control,
@@ -21,15 +23,17 @@ use crate::{
         mail::Message,
         merge::{MergeRecipient, MergeTemplate},
         parking::Standing,
+        routing::Routing,
         time::Timestamp,
         tokens::Tokens,
     },
     storage::{
         Acceptance, AccountRecord, AccountStore, Consignment, Controlled, CreateAccountError, DeleteAccountError,
-        EventLog, Findings, Idempotency, JobFilter, JobPage, JobRecord, JobStore, MergeMessages, MergeStore,
-        MergeSubmission, Page, Progress, Queue, Ready, RecipientPage, StorageError, StoreCare, Submission, Tenure,
-        TenureError, UpdateAccountError,
-        settlement::{Expiry, Mark, MarkOutcome, Settlement},
+        Divertible, EventLog, Findings, Idempotency, JobFilter, JobPage, JobRecord, JobStore, MergeMessages,
+        MergeStore, MergeSubmission, Page, Progress, Queue, ROUTING_BYTES_MAX, Ready, RecipientPage, RoutingStore,
+        SetRoutingError, StorageError, StoreCare, Submission, Tenure, TenureError, UpdateAccountError,
+        records::routing::RoutingRow,
+        settlement::{Diversion, Expiry, Mark, MarkOutcome, Settlement},
     },
 };
 
@@ -136,6 +140,21 @@ impl AccountStore for MemoryStore {
                 model.tokens.insert(id.clone(), tokens);
             }
         })
+    }
+}
+
+#[async_trait]
+impl RoutingStore for MemoryStore {
+    async fn routing(&self) -> Result<Arc<Routing>, StorageError> {
+        Ok(Arc::clone(&self.model().routing))
+    }
+
+    async fn set_routing(&self, routing: Routing, expected: Etag) -> Result<(), SetRoutingError> {
+        let bytes = RoutingRow::from(&routing).encoded_len();
+        if bytes > ROUTING_BYTES_MAX {
+            return Err(SetRoutingError::TooLarge { bytes });
+        }
+        self.change(|model| model.set_routing(routing, expected))?
     }
 }
 
@@ -258,8 +277,30 @@ impl Queue for MemoryStore {
         self.work(tenure, |model| model.report_standing(&tenure.account, standing, now))
     }
 
+    async fn divertible(
+        &self,
+        account: &AccountId,
+        after: Option<(Timestamp, JobId)>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Divertible, StorageError> {
+        Ok(self.model().divertible(account, after, limit, now))
+    }
+
+    async fn divert(&self, tenure: &Tenure, moves: Vec<Diversion>) -> Result<Vec<bool>, TenureError> {
+        self.work(tenure, |model| moves.iter().map(|to| model.divert(&tenure.account, to)).collect())
+    }
+
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError> {
         Ok(self.model().in_doubt(account))
+    }
+
+    async fn backlog(&self, account: &AccountId) -> Result<Backlog, StorageError> {
+        Ok(self.model().backlog(account))
+    }
+
+    async fn backlog_after(&self, account: &AccountId, at: Timestamp) -> Result<Backlog, StorageError> {
+        Ok(self.model().backlog_after(account, at))
     }
 
     async fn observe_limit(&self, tenure: &Tenure, observed: ObservedLimit) -> Result<(), TenureError> {

@@ -15,10 +15,14 @@ use crate::{
         mail::Message,
         merge::{MergeRecipient, MergeTemplate, progress::MergeOutcome},
         parking::Standing,
+        routing::Routing,
         time::Timestamp,
         tokens::Tokens,
     },
-    storage::{AccountRecord, CreateAccountError, DeleteAccountError, PAGE_MAX, UpdateAccountError, settlement::Mark},
+    storage::{
+        AccountRecord, CreateAccountError, DeleteAccountError, PAGE_MAX, SetRoutingError, UpdateAccountError,
+        settlement::Mark,
+    },
 };
 
 /// All that a store holds.
@@ -43,6 +47,8 @@ pub(super) struct Model {
     /// Most open jobs of one account; no bound when not set.
     pub(super) open_jobs_max: Option<u64>,
     pub(super) closed: bool,
+    /// The routing rules.
+    pub(super) routing: Arc<Routing>,
     /// Recipients of merge jobs to come.
     pub(super) staged: BTreeMap<JobId, Vec<MergeRecipient>>,
 }
@@ -129,6 +135,9 @@ impl Model {
         if open_jobs > 0 {
             return Err(DeleteAccountError::OpenJobs(open_jobs));
         }
+        if let Some(rule) = self.routing.names(id) {
+            return Err(DeleteAccountError::Routed(rule.to_owned()));
+        }
         self.accounts.remove(id);
         self.tokens.remove(id);
         self.ledger.retain(|(account, ..), _| account != id);
@@ -136,6 +145,18 @@ impl Model {
         self.begin_epoch(id);
         self.note(now, id, EventKind::AccountDeleted);
         self.touch(id);
+        Ok(())
+    }
+
+    pub(super) fn set_routing(&mut self, routing: Routing, expected: Etag) -> Result<(), SetRoutingError> {
+        let current = self.routing.etag;
+        if current != expected {
+            return Err(SetRoutingError::Stale { current });
+        }
+        if let Some(unknown) = routing.accounts().find(|account| !self.accounts.contains_key(*account)) {
+            return Err(SetRoutingError::UnknownAccount(unknown.clone()));
+        }
+        self.routing = Arc::new(routing);
         Ok(())
     }
 

@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, HashSet};
 use super::model::{Model, StoredJob};
 use crate::{
     domain::{
+        backlog::{Backlog, Queued},
         event::JobChange,
-        ids::{AccountId, MessageKey},
+        ids::{AccountId, JobId, MessageKey},
         job::{Audience, Priority},
         ledger::{Charge, ObservedLimit, Usage},
         parking::Standing,
         time::Timestamp,
     },
     storage::{
-        Consignment, PAGE_MAX, Ready, ReadyMessage, Tenure, TenureError, lane_of,
-        settlement::{Expiry, Mark, MarkOutcome, Settlement},
+        Consignment, Divertible, PAGE_MAX, Ready, ReadyMessage, Tenure, TenureError, lane_of,
+        settlement::{Diversion, Expiry, Mark, MarkOutcome, Settlement},
     },
 };
 
@@ -69,12 +70,15 @@ impl Model {
     }
 
     pub(super) fn settle(&mut self, account: &AccountId, settlement: Settlement) {
-        let Settlement { message, attempt, retry_at, charges, now } = settlement;
+        let Settlement { message, attempt, retry_at, charges, now, handed_over } = settlement;
         self.charge(account, &charges);
         let Some(stored) = self.jobs.get_mut(&message.job).filter(|stored| stored.job.account == *account) else {
             return;
         };
         let was_marked = stored.marks.remove(&message.index).is_some();
+        if handed_over && message.index == 0 && stored.job.merge().is_none() {
+            stored.job.fallbacks = None;
+        }
         let change = match (stored.job.merge().is_some(), attempt) {
             (false, Some(attempt)) if message.index == 0 => {
                 let change = JobChange::attempted(0, &attempt);
@@ -118,9 +122,72 @@ impl Model {
         ids.len() as u64
     }
 
+    pub(super) fn divertible(
+        &self,
+        account: &AccountId,
+        after: Option<(Timestamp, JobId)>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Divertible {
+        let own = self.jobs.values().filter(|stored| stored.job.account == *account);
+        let mut found: Vec<_> = own
+            .filter_map(|stored| Some(((stored.job.divertible_since(stored.flight())?, stored.job.id), &stored.job)))
+            .filter(|(place, _)| after.is_none_or(|after| *place > after))
+            .collect();
+        found.sort_by_key(|(place, _)| *place);
+        let due: Vec<_> = found.iter().take_while(|((due, _), _)| *due <= now).map(|(_, job)| *job).collect();
+        let limit = limit.clamp(1, PAGE_MAX);
+        let next = found.get(due.len()).map(|((due, _), _)| *due);
+        let next_due = next.filter(|_| due.len() <= limit);
+        Divertible { jobs: due.into_iter().take(limit).cloned().collect(), next_due }
+    }
+
+    pub(super) fn divert(&mut self, account: &AccountId, to: &Diversion) -> bool {
+        let has_room = self.open_jobs_max.is_none_or(|max| self.open_jobs(&to.to) < max);
+        if !has_room || !self.accounts.contains_key(&to.to) {
+            return false;
+        }
+        let own = self.jobs.get_mut(&to.job).filter(|stored| stored.job.account == *account);
+        let Some(stored) = own else { return false };
+        let flight = stored.flight();
+        if !stored.job.divert(&to.to, &to.sender, flight) {
+            return false;
+        }
+        let job = stored.job.clone();
+        self.note_job(to.now, &job, flight, JobChange::Diverted { from: account.clone() });
+        self.touch(&to.to);
+        true
+    }
+
     pub(super) fn in_doubt(&self, account: &AccountId) -> Vec<Mark> {
         let own = self.jobs.values().filter(|stored| stored.job.account == *account);
         own.flat_map(|stored| stored.marks.values().cloned()).collect()
+    }
+
+    pub(super) fn backlog(&self, account: &AccountId) -> Backlog {
+        let mut backlog = Backlog::default();
+        for stored in self.jobs.values().filter(|stored| stored.job.account == *account) {
+            let queued = backlog.of_mut(stored.job.priority);
+            *queued = queued.plus(Queued::of_job(&stored.job));
+        }
+        backlog
+    }
+
+    pub(super) fn backlog_after(&self, account: &AccountId, at: Timestamp) -> Backlog {
+        let mut backlog = Backlog::default();
+        let own = self.jobs.values().filter(|stored| stored.job.account == *account);
+        for stored in own.filter(|stored| stored.job.due().is_some_and(|due| due > at)) {
+            let later = match stored.job.merge() {
+                // Only a job with a message that is not under way stands in the queue.
+                Some(_) if stored.waiting().next().is_none() => Queued::default(),
+                Some(progress) => Queued::alike(u64::from(progress.untouched.count()), 0),
+                None if !stored.marks.is_empty() => Queued::default(),
+                None => Queued { bytes: 0, ..Queued::of_job(&stored.job) },
+            };
+            let queued = backlog.of_mut(stored.job.priority);
+            *queued = queued.plus(later);
+        }
+        backlog
     }
 
     pub(super) fn usage(&self, account: &AccountId) -> Vec<Usage> {

@@ -2,11 +2,15 @@
 
 use super::BadRow;
 use crate::domain::{
-    account::{Encryption, InDoubtPolicy, PasswordMechanism},
+    account::{
+        Charset, Encryption, InDoubtPolicy, MailboxProtocol, NotifyPolicy, OauthMechanism, PasswordMechanism,
+        ProxyKind, TlsVersion,
+    },
     attempt::Fate,
     job::{Control, JobState, Priority, Wish},
-    limits::{CalendarSpan, QuotaUnit},
+    limits::{CalendarSpan, OverQuota, QuotaUnit},
     parking::ParkingCause,
+    quiet::QuietRule,
     recipient::RecipientField,
     verdict::{Blame, ParkCause, Phase, Verdict},
 };
@@ -60,6 +64,14 @@ codes!(ParkingCause, "parking cause": 1 Paused, 2 NeedsReauth, 3 QuotaExhausted,
 codes!(Encryption, "encryption": 1 None, 2 StartTls, 3 Tls);
 codes!(PasswordMechanism, "password mechanism": 0 Auto, 1 Plain, 2 Login, 3 CramMd5);
 codes!(InDoubtPolicy, "in-doubt policy": 0 Resend, 1 Hold);
+codes!(TlsVersion, "TLS version": 0 V1_2, 1 V1_3);
+codes!(ProxyKind, "proxy kind": 1 Socks5, 2 HttpConnect);
+codes!(OauthMechanism, "OAuth mechanism": 0 Auto, 1 Xoauth2, 2 Oauthbearer);
+codes!(Charset, "charset": 0 Utf8, 1 Iso2022Jp, 2 Iso2022JpReplace, 3 Iso2022JpReject);
+codes!(NotifyPolicy, "notify policy": 0 Never, 1 Always, 2 Failures);
+codes!(MailboxProtocol, "mailbox protocol": 1 Pop3, 2 Imap);
+codes!(QuietRule, "quiet rule": 1 Warn, 2 Defer, 3 Reject);
+codes!(OverQuota, "over-quota policy": 0 Queue, 1 Reject);
 
 impl Code for Verdict {
     const WHAT: &'static str = "verdict";
@@ -123,9 +135,18 @@ mod tests {
         check::<QuotaUnit>();
         check::<CalendarSpan>();
         check::<ParkingCause>();
+        check::<Charset>();
         check::<Encryption>();
         check::<PasswordMechanism>();
         check::<InDoubtPolicy>();
+        check::<TlsVersion>();
+        check::<ProxyKind>();
+        check::<OauthMechanism>();
+        check::<Charset>();
+        check::<NotifyPolicy>();
+        check::<MailboxProtocol>();
+        check::<QuietRule>();
+        check::<OverQuota>();
         check::<Verdict>();
     }
 }

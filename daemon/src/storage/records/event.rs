@@ -31,7 +31,7 @@ pub struct EventRow {
     /// The account's place, counted from 0.
     #[prost(uint32, tag = "2")]
     pub account: u32,
-    /// 1 job accepted, 2 attempted, 3 controlled, 4 expired; 10 account created, 11 updated, 12 deleted, 13 parked,
+    /// 1 job accepted, 2 attempted, 3 controlled, 4 expired, 5 diverted; 10 account created, 11 updated, 12 deleted, 13 parked,
     /// 14 resumed.
     #[prost(uint32, tag = "3")]
     pub kind: u32,
@@ -49,6 +49,9 @@ pub struct EventRow {
     /// Why the account was parked.
     #[prost(message, optional, tag = "7")]
     pub parking: Option<ParkingRow>,
+    /// The account that had a diverted job before.
+    #[prost(string, optional, tag = "8")]
+    pub from_account: Option<String>,
 }
 
 impl EventsRow {
@@ -102,6 +105,10 @@ impl EventRow {
                         3
                     }
                     JobChange::Expired => 4,
+                    JobChange::Diverted { from } => {
+                        row.from_account = Some(from.as_str().to_owned());
+                        5
+                    }
                 }
             }
             EventKind::AccountCreated => 10,
@@ -126,6 +133,10 @@ impl EventRow {
             }
             (3, &[control]) => self.job_event(JobChange::Controlled(Code::from_code(control)?))?,
             (4, _) => self.job_event(JobChange::Expired)?,
+            (5, _) => {
+                let from = self.from_account.as_deref().ok_or_else(|| bad("diverts from nowhere"))?;
+                self.job_event(JobChange::Diverted { from: parsed("account", from)? })?
+            }
             (10, _) => EventKind::AccountCreated,
             (11, _) => EventKind::AccountUpdated,
             (12, _) => EventKind::AccountDeleted,

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::{
         ids::JobId,
-        job::{Audience, Job, MessageFacts, Schedule},
+        job::{Audience, Fallbacks, Job, MessageFacts, Schedule},
         recipient::Recipient,
         time::Timestamp,
     },
@@ -75,6 +75,21 @@ pub struct JobRow {
     /// The message's place in the spool; nothing when it is elsewhere.
     #[prost(uint64, optional, tag = "22")]
     pub place: Option<u64>,
+    /// Who may send it instead; nothing when nobody may.
+    #[prost(message, optional, tag = "30")]
+    pub fallbacks: Option<FallbacksRow>,
+}
+
+/// A [`Fallbacks`].
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FallbacksRow {
+    /// The message's From.
+    #[prost(string, tag = "1")]
+    pub from: String,
+    /// The accounts.
+    #[prost(string, repeated, tag = "2")]
+    pub accounts: Vec<String>,
 }
 
 /// The tag of [`JobRow::place`].
@@ -165,6 +180,7 @@ impl JobRow {
                 Location::Beside | Location::File(_) => None,
             },
             merge: job.merge().map(ProgressRow::from),
+            fallbacks: job.fallbacks.as_deref().map(FallbacksRow::from),
         }
     }
 
@@ -208,6 +224,7 @@ impl JobRow {
             first_attempt_at: self.first_attempt_at.map(Timestamp::from_millis),
             attempts: history.attempts()?,
             wish: optional(self.wish)?,
+            fallbacks: self.fallbacks.map(|row| row.into_fallbacks().map(Box::new)).transpose()?,
         })
     }
 
@@ -228,6 +245,20 @@ impl JobRow {
     /// stand in any order.
     pub fn add_place(encoded: &mut Vec<u8>, place: Place) {
         prost::encoding::uint64::encode(PLACE_TAG, &place.to_number(), encoded);
+    }
+}
+
+impl From<&Fallbacks> for FallbacksRow {
+    fn from(fallbacks: &Fallbacks) -> Self {
+        let accounts = fallbacks.accounts.iter().map(|id| id.as_str().to_owned()).collect();
+        Self { from: fallbacks.from.as_str().to_owned(), accounts }
+    }
+}
+
+impl FallbacksRow {
+    fn into_fallbacks(self) -> Result<Fallbacks, BadRow> {
+        let accounts = self.accounts.iter().map(|id| parsed("fallback", id));
+        Ok(Fallbacks { from: parsed("from", &self.from)?, accounts: accounts.collect::<Result<_, _>>()? })
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::domain::{
     job::Priority,
     ledger::QuotaKey,
-    limits::{BatchPause, Limits, OverQuota, Pace, Quota},
+    limits::{BatchPause, Limits, Pace, Quota},
     reserves::Reserves,
 };
 
@@ -51,6 +51,8 @@ pub struct LimitsRow {
     pub reserve_for_humans: u32,
     #[prost(message, repeated, tag = "12")]
     pub reserves: Vec<ReserveRow>,
+    #[prost(uint32, tag = "13")]
+    pub over_quota: u32,
 }
 
 /// What is kept for a priority.
@@ -95,6 +97,7 @@ impl From<&Limits> for LimitsRow {
             message_bytes_max: limits.message_bytes_max,
             reserve_for_humans: limits.reserves.humans(),
             reserves: limits.reserves.classes().map(reserve).collect(),
+            over_quota: limits.over_quota.code(),
         }
     }
 }
@@ -115,7 +118,7 @@ impl TryFrom<LimitsRow> for Limits {
             messages_per_connection_max: non_zero(row.messages_per_connection_max)?,
             recipients_per_job_max: non_zero(row.recipients_per_job_max)?,
             message_bytes_max: row.message_bytes_max,
-            over_quota: OverQuota::Queue,
+            over_quota: Code::from_code(row.over_quota)?,
             reserves: reserves(row.reserve_for_humans, &row.reserves)?,
         })
     }

@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod limits;
 pub mod merge;
 pub mod recipients;
+pub mod routing;
 pub mod standing;
 mod state;
 pub mod template;

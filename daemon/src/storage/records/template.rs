@@ -1,6 +1,6 @@
 //! How the content of a merge job is kept.
 
-use super::{BadRow, account::MailboxRow};
+use super::{BadRow, account::MailboxRow, codes::Code};
 use crate::domain::{
     mail::{Attachment, Draft, Mailbox},
     merge::MergeTemplate,
@@ -30,6 +30,8 @@ pub struct TemplateRow {
     pub headers: Vec<HeaderRow>,
     #[prost(message, repeated, tag = "10")]
     pub attachments: Vec<AttachmentRow>,
+    #[prost(uint32, tag = "11")]
+    pub charset: u32,
 }
 
 /// A header of the client's own.
@@ -58,7 +60,7 @@ pub struct AttachmentRow {
 
 impl From<&MergeTemplate> for TemplateRow {
     fn from(template: &MergeTemplate) -> Self {
-        let Draft { from, reply_to, to, cc, subject, text, html, headers, attachments } = &template.draft;
+        let Draft { from, reply_to, to, cc, subject, text, html, headers, attachments, charset } = &template.draft;
         let mailboxes = |mailboxes: &[Mailbox]| mailboxes.iter().map(MailboxRow::from).collect();
         let header = |(name, value): &(String, String)| HeaderRow { name: name.clone(), value: value.clone() };
         let attachment = |file: &Attachment| AttachmentRow {
@@ -78,6 +80,7 @@ impl From<&MergeTemplate> for TemplateRow {
             html: html.clone(),
             headers: headers.iter().map(header).collect(),
             attachments: attachments.iter().map(attachment).collect(),
+            charset: charset.code(),
         }
     }
 }
@@ -103,6 +106,7 @@ impl TryFrom<TemplateRow> for MergeTemplate {
             html: row.html,
             headers: row.headers.into_iter().map(|header| (header.name, header.value)).collect(),
             attachments: row.attachments.into_iter().map(attachment).collect(),
+            charset: Code::from_code(row.charset)?,
         };
         Ok(Self { draft, variables: row.variables })
     }

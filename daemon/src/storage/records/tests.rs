@@ -1,7 +1,5 @@
 //! Whether rows bring back what was put into them, as bytes and as JSON.
 
-use std::{num::NonZeroU32, time::Duration};
-
 use prost::Message as _;
 
 use super::{
@@ -12,20 +10,20 @@ use super::{
 };
 use crate::{
     domain::{
-        account::{PasswordMechanism, SenderPattern, SignIn},
+        account::{Account, EnvelopeSender, PasswordMechanism, SignIn},
         attempt::{Fate, Finding, Response},
         event::{Event, EventKind, JobChange},
         job::{Audience, Control, Job, JobState, Priority, Schedule, Wish},
-        limits::{BatchPause, CalendarSpan, Pace, Quota, QuotaUnit, QuotaWindow},
-        mail::Mailbox,
         parking::{Parking, ParkingCause},
         recipient::{Deferral, Recipient, RecipientState},
-        reserves::Reserves,
         secret::Secret,
         verdict::{Blame, ParkCause, Phase, Verdict},
     },
     platform::sealing::{KEY_BYTES, Sealer},
-    storage::contract::samples::{self, at, job_id},
+    storage::contract::{
+        samples::{self, at, job_id},
+        unusual,
+    },
 };
 
 /// Through bytes and through JSON.
@@ -100,44 +98,64 @@ fn equal_replies_are_kept_once() {
     assert!(bytes < 6_000, "{bytes} bytes");
 }
 
+fn unusual_account(sign_in: SignIn) -> Account {
+    Account { settings: unusual::settings(sign_in), ..samples::sample_account("sales") }
+}
+
+#[track_caller]
+fn check_account(account: &Account) {
+    let sealer = Sealer::from_key([7; KEY_BYTES]);
+    let row = AccountRow::new(account, &sealer);
+    let json = serde_json::to_vec(&row).unwrap();
+    for shown in [json, row.encode_to_vec(), format!("{row:?}").into_bytes()] {
+        assert!(!unusual::shows_a_secret(&shown));
+    }
+    let row = travelled(row);
+    assert_eq!(row.clone().into_account(&sealer).as_ref(), Ok(account));
+    assert!(row.clone().into_account(&Sealer::from_key([8; KEY_BYTES])).is_err(), "sealed with another key");
+    let moved = AccountRow { id: "orders".into(), ..row };
+    assert!(moved.into_account(&sealer).is_err(), "secrets are sealed for their account");
+}
+
 #[test]
-fn accounts_survive_their_rows_and_show_no_password() {
+fn accounts_survive_their_rows_and_show_no_secret() {
+    for sign_in in unusual::sign_ins() {
+        check_account(&unusual_account(sign_in));
+    }
+    let mut account = unusual_account(unusual::sign_ins().swap_remove(0));
+    account.settings.results.envelope_sender = EnvelopeSender::Address("b@example.jp".parse().unwrap());
+    account.settings.mailbox.as_mut().unwrap().sign_in = None;
+    account.settings.server.proxy.as_mut().unwrap().credentials = None;
+    check_account(&account);
+}
+
+#[test]
+fn a_secret_opens_in_its_own_place_only() {
+    let sealer = Sealer::from_key([7; KEY_BYTES]);
+    let sealed = || AccountRow::new(&unusual_account(SignIn::None), &sealer);
+    let mut row = sealed();
+    let (server, mailbox) = (row.server.as_mut().unwrap(), row.mailbox.as_mut().unwrap());
+    std::mem::swap(&mut server.client_certificate, &mut mailbox.server.as_mut().unwrap().client_certificate);
+    assert!(row.into_account(&sealer).unwrap_err().0.starts_with("server key"));
+    let mut row = sealed();
+    let proxy = row.server.as_mut().unwrap().proxy.as_mut().unwrap();
+    proxy.credentials.clone_from(&row.mailbox.as_ref().unwrap().credentials);
+    assert!(row.into_account(&sealer).unwrap_err().0.starts_with("server proxy password"));
+}
+
+#[test]
+fn rows_of_the_first_version_still_open() {
     let mut account = samples::sample_account("sales");
-    let settings = &mut account.settings;
-    settings.from.name = Some("飛脚".into());
-    settings.reply_to = Some(Mailbox { name: None, address: "a@example.jp".parse().unwrap() });
-    settings.may_send_as =
-        vec![SenderPattern::Address("b@example.jp".parse().unwrap()), SenderPattern::Domain("example.com".into())];
-    settings.sign_in = SignIn::Password {
+    account.settings.sign_in = SignIn::Password {
         user: "taro".into(),
         password: Secret::new("hunter2".into()),
         mechanism: PasswordMechanism::Login,
         allow_plaintext: true,
     };
-    settings.server.custom_ca_pem = Some("-----BEGIN".repeat(1_000));
-    let number = |n| NonZeroU32::new(n).unwrap();
-    let window = QuotaWindow::Calendar { span: CalendarSpan::Day, zone: "Asia/Tokyo".into() };
-    settings.limits.quotas = vec![
-        Quota { limit: number(5).into(), unit: QuotaUnit::Recipients, window },
-        Quota {
-            limit: number(6).into(),
-            unit: QuotaUnit::Messages,
-            window: QuotaWindow::Sliding(Duration::from_millis(1_500)),
-        },
-    ];
-    let classes = [(Priority::High, 20), (Priority::Low, 3)];
-    settings.limits.reserves = Reserves::new(10, &classes).unwrap();
-    settings.limits.pace = Some(Pace { messages_per_minute: number(60), burst: number(3) });
-    settings.limits.batch = Some(BatchPause { messages: number(10), pause: Duration::from_secs(60) });
     let sealer = Sealer::from_key([7; KEY_BYTES]);
-    let row = AccountRow::new(&account, &sealer);
-    assert!(!serde_json::to_string(&row).unwrap().contains("hunter2"));
-    let row = travelled(row);
-    assert_eq!(row.clone().into_account(&sealer), Ok(account));
-    let other = Sealer::from_key([8; KEY_BYTES]);
-    assert!(row.clone().into_account(&other).unwrap_err().0.starts_with("password"));
-    let moved = AccountRow { id: "orders".into(), ..row };
-    assert!(moved.into_account(&sealer).is_err(), "a password is sealed for its account");
+    let mut row = AccountRow { content: None, results: None, ..AccountRow::new(&account, &sealer) };
+    row.password.as_mut().unwrap().sealed = sealer.seal(b"sales", b"hunter2");
+    assert_eq!(travelled(row).into_account(&sealer), Ok(account));
 }
 
 #[test]

@@ -9,16 +9,17 @@ use prost::Message as _;
 use super::{
     SledStore, care, codec,
     disk::Disk,
-    jobs::{SPOOLED_BYTES_MAX, expiry_key, job_event, ready_entry},
+    jobs::{SPOOLED_BYTES_MAX, divert_key, expiry_key, job_event, ready_entry},
     keys::Key,
     txn::Txn,
     writer::{BYTES_PER_COMMIT_MAX, CHANGES_PER_COMMIT_MAX, Patience, Weight},
 };
 use crate::{
     domain::{
+        backlog::Queued,
         event::{Event, JobChange},
         ids::{AccountId, JobId},
-        job::{Flight, Job},
+        job::{Flight, Job, Priority},
         time::Timestamp,
     },
     storage::{
@@ -38,6 +39,8 @@ pub(super) struct Prepared {
     /// The account's number; nothing when there is no such account.
     number: Option<u32>,
     is_open: bool,
+    priority: Priority,
+    queued: Queued,
     id: JobId,
     /// The job's row, but for the place of its message.
     row: Vec<u8>,
@@ -169,12 +172,16 @@ impl SledStore {
         let number = self.number_of(&job.account);
         let row = JobRow::new(job, body).encode_to_vec();
         entries.extend(number.and_then(|number| ready_entry(number, job)));
+        let divert = number.and_then(|number| divert_key(number, job, Flight::Grounded));
+        entries.extend(divert.map(|key| (IVec::from(key.to_bytes()), IVec::default())));
         entries.extend(expiry_key(job).map(|key| (IVec::from(key.to_bytes()), IVec::default())));
         let bytes: usize = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
         Prepared {
             account: job.account.clone(),
             number,
             is_open: job.is_open(),
+            priority: job.priority,
+            queued: Queued::of_job(job),
             id: job.id,
             bytes: bytes + row.len(),
             row,
@@ -343,6 +350,7 @@ fn accept_one(txn: &mut Txn, one: &mut Prepared, open_jobs_max: u64) -> Result<A
         txn.put(key, value);
     }
     txn.count_open(&one.account, false, one.is_open);
+    txn.count_queued(&one.account, one.priority, Queued::default(), one.queued);
     txn.made.changed.insert(one.account.clone());
     txn.event(one.event.clone());
     Ok(Acceptance::Accepted)

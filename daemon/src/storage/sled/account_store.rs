@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{
     SledStore, disk,
     keys::{Family, Key},
-    tokens,
+    routing, tokens,
     txn::{AccountEntry, META_NEXT_ACCOUNT, Txn},
     writer::{Patience, Weight},
 };
@@ -98,7 +98,7 @@ fn create(txn: &mut Txn, account: &Account, row: &AccountRow) -> Result<(), Crea
     let (key, value) = super::codec::single(&META_NEXT_ACCOUNT, &txn.next_account.to_be_bytes());
     txn.put(key, value);
     txn.put_row(|chunk| Key::Account { account: number, chunk }, row, 0);
-    txn.accounts.insert(account.id.clone(), AccountEntry { number, etag: account.etag, open_jobs: 0 });
+    txn.accounts.insert(account.id.clone(), AccountEntry::new(number, account.etag));
     note(txn, &account.id, account.created.at, EventKind::AccountCreated);
     Ok(())
 }
@@ -142,6 +142,9 @@ fn delete(
     }
     if entry.open_jobs > 0 {
         return Ok(Err(DeleteAccountError::OpenJobs(entry.open_jobs)));
+    }
+    if let Some(rule) = routing::naming(txn, id)? {
+        return Ok(Err(DeleteAccountError::Routed(rule)));
     }
     let account = entry.number;
     txn.forget_ledger(account)?;

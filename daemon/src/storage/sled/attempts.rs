@@ -46,6 +46,8 @@ fn mark_one(txn: &mut Txn, account: u32, tenure: &Tenure, mark: &Mark) -> Result
             let is_free = ready.is_some() && !jobs::is_marked(txn, account, mark.message)?;
             if let Some(ready) = ready.filter(|_| is_free) {
                 txn.remove_key(&ready);
+                let divert = jobs::divert_key(account, &stored.job, Flight::Grounded);
+                divert.iter().for_each(|key| txn.remove_key(key));
             }
             is_free
         }
@@ -137,11 +139,14 @@ fn settle_one(txn: &mut Txn, account: u32, tenure: &Tenure, settlement: Settleme
 }
 
 fn settle_plain(txn: &mut Txn, account: u32, mut stored: StoredJob, settlement: Settlement, flight: Flight) {
-    let Settlement { message, attempt, retry_at, now, .. } = settlement;
+    let Settlement { message, attempt, retry_at, now, handed_over, .. } = settlement;
     if message.index > 0 {
         return;
     }
     let before = Before::of(account, &stored.job, flight);
+    if handed_over {
+        stored.job.fallbacks = None;
+    }
     let change = match attempt {
         Some(attempt) => {
             let change = JobChange::attempted(0, &attempt);

@@ -159,7 +159,8 @@ fn check_copy(copy: &Path) -> Result<u64, String> {
         }
         let has_frame = !matches!(
             Family::of(key),
-            Some(Family::Ready | Family::Retry | Family::Expiry | Family::IdempotencyDay | Family::Quarantine)
+            Some(Family::Ready | Family::Retry | Family::Expiry | Family::Divertible | Family::IdempotencyDay)
+                | Some(Family::Quarantine)
         );
         if has_frame {
             super::codec::Frame::parse(key, value).map_err(|error| format!("{:?}: {error}", Key::parse(key)))?;

@@ -19,13 +19,15 @@ use crate::{
     domain::{
         account::{PasswordMechanism, SignIn},
         event::Cursor,
-        job::Control,
+        ids::Etag,
+        job::{Control, Fallbacks, Flight, Job},
         mail::Message,
+        routing::Routing,
         secret::Secret,
     },
     storage::{
-        Acceptance, AccountStore, EventLog, Idempotency, JobStore, PAGE_MAX, Progress, Queue, SharedStorage,
-        StorageError, StoreCare, Submission,
+        Acceptance, AccountStore, EventLog, Idempotency, JobStore, PAGE_MAX, Progress, Queue, RoutingStore,
+        SharedStorage, StorageError, StoreCare, Submission,
         contract::samples::{self, at, job_id, sample_job},
         records::job::Location,
         spool,
@@ -52,16 +54,27 @@ async fn filled(path: &Path) -> Arc<SledStore> {
     store.put_tokens(&samples::account_id("sales"), samples::tokens("hunter2")).await.unwrap();
     for number in 1..=5 {
         let mut given = samples::submission(sample_job("sales", number));
+        if number == 1 || number == 4 {
+            given.job.fallbacks = fallbacks();
+        }
         if number == 5 {
             given.message.bytes = vec![b'x'; 100_000].into();
         }
         let idempotency: Option<Idempotency> = (number == 4).then(|| samples::idempotency("local", "k", 1));
         JobStore::accept(&*store, vec![Submission { idempotency, ..given }]).await.unwrap();
     }
+    let default_account = Some(samples::account_id("sales"));
+    let routing = Routing { default_account, etag: Etag(1), ..Routing::default() };
+    store.set_routing(routing, Etag(0)).await.unwrap();
     let tenure = store.take_tenure(&samples::account_id("sales")).await.unwrap();
     let mark = samples::mark(&sample_job("sales", 1), at(6));
     store.mark_in_doubt(&tenure, vec![mark]).await.unwrap();
     store
+}
+
+fn fallbacks() -> Option<Box<Fallbacks>> {
+    let accounts = vec![samples::account_id("spare")];
+    Some(Box::new(Fallbacks { from: "sales@example.jp".parse().unwrap(), accounts }))
 }
 
 /// All that can be read of such a store.
@@ -77,6 +90,8 @@ async fn all(store: &SledStore) -> String {
     }
     let ready = store.ready(&sales, &HashSet::new(), PAGE_MAX, at(9)).await.unwrap();
     let marks = store.in_doubt(&sales).await.unwrap();
+    let divertible = store.divertible(&sales, None, PAGE_MAX, at(9)).await.unwrap();
+    all += &format!("{divertible:?} {:?}", store.routing().await.unwrap());
     let usage = store.usage(&sales).await.unwrap();
     let events = store.events(Cursor(0), PAGE_MAX).await.unwrap();
     all + &format!("{ready:?} {marks:?} {usage:?} {events:?} {:?}", *store.head().borrow())
@@ -181,13 +196,19 @@ async fn damage_is_quarantined_and_derived_entries_are_mended() {
     let number = store.number_of(&samples::account_id("sales")).unwrap();
     let missing = ready_key(number, &sample_job("sales", 3)).unwrap().to_bytes();
     tree.remove(&missing).unwrap().unwrap();
+    let divert = |number| {
+        let job = Job { fallbacks: fallbacks(), ..sample_job("sales", number) };
+        jobs::divert_key(store.number_of(&job.account).unwrap(), &job, Flight::Grounded)
+    };
+    tree.remove(divert(4).unwrap().to_bytes()).unwrap().unwrap();
+    tree.insert(divert(3).unwrap().to_bytes(), &[]).unwrap();
     let left_over = ready_key(number, &sample_job("sales", 77)).unwrap().to_bytes();
     tree.insert(&left_over, &[]).unwrap();
     assert!(matches!(store.job(job_id(2)).await, Err(StorageError::Damaged(_))));
     let findings = store.verify(&Silent).await.unwrap();
     assert_eq!(findings.quarantined_count, 1, "{findings:?}");
-    // The missing entry, the left-over one, that of the damaged job, the tally, and the segment of its message.
-    assert_eq!(findings.mended, 5, "{findings:?}");
+    // Two missing entries, two left-over ones, that of the damaged job, the tally, and the segment of its message.
+    assert_eq!(findings.mended, 7, "{findings:?}");
     assert_eq!(store.job(job_id(2)).await.unwrap(), None);
     assert!(tree.get(&missing).unwrap().is_some());
     assert!(tree.get(&left_over).unwrap().is_none());

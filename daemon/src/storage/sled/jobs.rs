@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     domain::{
+        backlog::Queued,
         event::{Event, EventKind, JobChange},
         ids::{JobId, MessageKey},
         job::{Flight, Job, Schedule},
@@ -113,6 +114,11 @@ pub(super) fn expiry_key(job: &Job) -> Option<Key> {
     Some(Key::Expiry { at, job: job.id })
 }
 
+/// The entry of a job that another account may take over; few jobs have one.
+pub(super) fn divert_key(account: u32, job: &Job, flight: Flight) -> Option<Key> {
+    job.divertible_since(flight).map(|due| Key::Divertible { account, due, job: job.id })
+}
+
 /// The key and value that a waiting job has in the ready index.
 pub(super) fn ready_entry(account: u32, job: &Job) -> Option<(IVec, IVec)> {
     Some((IVec::from(ready_key(account, job)?.to_bytes()), ready_value(job)))
@@ -136,7 +142,9 @@ pub(super) fn parse_ready_value(value: &[u8]) -> Option<(u32, Option<Timestamp>,
     let (expires_at, bytes) = rest.split_first_chunk::<8>()?;
     let expires_at = u64::from_be_bytes(*expires_at);
     let expires_at = (expires_at > 0).then(|| Timestamp::from_millis(expires_at));
-    Some((u32::from_be_bytes(*recipients), expires_at, u64::from_be_bytes(bytes.try_into().ok()?)))
+    // An entry of a version that had no quotas of bytes does not say how many there are.
+    let bytes = if bytes.is_empty() { 0 } else { u64::from_be_bytes(bytes.try_into().ok()?) };
+    Some((u32::from_be_bytes(*recipients), expires_at, bytes))
 }
 
 /// Whether the in-doubt mark of a message is set.
@@ -170,13 +178,17 @@ pub(super) fn job_event(job: &Job, change: JobChange, flight: Flight, now: Times
 pub(super) struct Before {
     pub(super) ready: Option<Key>,
     pub(super) expiry: Option<Key>,
+    pub(super) divert: Option<Key>,
     pub(super) is_open: bool,
+    pub(super) queued: Queued,
 }
 
 impl Before {
     /// Taken before a job is changed.
     pub(super) fn of(account: u32, job: &Job, flight: Flight) -> Self {
         let ready = ready_now(account, job, flight);
-        Self { ready, expiry: expiry_key(job), is_open: job.is_open() }
+        let divert = divert_key(account, job, flight);
+        let (is_open, queued) = (job.is_open(), Queued::of_job(job));
+        Self { ready, expiry: expiry_key(job), divert, is_open, queued }
     }
 }

@@ -19,6 +19,8 @@ pub(super) enum Family {
     Tally = 0x03,
     /// What accounts hold of their OAuth 2 issuers.
     Tokens = 0x04,
+    /// The routing rules.
+    Routing = 0x08,
     /// Jobs.
     Job = 0x10,
     /// Recipients of merge jobs, in parts.
@@ -37,6 +39,8 @@ pub(super) enum Family {
     Retry = 0x22,
     /// Jobs with pending recipients whose client set a time limit, by that time. Derived.
     Expiry = 0x21,
+    /// Waiting jobs that another account may take over, by the time they are due. Derived.
+    Divertible = 0x24,
     /// Idempotency keys.
     Idempotency = 0x30,
     /// Idempotency keys by the day of their acceptance. Derived.
@@ -63,6 +67,7 @@ pub(super) enum Key {
     Standing { account: u32, chunk: u16 },
     Tally { account: u32 },
     Tokens { account: u32, chunk: u16 },
+    Routing { chunk: u16 },
     Job { job: JobId, chunk: u16 },
     Recipients { job: JobId, first: u32, chunk: u16 },
     Mark { account: u32, job: JobId, index: u32, chunk: u16 },
@@ -72,6 +77,7 @@ pub(super) enum Key {
     Body { job: JobId, chunk: u16 },
     Ready { account: u32, priority: Priority, lane: u32, due: Timestamp, job: JobId },
     Expiry { at: Timestamp, job: JobId },
+    Divertible { account: u32, due: Timestamp, job: JobId },
     Idempotency { hash: [u8; 16] },
     IdempotencyDay { day: u32, hash: [u8; 16] },
     Bucket { account: u32, quota: [u8; 8], bucket: u64 },
@@ -84,12 +90,13 @@ pub(super) enum Key {
 
 impl Family {
     /// All families.
-    pub(super) const ALL: [Self; 22] = [
+    pub(super) const ALL: [Self; 24] = [
         Self::Meta,
         Self::Account,
         Self::Standing,
         Self::Tally,
         Self::Tokens,
+        Self::Routing,
         Self::Job,
         Self::Recipients,
         Self::Mark,
@@ -99,6 +106,7 @@ impl Family {
         Self::Ready,
         Self::Retry,
         Self::Expiry,
+        Self::Divertible,
         Self::Idempotency,
         Self::IdempotencyDay,
         Self::Bucket,
@@ -136,6 +144,7 @@ impl Key {
             Self::Standing { .. } => Family::Standing,
             Self::Tally { .. } => Family::Tally,
             Self::Tokens { .. } => Family::Tokens,
+            Self::Routing { .. } => Family::Routing,
             Self::Job { .. } => Family::Job,
             Self::Recipients { .. } => Family::Recipients,
             Self::Mark { .. } => Family::Mark,
@@ -145,6 +154,7 @@ impl Key {
             Self::Body { .. } => Family::Body,
             Self::Ready { .. } => Family::Ready,
             Self::Expiry { .. } => Family::Expiry,
+            Self::Divertible { .. } => Family::Divertible,
             Self::Idempotency { .. } => Family::Idempotency,
             Self::IdempotencyDay { .. } => Family::IdempotencyDay,
             Self::Bucket { .. } => Family::Bucket,
@@ -183,6 +193,10 @@ impl Key {
                 put(&[&due.as_millis().to_be_bytes(), &job.to_bytes()]);
             }
             Self::Expiry { at, job } => put(&[&at.as_millis().to_be_bytes(), &job.to_bytes()]),
+            Self::Divertible { account, due, job } => {
+                put(&[&account.to_be_bytes(), &due.as_millis().to_be_bytes(), &job.to_bytes()]);
+            }
+            Self::Routing { chunk } => put(&[&chunk.to_be_bytes()]),
             Self::Idempotency { hash } => put(&[hash]),
             Self::IdempotencyDay { day, hash } => put(&[&day.to_be_bytes(), hash]),
             Self::Bucket { account, quota, bucket } => {
@@ -239,6 +253,10 @@ impl Key {
                 job: rest.job()?,
             },
             Family::Expiry => Self::Expiry { at: Timestamp::from_millis(rest.u64()?), job: rest.job()? },
+            Family::Divertible => {
+                Self::Divertible { account: rest.u32()?, due: Timestamp::from_millis(rest.u64()?), job: rest.job()? }
+            }
+            Family::Routing => Self::Routing { chunk: rest.u16()? },
             Family::Idempotency => Self::Idempotency { hash: rest.take()? },
             Family::IdempotencyDay => Self::IdempotencyDay { day: rest.u32()?, hash: rest.take()? },
             Family::Bucket => Self::Bucket { account: rest.u32()?, quota: rest.take()?, bucket: rest.u64()? },

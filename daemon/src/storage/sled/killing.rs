@@ -69,8 +69,14 @@ async fn write_until_killed() {
                 say(&format!("accepted {id}"));
                 if number % 2 == 0 {
                     let attempt = Some(samples::attempt(1, &[Fate::Submitted], now));
-                    let settled =
-                        Settlement { message: MessageKey::only(id), attempt, retry_at: now, charges: vec![], now };
+                    let settled = Settlement {
+                        message: MessageKey::only(id),
+                        attempt,
+                        retry_at: now,
+                        charges: vec![],
+                        now,
+                        handed_over: true,
+                    };
                     store.settle(&tenure, vec![settled]).await.unwrap();
                     say(&format!("settled {id}"));
                 }

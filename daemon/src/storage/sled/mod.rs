@@ -29,6 +29,7 @@ mod care;
 mod care_tests;
 mod codec;
 mod disk;
+mod divert;
 mod event_log;
 mod expiry;
 mod job_store;
@@ -48,9 +49,12 @@ mod queue;
 mod ready;
 mod referred;
 mod rewrite;
+mod routing;
 mod seal;
 mod segments;
 mod settings;
+#[cfg(test)]
+mod settings_tests;
 mod space;
 mod tip;
 mod tokens;
@@ -85,6 +89,7 @@ pub struct SledStore {
     disk: Disk,
     shelves: Shelves,
     known: Arc<KnownAccounts>,
+    routing: routing::KnownRouting,
     space: Space,
     directory: Directory,
     changed: Arc<Changed>,
@@ -180,6 +185,7 @@ struct Publisher {
     head: watch::Sender<Cursor>,
     shelves: Shelves,
     known: Arc<KnownAccounts>,
+    routing: routing::KnownRouting,
     tip: Tip,
 }
 
@@ -195,6 +201,9 @@ impl Audience for Publisher {
             }
         }
         self.known.forget(&made.rewritten);
+        if let Some(routing) = made.routing {
+            self.routing.set(routing);
+        }
         for hash in made.loose_files {
             care::collect_file(&txn.disk, &self.shelves.files, &hash);
         }

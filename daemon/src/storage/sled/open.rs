@@ -22,6 +22,7 @@ use super::{
         recent::Recent,
     },
     open_error::{FORMAT, OpenError},
+    routing::KnownRouting,
     seal, segments,
     settings::SledSettings,
     space::Space,
@@ -73,6 +74,7 @@ pub(super) fn open(
     let directory = Arc::new(RwLock::new(accounts.clone()));
     let changed = Arc::new(Changed::default());
     let known = Arc::<KnownAccounts>::default();
+    let routing = KnownRouting::load(&disk)?;
     let head = watch::Sender::new(head);
     let publisher = Publisher {
         directory: Arc::clone(&directory),
@@ -80,6 +82,7 @@ pub(super) fn open(
         head: head.clone(),
         shelves: shelves.clone(),
         known: Arc::clone(&known),
+        routing: routing.clone(),
         tip,
     };
     let txn = Txn::new(disk.clone(), accounts, next_account, next_seq, spool_writer);
@@ -92,6 +95,7 @@ pub(super) fn open(
         disk,
         shelves,
         known,
+        routing,
         space,
         directory,
         changed,

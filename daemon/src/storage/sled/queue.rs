@@ -9,22 +9,23 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    SledStore, account_store, attempts, disk,
+    SledStore, account_store, attempts, disk, divert,
     jobs::{self, StoredJob},
     keys::{Family, Key},
     writer::{Patience, Weight},
 };
 use crate::{
     domain::{
-        ids::{AccountId, MessageKey},
+        backlog::Backlog,
+        ids::{AccountId, JobId, MessageKey},
         ledger::{ObservedLimit, QuotaKey, Usage},
         parking::Standing,
         time::Timestamp,
     },
     storage::{
-        Consignment, Queue, Ready, StorageError, Tenure, TenureError,
+        Consignment, Divertible, Queue, Ready, StorageError, Tenure, TenureError,
         records::ledger::{OBSERVED_BUCKET, UsageRow},
-        settlement::{Expiry, Mark, MarkOutcome, Settlement},
+        settlement::{Diversion, Expiry, Mark, MarkOutcome, Settlement},
     },
 };
 
@@ -115,11 +116,42 @@ impl Queue for SledStore {
         self.writer.commit(weight(1), Patience::Wait, report).await?
     }
 
+    async fn divertible(
+        &self,
+        account: &AccountId,
+        after: Option<(Timestamp, JobId)>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Divertible, StorageError> {
+        let Some(number) = self.number_of(account) else {
+            return Ok(Divertible::default());
+        };
+        self.in_background(move |store| store.find_divertible(number, after, limit, now)).await
+    }
+
+    async fn divert(&self, tenure: &Tenure, moves: Vec<Diversion>) -> Result<Vec<bool>, TenureError> {
+        let tenure = tenure.clone();
+        let (weight, most) = (weight(moves.len()), self.settings.open_jobs_per_account_max);
+        self.writer.commit(weight, Patience::Wait, move |txn| divert::divert_all(txn, &tenure, &moves, most)).await?
+    }
+
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError> {
         let Some(number) = self.number_of(account) else {
             return Ok(Vec::new());
         };
         self.in_background(move |store| store.find_marks(number)).await
+    }
+
+    async fn backlog(&self, account: &AccountId) -> Result<Backlog, StorageError> {
+        self.disk.failure.check()?;
+        Ok(self.entry_of(account).map(|entry| entry.backlog).unwrap_or_default())
+    }
+
+    async fn backlog_after(&self, account: &AccountId, at: Timestamp) -> Result<Backlog, StorageError> {
+        let Some(number) = self.number_of(account) else {
+            return Ok(Backlog::default());
+        };
+        self.in_background(move |store| store.find_later(number, at)).await
     }
 
     async fn observe_limit(&self, tenure: &Tenure, observed: ObservedLimit) -> Result<(), TenureError> {

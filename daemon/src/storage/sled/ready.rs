@@ -4,13 +4,19 @@ use std::collections::HashSet;
 
 use super::{
     SledStore,
-    jobs::parse_ready_value,
+    disk::readable,
+    jobs::{self, parse_ready_value},
     keys::{Key, ready_lane_end, ready_lane_start, ready_priority},
     merge::ready::Expansion,
 };
 use crate::{
-    domain::{ids::MessageKey, job::Priority, time::Timestamp},
-    storage::{PAGE_MAX, Ready, ReadyMessage, StorageError},
+    domain::{
+        backlog::{Backlog, Queued},
+        ids::MessageKey,
+        job::Priority,
+        time::Timestamp,
+    },
+    storage::{LATER_SCAN_JOBS_MAX, PAGE_MAX, Ready, ReadyMessage, StorageError},
 };
 
 /// The due jobs of one lane, read as far as they are wanted.
@@ -50,6 +56,41 @@ impl SledStore {
             }
         }
         Ok(ready)
+    }
+
+    /// What waits and is due after `at` only.
+    pub(super) fn find_later(&self, account: u32, at: Timestamp) -> Result<Backlog, StorageError> {
+        let later = at.as_millis().saturating_add(1).to_be_bytes();
+        let mut backlog = Backlog::default();
+        for priority in Priority::ALL {
+            let prefix = ready_priority(account, priority);
+            let mut start = prefix.clone();
+            let mut looked = 0;
+            while let Some((key, value)) = self.disk.seek_entry(&start, &prefix)? {
+                let Some(head) = parse(&key, &value) else { break };
+                let end = ready_lane_end(account, priority, head.lane);
+                let begin = [ready_lane_start(account, priority, head.lane).as_slice(), &later].concat();
+                for entry in self.disk.tree.range(begin..end.clone()).take(LATER_SCAN_JOBS_MAX - looked) {
+                    let (key, value) = self.disk.checked(entry)?;
+                    let Some(entry) = parse(&key, &value) else { continue };
+                    let queued = backlog.of_mut(priority);
+                    *queued = queued.plus(self.later_of(&entry)?);
+                    looked += 1;
+                }
+                start = end;
+            }
+        }
+        Ok(backlog)
+    }
+
+    /// What waits of a job that is not due.
+    fn later_of(&self, entry: &ReadyMessage) -> Result<Queued, StorageError> {
+        if entry.recipients > 0 {
+            return Ok(Queued { messages: 1, recipients: u64::from(entry.recipients), bytes: 0 });
+        }
+        let stored = readable(jobs::load(&self.disk, entry.message.job))?;
+        let progress = stored.as_ref().and_then(|stored| stored.job.merge());
+        Ok(Queued::alike(progress.map_or(0, |progress| u64::from(progress.untouched.count())), 0))
     }
 
     /// The next due message of a lane that is not to be skipped, and when the next one becomes due of the merge jobs

@@ -3,11 +3,11 @@
 use ::sled::IVec;
 
 use super::{
-    jobs::{Before, StoredJob, expiry_key, job_frames, ready_now, ready_value},
+    jobs::{Before, StoredJob, divert_key, expiry_key, job_frames, ready_now, ready_value},
     keys::Key,
     txn::Txn,
 };
-use crate::domain::job::Flight;
+use crate::domain::{backlog::Queued, job::Flight};
 
 impl Txn {
     /// Rewrites a job of the account with this number, and what is derived from it. Whether its worker has to be told is
@@ -35,6 +35,14 @@ impl Txn {
         if let Some(new) = expiry {
             self.put(IVec::from(new.to_bytes()), IVec::default());
         }
+        let divert = divert_key(account, job, flight);
+        if let Some(old) = before.divert.as_ref().filter(|old| divert.as_ref() != Some(old)) {
+            self.remove_key(old);
+        }
+        if let Some(new) = divert {
+            self.put(IVec::from(new.to_bytes()), IVec::default());
+        }
         self.count_open(&job.account, before.is_open, job.is_open());
+        self.count_queued(&job.account, job.priority, before.queued, Queued::of_job(job));
     }
 }

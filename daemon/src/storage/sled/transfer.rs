@@ -10,7 +10,7 @@ use super::{
     accept::day_of,
     codec, disk, jobs,
     keys::{Family, Key},
-    merge::outcomes::{OUTCOMES_PER_PAGE, load_page, place_of},
+    routing,
     txn::{AccountEntry, META_NEXT_ACCOUNT, Txn, cursor},
     writer::{Patience, Weight},
 };
@@ -23,7 +23,6 @@ use crate::{
         Progress, StorageError,
         blobs::Pin,
         records::{
-            BadRow,
             account::AccountRow,
             event::EventsRow,
             idempotency::IdempotencyRow,
@@ -31,17 +30,23 @@ use crate::{
             ledger::MarkRow,
             ledger::UsageRow,
             merge::{OutcomesRow, PartRow},
+            routing::RoutingRow,
             standing::StandingRow,
             tokens::TokensRow,
         },
     },
 };
 
+mod put;
+
+use put::{put_job, put_mark, put_outcomes, put_part};
+
 /// The form of the lines that this version writes.
 const LINES_FORMAT: u32 = 1;
 /// What is exported, in an order in which it can be imported.
-const EXPORTED: [Family; 8] = [
+const EXPORTED: [Family; 9] = [
     Family::Account,
+    Family::Routing,
     Family::Job,
     Family::Recipients,
     Family::Outcomes,
@@ -66,6 +71,9 @@ enum Line {
         standing: Option<StandingRow>,
         #[serde(default)]
         tokens: Option<TokensRow>,
+    },
+    Routing {
+        row: RoutingRow,
     },
     Job {
         id: String,
@@ -153,6 +161,10 @@ impl SledStore {
                     standing: standing.map(|row| row.value),
                     tokens: tokens.map(|row| row.value),
                 })
+            }
+            Key::Routing { chunk: 0 } => {
+                let row = disk::read_row::<RoutingRow>(disk, |chunk| Key::Routing { chunk })?;
+                row.map(|row| Line::Routing { row: row.value })
             }
             Key::Job { job, chunk: 0 } => {
                 let Some(stored) = jobs::load(disk, job)? else { return Ok(None) };
@@ -270,11 +282,12 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
             if let Some(tokens) = tokens {
                 txn.put_row(|chunk| Key::Tokens { account: number, chunk }, &tokens, 0);
             }
-            txn.accounts.insert(id.clone(), AccountEntry { number, etag: Etag(row.etag), open_jobs: 0 });
+            txn.accounts.insert(id.clone(), AccountEntry::new(number, Etag(row.etag)));
             txn.made.entries.insert(id.clone());
             txn.made.rewritten.insert(id.clone());
             txn.made.changed.insert(id);
         }
+        Line::Routing { row } => routing::put(txn, &row)?,
         Line::Job { id, row, .. } => put_job(txn, &id, *row, message, pin)?,
         Line::Recipients { job, first, row } => {
             let job: JobId = job.parse().map_err(|error| bad(&error))?;
@@ -306,82 +319,6 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
             txn.put_row(|chunk| Key::Events { seq, chunk }, &row, 0);
         }
     }
-    Ok(())
-}
-
-fn put_mark(txn: &mut Txn, account: u32, message: MessageKey, row: &MarkRow) -> Result<(), StorageError> {
-    let MessageKey { job, index } = message;
-    let stored = jobs::load(txn, job)?;
-    match stored.as_ref().filter(|stored| stored.job.merge().is_some()) {
-        Some(_) => {
-            let (page, place) = place_of(index);
-            if let Some(known) = load_page(txn, job, page)?.outcomes.get(&place) {
-                txn.remove_retry(message, known.due);
-            }
-        }
-        None => {
-            if let Some(ready) = stored.and_then(|stored| jobs::ready_key(account, &stored.job)) {
-                txn.remove_key(&ready);
-            }
-        }
-    }
-    txn.put_row(|chunk| Key::Mark { account, job, index, chunk }, row, 0);
-    Ok(())
-}
-
-fn put_part(txn: &mut Txn, job: JobId, first: u32, row: PartRow, pin: Option<&Pin>) {
-    let row = match pin {
-        Some(pin) => {
-            let (key, value) = codec::single(&Key::FileEdge { file: pin.hash, job }, &[]);
-            txn.put(key, value);
-            PartRow { file: pin.hash.to_vec(), pages: Vec::new(), ..row }
-        }
-        None => row,
-    };
-    txn.put_row(|chunk| Key::Recipients { job, first, chunk }, &row, 0);
-}
-
-/// Puts a page of outcomes with its entries of the retry index; a mark that comes later takes its own away.
-fn put_outcomes(txn: &mut Txn, job: JobId, page: u32, row: OutcomesRow) -> Result<(), BadRow> {
-    txn.put_row(|chunk| Key::Outcomes { job, page, chunk }, &row, 0);
-    for (place, known) in row.into_outcomes()? {
-        let message = MessageKey { job, index: page.saturating_mul(OUTCOMES_PER_PAGE).saturating_add(place) };
-        txn.put_retry(message, known.state.is_pending().then_some(known.due));
-    }
-    Ok(())
-}
-
-/// Puts a job with its message and all that is derived from it.
-fn put_job(txn: &mut Txn, id: &str, row: JobRow, message: &[u8], pin: Option<&Pin>) -> Result<(), StorageError> {
-    let bad = |error: &dyn std::fmt::Display| bad_line(0, error);
-    let id: JobId = id.parse().map_err(|error| bad(&error))?;
-    let location = match pin {
-        Some(pin) => Location::File(pin.hash),
-        // The content of a merge job stands beside its row.
-        None if row.merge.is_some() => {
-            let frames = codec::frames(|chunk| Key::Body { job: id, chunk }, message);
-            frames.into_iter().for_each(|(key, value)| txn.put(key, value));
-            Location::Beside
-        }
-        None => Location::Spool(txn.spool(id, message)?),
-    };
-    let body = Body { location, is_eight_bit: row.message_is_eight_bit };
-    let job = row.into_job(id).map_err(|error| bad(&error))?;
-    for (key, value) in jobs::job_frames(&job, &body) {
-        txn.put(key, value);
-    }
-    if let Some(pin) = pin {
-        let (key, value) = codec::single(&Key::FileEdge { file: pin.hash, job: id }, &[]);
-        txn.put(key, value);
-    }
-    let account = txn.accounts.get(&job.account).map(|entry| entry.number);
-    if let Some((key, value)) = account.and_then(|account| jobs::ready_entry(account, &job)) {
-        txn.put(key, value);
-    }
-    if let Some(expiry) = jobs::expiry_key(&job) {
-        txn.put(expiry.to_bytes().into(), ::sled::IVec::default());
-    }
-    txn.count_open(&job.account, false, job.is_open());
     Ok(())
 }
 

@@ -14,14 +14,18 @@ use super::{
     codec,
     disk::{self, Disk, Stored, View},
     keys::{Family, Key},
+    loaded::tally_bytes,
     merge::open::MergeBook,
     referred::Referred,
 };
 use crate::{
     domain::{
+        backlog::{Backlog, Queued},
         event::{Cursor, Event},
         ids::{AccountId, Etag},
+        job::Priority,
         ledger::{Charge, ObservedLimit, QuotaKey},
+        routing::Routing,
     },
     storage::{
         StorageError, Tenure, TenureError,
@@ -45,6 +49,15 @@ pub(super) struct AccountEntry {
     pub(super) etag: Etag,
     /// Its open jobs.
     pub(super) open_jobs: u64,
+    /// What of them waits.
+    pub(super) backlog: Backlog,
+}
+
+impl AccountEntry {
+    /// An account without jobs.
+    pub(super) fn new(number: u32, etag: Etag) -> Self {
+        Self { number, etag, open_jobs: 0, backlog: Backlog::default() }
+    }
 }
 
 /// Facts in the meta family.
@@ -108,6 +121,8 @@ pub(super) struct Made {
     pub(super) entries: HashSet<AccountId>,
     /// Accounts whose settings or standing changed.
     pub(super) rewritten: HashSet<AccountId>,
+    /// The routing rules, if they changed.
+    pub(super) routing: Option<Arc<Routing>>,
     /// Accounts whose queue, settings or standing changed.
     pub(super) changed: HashSet<AccountId>,
     /// Segments of the spool to which nothing refers any more.
@@ -234,6 +249,18 @@ impl Txn {
         }
     }
 
+    /// Changes what waits of an account.
+    pub(super) fn count_queued(&mut self, account: &AccountId, priority: Priority, before: Queued, after: Queued) {
+        if before == after {
+            return;
+        }
+        if let Some(entry) = self.accounts.get_mut(account) {
+            let queued = entry.backlog.of_mut(priority);
+            *queued = queued.plus(after).minus(before);
+            self.made.entries.insert(account.clone());
+        }
+    }
+
     /// Adds to a bucket of the ledger, or takes away; it never falls below zero.
     pub(super) fn charge(&mut self, account: u32, charge: &Charge) -> Result<(), StorageError> {
         let place = (account, charge.key.clone(), charge.bucket);
@@ -344,7 +371,7 @@ impl Txn {
         let entries: Vec<_> = self.made.entries.iter().filter_map(|id| self.accounts.get(id)).copied().collect();
         for entry in entries {
             let key = Key::Tally { account: entry.number };
-            let (key, value) = codec::single(&key, &entry.open_jobs.to_be_bytes());
+            let (key, value) = codec::single(&key, &tally_bytes(&entry));
             self.put(key, value);
         }
     }

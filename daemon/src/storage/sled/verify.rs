@@ -13,12 +13,14 @@ use super::{
     keys::{Family, Key},
     merge::verify::{check_outcomes, check_retry},
     referred::Referred,
+    routing,
     txn::Txn,
     writer::{Patience, Weight},
     wrong::{Wrong, unreadable},
 };
 use crate::{
     domain::{
+        backlog::{Backlog, Queued},
         ids::{JobId, MessageKey},
         job::Flight,
     },
@@ -115,14 +117,17 @@ impl SledStore {
                     referred.entry(place.segment).or_default().0 += 1;
                 }
                 if stored.job.is_open() {
-                    *open.entry(stored.job.account).or_insert(0) += 1;
+                    let (count, backlog): &mut (u64, Backlog) = open.entry(stored.job.account.clone()).or_default();
+                    *count += 1;
+                    let queued = backlog.of_mut(stored.job.priority);
+                    *queued = queued.plus(Queued::of_job(&stored.job));
                 }
             }
             let mut mended: u64 = 0;
             for (id, entry) in &mut txn.accounts {
-                let right = open.get(id).copied().unwrap_or(0);
-                if entry.open_jobs != right {
-                    entry.open_jobs = right;
+                let right = open.get(id).copied().unwrap_or_default();
+                if (entry.open_jobs, entry.backlog) != right {
+                    (entry.open_jobs, entry.backlog) = right;
                     txn.made.entries.insert(id.clone());
                     mended += 1;
                 }
@@ -167,7 +172,8 @@ fn is_record(key: &[u8]) -> bool {
     match Key::parse(key) {
         Some(Key::Account { chunk, .. } | Key::Standing { chunk, .. } | Key::Job { chunk, .. })
         | Some(Key::Mark { chunk, .. } | Key::Body { chunk, .. } | Key::Events { chunk, .. })
-        | Some(Key::Recipients { chunk, .. } | Key::Outcomes { chunk, .. } | Key::Tokens { chunk, .. }) => chunk == 0,
+        | Some(Key::Recipients { chunk, .. } | Key::Outcomes { chunk, .. } | Key::Tokens { chunk, .. })
+        | Some(Key::Routing { chunk }) => chunk == 0,
         Some(Key::Meta { .. } | Key::Idempotency { .. } | Key::Bucket { .. } | Key::FileEdge { .. }) => true,
         _ => false,
     }
@@ -193,6 +199,7 @@ fn check(view: &impl View, store: &SledStore, key: &[u8]) -> Result<Option<Wrong
         Key::Tokens { account, chunk: 0 } => {
             disk::read_row::<TokensRow>(view, |chunk| Key::Tokens { account, chunk }).map(drop)
         }
+        Key::Routing { chunk: 0 } => routing::check(view),
         Key::Job { job, chunk: 0 } => return check_job(view, store, job),
         Key::Mark { account, job, index, chunk: 0 } => {
             disk::read_row::<MarkRow>(view, |chunk| Key::Mark { account, job, index, chunk })
@@ -217,6 +224,13 @@ fn check(view: &impl View, store: &SledStore, key: &[u8]) -> Result<Option<Wrong
             let stored = disk::readable(jobs::load(view, job))?;
             let is_expected = stored.is_some_and(|stored| jobs::expiry_key(&stored.job).as_ref() == Some(&parsed));
             return Ok((!is_expected).then_some(Wrong::LeftOver));
+        }
+        Key::Divertible { account, job, .. } => {
+            let expected = match disk::readable(jobs::load(view, job))? {
+                Some(stored) => expected_divert(view, account, &stored)?,
+                None => None,
+            };
+            return Ok((expected.as_ref() != Some(&parsed)).then_some(Wrong::LeftOver));
         }
         Key::Ready { account, job, .. } => return check_ready(view, &parsed, account, job),
         _ => Ok(()),
@@ -253,11 +267,21 @@ fn check_job(view: &impl View, store: &SledStore, id: JobId) -> Result<Option<Wr
     if missing.is_some() {
         return Ok(missing);
     }
-    let expiry = jobs::expiry_key(&stored.job).map(|key| IVec::from(key.to_bytes()));
-    Ok(match expiry {
-        Some(key) if view.get(&key)?.is_none() => Some(Wrong::Missing(key, IVec::default())),
-        _ => None,
-    })
+    let bare = [jobs::expiry_key(&stored.job), expected_divert(view, account, &stored)?];
+    for key in bare.into_iter().flatten().map(|key| IVec::from(key.to_bytes())) {
+        if view.get(&key)?.is_none() {
+            return Ok(Some(Wrong::Missing(key, IVec::default())));
+        }
+    }
+    Ok(None)
+}
+
+fn expected_divert(view: &impl View, account: u32, stored: &jobs::StoredJob) -> Result<Option<Key>, StorageError> {
+    if stored.job.fallbacks.is_none() {
+        return Ok(None);
+    }
+    let flight = jobs::flight_of(view, account, &stored.job)?;
+    Ok(jobs::divert_key(account, &stored.job, flight))
 }
 
 fn check_ready(view: &impl View, key: &Key, account: u32, id: JobId) -> Result<Option<Wrong>, StorageError> {
@@ -313,6 +337,7 @@ fn restore_derived(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
                 txn.put_row(|chunk| Key::Mark { account, job, index, chunk }, &MarkRow::from(&mark), 0);
             }
         }
+        Some(Key::Routing { .. }) => routing::forgotten(txn),
         Some(edge @ Key::FileEdge { file, job }) => {
             let stored = disk::readable(jobs::load(txn, job))?;
             let is_its = |stored: &jobs::StoredJob| stored.body.location == Location::File(file);
@@ -331,8 +356,9 @@ fn take_out_of_queue(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
     let Some(Key::Job { job, .. }) = Key::parse(key) else { return Ok(()) };
     let Some(stored) = disk::readable(jobs::load(txn, job))? else { return Ok(()) };
     let account = txn.accounts.get(&stored.job.account).map(|entry| entry.number);
-    if let Some(ready) = account.and_then(|account| jobs::ready_key(account, &stored.job)) {
-        txn.remove_key(&ready);
+    if let Some(account) = account {
+        let derived = [jobs::ready_key(account, &stored.job), jobs::divert_key(account, &stored.job, Flight::Grounded)];
+        derived.iter().flatten().for_each(|key| txn.remove_key(key));
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ mod opening_dialogues;
 #[cfg(test)]
 mod run_dialogues;
 #[cfg(test)]
-pub(in crate::wire) mod scripted;
+pub(crate) mod scripted;
 #[cfg(test)]
 mod session_dialogues;
 #[cfg(test)]

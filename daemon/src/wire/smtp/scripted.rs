@@ -36,15 +36,15 @@ const PIPE_BYTES: usize = 1 << 20;
 
 /// What the server heard besides the lines it expected.
 #[derive(Debug, Default)]
-pub(in crate::wire) struct Heard {
+pub(crate) struct Heard {
     /// Each message as it came, with its dots.
-    pub(in crate::wire) contents: Vec<String>,
+    pub(crate) contents: Vec<String>,
     /// All that came after the script.
-    pub(in crate::wire) rest: String,
+    pub(crate) rest: String,
 }
 
 #[derive(Debug)]
-pub(in crate::wire) struct Scripted {
+pub(crate) struct Scripted {
     script: String,
     tls: Option<Arc<ServerConfig>>,
     pipe_bytes: usize,
@@ -53,12 +53,12 @@ pub(in crate::wire) struct Scripted {
 }
 
 impl Scripted {
-    pub(in crate::wire) fn new(script: &str) -> Self {
+    pub(crate) fn new(script: &str) -> Self {
         let (script, writes) = (script.to_owned(), Arc::default());
         Self { script, tls: None, pipe_bytes: PIPE_BYTES, writes, server: Mutex::default() }
     }
 
-    pub(in crate::wire) fn with_tls(self, tls: Arc<ServerConfig>) -> Self {
+    pub(crate) fn with_tls(self, tls: Arc<ServerConfig>) -> Self {
         Self { tls: Some(tls), ..self }
     }
 
@@ -67,13 +67,13 @@ impl Scripted {
     }
 
     /// What the client wrote, write by write.
-    pub(in crate::wire) fn writes(&self) -> Vec<String> {
+    pub(crate) fn writes(&self) -> Vec<String> {
         let writes = self.writes.lock().expect("no test panics with it");
         writes.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
     }
 
     /// Waits for the server, which waits for the client to leave; panics when the client left the script.
-    pub(in crate::wire) async fn finish(&self) -> Heard {
+    pub(crate) async fn finish(&self) -> Heard {
         let server = self.server.lock().expect("no test panics with it").take().expect("dialled");
         server.await.expect("the client followed the script")
     }

@@ -11,6 +11,8 @@ pub(super) enum Conduct {
     Defer { tries: u32 },
     /// Refuses the message at the end of data.
     RefuseAtDot,
+    /// Refuses the message at the end of data, because the account has sent enough today.
+    OverQuota,
     /// Takes the message, and closes the connection instead of saying so.
     Vanish,
 }
@@ -27,6 +29,8 @@ impl Conduct {
             Self::Defer { tries: digits[..end].parse().unwrap_or(1) }
         } else if recipient.starts_with("dot-refused") {
             Self::RefuseAtDot
+        } else if recipient.starts_with("over-quota") {
+            Self::OverQuota
         } else if recipient.starts_with("drop") {
             Self::Vanish
         } else {
@@ -52,6 +56,7 @@ mod tests {
         check("deferred-13.taro@example.jp", Conduct::Defer { tries: 13 });
         check("deferred@example.jp", Conduct::Defer { tries: 1 });
         check("dot-refused7@example.jp", Conduct::RefuseAtDot);
+        check("over-quota@example.jp", Conduct::OverQuota);
         check("drop-1@example.jp", Conduct::Vanish);
         check("not-refused@example.jp", Conduct::Take);
     }

@@ -174,7 +174,7 @@ impl<'s> Session<'s> {
             Conduct::Defer { tries } if self.records.defer(&envelope.sender, &recipient, tries) => {
                 "451 4.7.1 not now, try again later"
             }
-            Conduct::Take | Conduct::Defer { .. } | Conduct::RefuseAtDot | Conduct::Vanish => {
+            Conduct::Take | Conduct::Defer { .. } | Conduct::RefuseAtDot | Conduct::OverQuota | Conduct::Vanish => {
                 envelope.recipients.push(recipient);
                 "250 2.1.5 recipient taken"
             }
@@ -217,6 +217,10 @@ impl<'s> Session<'s> {
         if conducts().any(|(conduct, _)| conduct == Conduct::RefuseAtDot) {
             self.records.refuse(&sender);
             return Some("554 5.6.0 this content is not wanted");
+        }
+        if conducts().any(|(conduct, _)| conduct == Conduct::OverQuota) {
+            self.records.refuse(&sender);
+            return Some("550 5.4.5 Daily user sending limit exceeded");
         }
         let message_id = message_id(&bytes);
         let vanishes = conducts()

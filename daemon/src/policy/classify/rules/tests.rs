@@ -60,6 +60,8 @@ fn a_spent_quota_parks_the_account_and_fails_no_mail() {
     check(Gmail, EndOfData, gmail, QUOTA, account);
     check(GoogleWorkspace, Data, "550 5.4.5 Daily SMTP relay limit exceeded for customer", QUOTA, account);
     check(Generic, EndOfData, "550-5.4.5 Daily user sending\n550 5.4.5 limit exceeded", QUOTA, account);
+    check(Generic, Rcpt, "550 5.4.5 <taro@example.jp>: quota exceeded, 500 messages", QUOTA, account);
+    check(Generic, Mail, "450 4.2.1 <taro@example.jp>: sending limit exceeded, try again later", QUOTA, account);
     let store = "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException; Failed to process message";
     check(Microsoft365, EndOfData, store, QUOTA, account);
     check(Microsoft365, Rcpt, "550 5.1.90 You have reached a limit", QUOTA, account);
@@ -100,6 +102,7 @@ fn rates_slow_the_account_down() {
         Some(Blame::Provider),
     );
     check(Generic, Rcpt, "452 4.2.1 slow down please", RetrySlower, Some(Blame::Provider));
+    check(Generic, Rcpt, "450 4.2.1 <taro@example.jp>: rate limit", RetrySlower, Some(Blame::Provider));
     check(
         Gmail,
         Rcpt,
@@ -262,6 +265,7 @@ fn policy_and_reputation_never_blame_the_recipient() {
     check(Generic, Rcpt, "554 5.7.1 <x@y.jp>: Relay access denied", RejectMessage, account);
     check(Exchange, Rcpt, "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain", RejectMessage, account);
     check(Generic, Rcpt, "553 5.7.1 <x@y.jp>: Sender address rejected: not owned by user taro", RejectMessage, account);
+    check(Generic, Mail, "553 5.7.1 <x@y.jp>: Sender address rejected: not owned by user taro", RejectMessage, account);
     check(
         Microsoft365,
         EndOfData,

@@ -215,3 +215,69 @@ fn a_leap_over_midnight_does_not_empty_the_new_day() {
     let until = ledger.next_free(Need::message_to(1), NORMAL, after);
     assert_eq!(until, midnight.after(Duration::from_secs(24 * 3_600)));
 }
+
+fn bytes_a_minute(limit: u32) -> Quota {
+    quota(limit, QuotaUnit::Bytes, QuotaWindow::Sliding(Duration::from_secs(60)))
+}
+
+#[test]
+fn bytes_are_reserved_as_they_may_be_and_charged_as_they_are() {
+    let mut ledger = Ledger::new(&limits(&[bytes_a_minute(1_000)]), Vec::new(), at(0));
+    let letter = |bytes| Need::message_to(1).of_bytes(bytes);
+    let mut permit = ledger.permit(letter(900), NORMAL, at(0)).expect("has room");
+    let mark = ledger.mark(&mut permit, at(0));
+    assert!(ledger.permit(letter(101), NORMAL, at(0)).is_err());
+    ledger.measure(&mut permit, 300);
+    let stored = super::super::permit::measured(mark, 300);
+    assert_eq!(stored.iter().map(|charge| charge.amount).collect::<Vec<_>>(), [300]);
+    // The reply came within the bucket of the mark: nothing moves.
+    assert_eq!(ledger.settle(permit, at(0)), []);
+    let status = &ledger.usage(at(0))[0];
+    assert_eq!((status.used, status.left), (300, 700));
+    assert!(ledger.permit(letter(1_001), NORMAL, at(0)).expect_err("a whole window is smaller").is_for_ever());
+}
+
+#[test]
+fn what_others_sent_counts_from_when_they_sent_it() {
+    let mut ledger = Ledger::new(&limits(&[per_seconds(3, 60), per_day(9)]), Vec::new(), at(0));
+    let used = Need { messages: 5, recipients: 7, bytes: 0 };
+    let charges = ledger.report(used, at(0), at(30_000));
+    assert_eq!(charges.iter().map(|charge| charge.amount).collect::<Vec<_>>(), [5, 7]);
+    let used: Vec<u64> = ledger.usage(at(30_000)).iter().map(|status| status.used).collect();
+    assert_eq!(used, [5, 7], "more than the limit, as it was so");
+    let free = ledger.next_free(Need::message_to(1), NORMAL, at(30_000));
+    assert!(free > at(60_000) && free < at(61_000), "{free}");
+}
+
+#[test]
+fn a_job_is_refused_when_what_waits_leaves_it_no_room() {
+    let mut ledger = Ledger::new(&limits(&[per_seconds(5, 60)]), Vec::new(), at(0));
+    let _ = send(&mut ledger, 1, at(0));
+    let mut refusal = |waiting, need| ledger.refusal(messages(waiting), messages(need), NORMAL, at(10_000));
+    assert_eq!(refusal(0, 4), None);
+    assert_eq!(refusal(3, 1), None);
+    let when_the_first_has_left = refusal(4, 1).expect("five are spoken for").until;
+    assert!(when_the_first_has_left > at(60_000) && when_the_first_has_left < at(61_000));
+    let when_what_waits_has_left = refusal(4, 3).expect("it does not fit beside them").until;
+    assert!(when_what_waits_has_left > at(70_000) && when_what_waits_has_left < at(71_000));
+    assert!(refusal(0, 6).expect("it is larger than the quota").is_for_ever());
+    assert!(refusal(u32::MAX, 1).is_some());
+}
+
+fn messages(count: u32) -> Need {
+    Need { messages: count, recipients: count, bytes: 0 }
+}
+
+#[test]
+fn a_quota_that_the_provider_calls_used_up_is_free_at_its_reset() {
+    let mut ledger = Ledger::new(&limits(&[per_day(9), per_seconds(4, 60)]), Vec::new(), at(0));
+    let _ = send(&mut ledger, 2, at(0));
+    let [day, minute] = [per_day(9), per_seconds(4, 60)].map(|Quota { unit, window, .. }| QuotaKey { unit, window });
+    assert_eq!((ledger.settled(&day, at(1)), ledger.free_at(&day, at(1))), (2, at(1)));
+    let charges = ledger.exhaust(&day, at(1));
+    assert_eq!(charges.iter().map(|charge| charge.amount).collect::<Vec<_>>(), [7]);
+    assert_eq!(ledger.free_at(&day, at(1)).to_string(), "2023-11-15T15:00:00.000Z");
+    let _ = ledger.exhaust(&minute, at(30_000));
+    // What was sent leaves the window first.
+    assert!(ledger.free_at(&minute, at(30_000)) < at(61_000));
+}

@@ -1,108 +1,58 @@
 //! How accounts on the wire are checked, and that nothing of them is lost.
 
-use std::num::{NonZeroU16, NonZeroU32};
-
 use super::*;
-use crate::domain::{
-    account::{Account, Encryption, PasswordMechanism, ProviderKind, Server, Stamp, Timeouts, TlsOptions},
-    ids::Etag,
-    job::Priority,
-    limits::{BatchPause, CalendarSpan, OverQuota, Pace, Quota, QuotaUnit, QuotaWindow},
-    mail::Mailbox,
-    parking::Parking,
-    reply::Reply,
-    reserves::Reserves,
-    secret::Secret,
-    time::Timestamp,
+use crate::{
+    domain::{
+        account::{Account, Retry, SignIn, Stamp, Timeouts},
+        ids::Etag,
+        parking::Parking,
+        reply::Reply,
+        time::Timestamp,
+    },
+    storage::contract::unusual,
 };
 
-fn number(number: u32) -> NonZeroU32 {
-    NonZeroU32::new(number).expect("not zero")
-}
-
-fn mailbox(name: Option<&str>, address: &str) -> Mailbox {
-    Mailbox { name: name.map(str::to_owned), address: address.parse().expect("an address") }
-}
-
-/// Settings in which nothing is as it is by default.
-fn unusual_settings() -> AccountSettings {
-    let seconds = Duration::from_secs;
-    let server = Server {
-        host: "smtp.example.jp".parse().expect("a host"),
-        port: NonZeroU16::new(2_525).expect("not zero"),
-        encryption: Encryption::None,
-        ehlo_name: Some("client.example.jp".parse().expect("a name")),
-        custom_ca_pem: None,
-        provider: ProviderKind::Sakura,
-        timeouts: Timeouts {
-            connect: seconds(1),
-            greeting: seconds(2),
-            command: seconds(3),
-            data: seconds(4),
-            end_of_data: seconds(5),
-        },
-        tls: TlsOptions::default(),
-        proxy: None,
-    };
-    AccountSettings {
-        display_name: "営業".into(),
-        may_send_as: vec![
-            SenderPattern::Address("other@example.com".parse().expect("an address")),
-            SenderPattern::Domain("shop.example".into()),
-        ],
-        reply_to: Some(mailbox(None, "answers@example.jp")),
-        sign_in: SignIn::Password {
-            user: "sales".into(),
-            password: Secret::new("hunter2".into()),
-            mechanism: PasswordMechanism::Login,
-            allow_plaintext: true,
-        },
-        limits: unusual_limits(),
-        retry: Retry {
-            first_delay: seconds(5),
-            multiplier: 1.5,
-            delay_max: seconds(50),
-            jitter: 0.0,
-            give_up_after: seconds(500),
-        },
-        in_doubt: InDoubtPolicy::Hold,
-        ..AccountSettings::new(mailbox(Some("Sales"), "sales@example.jp"), server)
-    }
-}
-
-fn unusual_limits() -> Limits {
-    let calendar = QuotaWindow::Calendar { span: CalendarSpan::Month, zone: "Asia/Tokyo".into() };
-    Limits {
-        quotas: vec![
-            Quota {
-                limit: number(7).into(),
-                unit: QuotaUnit::Messages,
-                window: QuotaWindow::Sliding(Duration::from_millis(1_500)),
-            },
-            Quota { limit: number(9).into(), unit: QuotaUnit::Recipients, window: calendar },
-        ],
-        interval: Duration::from_millis(250),
-        pace: Some(Pace { messages_per_minute: number(30), burst: number(3) }),
-        batch: Some(BatchPause { messages: number(10), pause: Duration::from_secs(60) }),
-        connections_max: number(3),
-        messages_per_connection_max: number(4),
-        recipients_per_job_max: number(5),
-        message_bytes_max: 6_000,
-        over_quota: OverQuota::Queue,
-        reserves: Reserves::new(10, &[(Priority::High, 20), (Priority::Normal, 5)]).expect("something is left"),
-    }
-}
-
-fn read(wire: v1::AccountSettings, stored: Option<&SignIn>) -> Result<AccountSettings, Vec<Violation>> {
-    to_settings(Some(wire), stored, Violations::default())
+fn read(wire: v1::AccountSettings, stored: Option<&AccountSettings>) -> Result<AccountSettings, Vec<Violation>> {
+    to_settings(Some(wire), stored, Violations::default()).map(|read| read.settings)
 }
 
 #[test]
-fn settings_survive_the_wire_but_for_the_password() {
-    let settings = unusual_settings();
-    let wire = from_settings(&settings);
-    assert!(!format!("{wire:?}").contains("hunter2"));
-    assert_eq!(read(wire, Some(&settings.sign_in)), Ok(settings));
+fn settings_survive_the_wire_but_for_their_secrets() {
+    for sign_in in unusual::sign_ins() {
+        let settings = unusual::settings(sign_in);
+        let wire = from_settings(&settings);
+        assert!(!unusual::shows_a_secret(format!("{wire:?} {settings:?}").as_bytes()));
+        assert_eq!(read(wire, Some(&settings)), Ok(settings));
+    }
+}
+
+#[test]
+fn a_secret_is_kept_by_the_same_kind_of_sign_in_only() {
+    let ways = unusual::sign_ins();
+    let fields = |wire: &v1::AccountSettings, stored: &AccountSettings| {
+        let found = read(wire.clone(), Some(stored)).err().unwrap_or_default();
+        found.into_iter().map(|one| one.field).collect::<Vec<_>>()
+    };
+    let stored = unusual::settings(SignIn::None);
+    let needs: [&[&str]; 7] = [
+        &["settings.sign_in.password.password"],
+        &["settings.sign_in.oauth2.service_account_json"],
+        &["settings.sign_in.oauth2.provider.client_secret"],
+        &[],
+        &[
+            "settings.sign_in.pop_before_smtp.server.tls.client_certificate.key_pem",
+            "settings.sign_in.pop_before_smtp.server.proxy.password",
+            "settings.sign_in.pop_before_smtp.password",
+        ],
+        &[],
+        &[],
+    ];
+    for (way, needed) in ways.into_iter().zip(needs) {
+        let settings = unusual::settings(way);
+        let wire = from_settings(&settings);
+        assert_eq!(fields(&wire, &stored), needed, "{:?}", wire.sign_in);
+        assert_eq!(fields(&wire, &settings), [""; 0]);
+    }
 }
 
 #[test]
@@ -120,7 +70,7 @@ fn an_account_shows_its_standing() {
     let record = AccountRecord {
         account: Account {
             id: "sales".parse().expect("an id"),
-            settings: unusual_settings(),
+            settings: unusual::settings(SignIn::None),
             etag: Etag(4),
             created: stamp.clone(),
             updated: stamp,
@@ -154,6 +104,18 @@ fn what_is_unset_takes_its_default() {
     assert_eq!((settings.in_doubt, settings.sign_in), (InDoubtPolicy::Resend, SignIn::None));
 }
 
+#[test]
+fn what_is_unset_is_shown_as_it_holds() {
+    let wire = from_settings(&read(least(), None).expect("enough"));
+    assert_eq!(wire.sign_in, Some(v1::SignIn { method: Some(v1::sign_in::Method::None(v1::NoSignIn {})) }));
+    let server = wire.server.as_ref().expect("a server");
+    assert_eq!(
+        (server.port, server.encryption(), server.provider.as_str()),
+        (587, v1::Encryption::Starttls, "generic")
+    );
+    assert_eq!(read(wire, None), read(least(), None));
+}
+
 #[track_caller]
 fn check(change: impl FnOnce(&mut v1::AccountSettings), expected: &[&str]) {
     let mut wire = least();
@@ -161,6 +123,21 @@ fn check(change: impl FnOnce(&mut v1::AccountSettings), expected: &[&str]) {
     let found = read(wire, None).err().unwrap_or_default();
     let fields: Vec<_> = found.iter().map(|violation| violation.field.as_str()).collect();
     assert_eq!(fields, expected);
+}
+
+fn mailbox(address: &str) -> v1::Mailbox {
+    v1::Mailbox { name: String::new(), address: address.into() }
+}
+
+fn window() -> v1::QuietWindow {
+    let (days, zone) = (Vec::new(), String::new());
+    v1::QuietWindow { days, from: "08:00".into(), to: "09:00".into(), zone, rule: v1::QuietRule::Defer.into() }
+}
+
+/// A mailbox that has to borrow its credentials.
+fn bare_mailbox() -> v1::IncomingMailbox {
+    let server = Some(v1::Server { host: "mail.example.jp".into(), ..v1::Server::default() });
+    v1::IncomingMailbox { protocol: v1::MailboxProtocol::Imap.into(), server, ..v1::IncomingMailbox::default() }
 }
 
 fn retry(change: impl FnOnce(&mut v1::Retry)) -> Option<v1::Retry> {
@@ -183,6 +160,27 @@ fn each_bound_is_told_with_its_field() {
     );
     check(|s| s.reply_to = Some(v1::Mailbox::default()), &["settings.reply_to.address"]);
     check(|s| s.in_doubt = 7, &["settings.in_doubt"]);
+    check(|s| s.may_send_as = vec!["@example.com".into(); 1_001], &["settings.may_send_as"]);
+    check(|s| s.labels = (0..17).map(|label| label.to_string()).collect(), &["settings.labels"]);
+    check(|s| s.labels = vec!["a".into(), "a".into(), String::new()], &["settings.labels[1]", "settings.labels[2]"]);
+    check(|s| s.owner = "a b".into(), &["settings.owner"]);
+    check(|s| s.default_cc = vec![v1::Mailbox::default()], &["settings.default_cc[0].address"]);
+    check(|s| s.default_bcc = vec![mailbox("a@example.jp"); 21], &["settings.default_bcc"]);
+    check(
+        |s| s.signature = Some(v1::Signature { text: "\0".into(), html: String::new() }),
+        &["settings.signature.text"],
+    );
+    check(
+        |s| s.quiet_windows = vec![v1::QuietWindow { to: "1".into(), ..window() }],
+        &["settings.quiet_windows[0].to"],
+    );
+    check(|s| s.content = Some(v1::ContentRules { charset: 9, ..Default::default() }), &["settings.content.charset"]);
+    check(|s| s.results = Some(v1::Results { notify: 9, ..Default::default() }), &["settings.results.notify"]);
+    check(
+        |s| s.mailbox = Some(v1::IncomingMailbox::default()),
+        &["settings.mailbox.protocol", "settings.mailbox.server"],
+    );
+    check(|s| s.mailbox = Some(bare_mailbox()), &["settings.mailbox.sign_in"]);
     check(|s| s.retry = retry(|r| r.first_delay = seconds(0)), &["settings.retry.first_delay"]);
     check(|s| s.retry = retry(|r| r.delay_max = seconds(8 * 24 * 3_600)), &["settings.retry.delay_max"]);
     check(|s| s.retry = retry(|r| r.delay_max = seconds(59)), &["settings.retry.delay_max"]);

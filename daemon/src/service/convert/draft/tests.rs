@@ -60,7 +60,8 @@ fn recipients_are_told_by_field_and_index() {
 
 #[test]
 fn each_bound_is_told_with_its_field() {
-    check(|d| d.account_id = String::new(), &[("job.account_id", None)]);
+    check(|d| d.account_id = String::new(), &[("job.from", None)]);
+    check(|d| d.account_id = "A B".into(), &[("job.account_id", None)]);
     check(|d| d.from = Some(mailbox("x")), &[("job.from.address", None)]);
     check(|d| d.reply_to = vec![mailbox("x")], &[("job.reply_to[0].address", None)]);
     check(|d| d.reply_to = vec![mailbox("a@example.jp"); 21], &[("job.reply_to", None)]);
@@ -91,6 +92,6 @@ fn all_mistakes_are_told_at_once() {
     };
     let found = to_order(request).expect_err("much is missing");
     let fields: Vec<_> = found.iter().map(|violation| violation.field.as_str()).collect();
-    assert_eq!(fields, ["idempotency_key", "job.account_id", "job.to", "job.content"]);
+    assert_eq!(fields, ["idempotency_key", "job.from", "job.to", "job.content"]);
     assert_eq!(to_order(v1::SubmitJobRequest::default()).expect_err("nothing")[0].field, "job");
 }

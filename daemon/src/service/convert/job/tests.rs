@@ -40,6 +40,7 @@ fn job(due: Timestamp) -> Job {
         first_attempt_at: None,
         attempts: Vec::new(),
         wish: None,
+        fallbacks: None,
     }
 }
 

@@ -90,3 +90,13 @@ fn reserves_leave_something_and_name_each_priority_once() {
     check(with(0, &[reserve(v1::Priority::High, 0)]), &["l.reserves[0].percent"]);
     check(with(0, &[reserve(v1::Priority::High, 100)]), &["l.reserves[0].percent"]);
 }
+
+#[test]
+fn jobs_over_quota_are_queued_unless_told_otherwise() {
+    let with = |over_quota| v1::Limits { over_quota, ..v1::Limits::default() };
+    check(with(9), &["l.over_quota"]);
+    for (wire, expected) in [(0, OverQuota::Queue), (1, OverQuota::Queue), (2, OverQuota::Reject)] {
+        let made = to_limits(Some(with(wire)), "l", &mut Violations::default()).expect("it is good");
+        assert_eq!(made.over_quota, expected);
+    }
+}

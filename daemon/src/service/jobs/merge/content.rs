@@ -1,15 +1,15 @@
 //! What the head of a merge job becomes: its content made ready to be filled in, and at the end the job.
 
-use super::Opening;
+use super::{Opening, incoming::Whole};
 use crate::{
     compose::{
         identity::{ComposeError, Identity},
         merge::{Renderer, read_template},
     },
     domain::{
-        account::AccountSettings,
+        account::{Account, AccountSettings},
         ids::{JobId, MessageKey},
-        job::{Audience, Job, MessageFacts, Schedule},
+        job::{Audience, Job, Schedule},
         merge::{MergeTemplate, progress::MergeProgress},
         time::Timestamp,
     },
@@ -63,24 +63,20 @@ pub(super) fn content_of(
 }
 
 /// The job, in its first state.
-pub(super) fn job_of(
-    opening: Opening,
-    template: &MergeTemplate,
-    recipients: u32,
-    first: MessageFacts,
-    bytes_max: u64,
-) -> Job {
-    let Opening { order, caller, id, now, .. } = opening;
+pub(super) fn job_of(opening: Opening, account: &Account, template: &MergeTemplate, incoming: &Whole) -> Job {
+    let Opening { order, visitor, id, now, .. } = opening;
     let due = order.send_at.map_or(now, |send_at| send_at.max(now));
     Job {
         id,
-        account: order.account,
-        caller,
+        account: account.id.clone(),
+        caller: visitor.into_caller(),
         accepted_at: now,
-        sender: template.draft.from.address.clone(),
-        audience: Audience::Each(Box::new(MergeProgress::new(recipients, due).with_message_bytes_max(bytes_max))),
+        sender: account.settings.results.sender_of(&template.draft.from.address),
+        audience: Audience::Each(Box::new(
+            MergeProgress::new(incoming.recipients, due).with_message_bytes_max(incoming.bytes_max),
+        )),
         subject: beginning(&template.draft.subject),
-        message: first,
+        message: incoming.first.clone(),
         priority: order.priority,
         labels: order.labels,
         expires_at: order.expires_at,
@@ -89,5 +85,6 @@ pub(super) fn job_of(
         first_attempt_at: None,
         attempts: Vec::new(),
         wish: None,
+        fallbacks: None,
     }
 }

@@ -28,17 +28,25 @@ use crate::{
 /// Most recipients in one request.
 pub(super) const BATCH_RECIPIENTS_MAX: usize = 1_000;
 
+/// What the account allows its messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Largest message, in bytes.
+    pub(super) message_bytes_max: u64,
+    /// Whether recipients are named in To.
+    pub(super) recipient_names: bool,
+}
+
 /// What has been read of the recipients.
 #[derive(Debug)]
 pub(super) struct Incoming {
     renderer: Renderer,
     identity: Identity,
-    message_bytes_max: u64,
+    bounds: Bounds,
     count: u32,
     first: Option<MessageFacts>,
     /// Most bytes that a message can have, of those that came.
     bytes_max: u64,
-    hash: Option<PayloadHash>,
     /// A hash of each address. Two that are equal by chance among a million are one case in some ten million, and cost
     /// no more than a wrong warning.
     addresses: Vec<u64>,
@@ -52,19 +60,12 @@ pub(super) struct Whole {
     pub(super) first: MessageFacts,
     /// Most bytes that each of the messages has.
     pub(super) bytes_max: u64,
-    pub(super) payload_hash: Option<[u8; 32]>,
     pub(super) warning: Option<String>,
 }
 
 impl Incoming {
-    pub(super) const fn new(
-        renderer: Renderer,
-        identity: Identity,
-        message_bytes_max: u64,
-        hash: Option<PayloadHash>,
-    ) -> Self {
-        let addresses = Vec::new();
-        Self { renderer, identity, message_bytes_max, count: 0, first: None, bytes_max: 0, hash, addresses }
+    pub(super) const fn new(renderer: Renderer, identity: Identity, bounds: Bounds) -> Self {
+        Self { renderer, identity, bounds, count: 0, first: None, bytes_max: 0, addresses: Vec::new() }
     }
 
     /// How many came so far.
@@ -86,9 +87,6 @@ impl Incoming {
         }
         let mut taken = Vec::with_capacity(batch.len());
         for recipient in batch {
-            if let Some(hash) = &mut self.hash {
-                hash.add(&recipient);
-            }
             taken.extend(self.take_one(recipient, &mut violations));
             self.count += 1;
         }
@@ -104,9 +102,8 @@ impl Incoming {
         let warning = repeated(self.addresses).map(|count| {
             format!("{count} of the recipients have an address that came before: each gets a message of its own")
         });
-        let payload_hash = self.hash.map(PayloadHash::finish);
         let (recipients, bytes_max) = (self.count, self.bytes_max);
-        violations.finish(self.first.map(|first| Whole { recipients, first, bytes_max, payload_hash, warning }))
+        violations.finish(self.first.map(|first| Whole { recipients, first, bytes_max, warning }))
     }
 
     fn take_one(&mut self, wire: v1::MergeRecipient, violations: &mut Violations) -> Option<MergeRecipient> {
@@ -128,6 +125,8 @@ impl Incoming {
             return None;
         }
         let Mailbox { name, address } = mailbox;
+        // The values were read before: a variable may mean the name all the same.
+        let name = name.filter(|_| self.bounds.recipient_names);
         let recipient = MergeRecipient { address, name, values };
         self.prove(&recipient, violations)?;
         self.addresses.push(address_hash(&recipient.address));
@@ -152,11 +151,11 @@ impl Incoming {
             let (bytes, is_eight_bit) = (message.bytes.len() as u64, message.is_eight_bit);
             self.first = Some(MessageFacts { message_id: String::new(), bytes, is_eight_bit });
         }
-        if bytes_max > self.message_bytes_max {
+        if bytes_max > self.bounds.message_bytes_max {
             // Each message has its own id, which is longer by up to six digits than the first one's.
             let bytes = self.renderer.message_bytes(recipient, &self.identity) as u64 + 6;
-            if bytes > self.message_bytes_max {
-                let most = self.message_bytes_max;
+            let most = self.bounds.message_bytes_max;
+            if bytes > most {
                 wrong(&"", &format_args!("its message would have {bytes} bytes, the account allows {most}"));
                 return None;
             }

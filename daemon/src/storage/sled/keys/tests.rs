@@ -13,6 +13,12 @@ fn any_key() -> impl Strategy<Value = Key> {
         any::<(u32, u16)>().prop_map(|(account, chunk)| Key::Standing { account, chunk }),
         any::<u32>().prop_map(|account| Key::Tally { account }),
         any::<(u32, u16)>().prop_map(|(account, chunk)| Key::Tokens { account, chunk }),
+        any::<u16>().prop_map(|chunk| Key::Routing { chunk }),
+        (any::<(u32, u64)>(), job.clone()).prop_map(|((account, due), job)| Key::Divertible {
+            account,
+            due: Timestamp::from_millis(due),
+            job
+        }),
         (job.clone(), any::<u16>()).prop_map(|(job, chunk)| Key::Job { job, chunk }),
         (job.clone(), any::<u16>()).prop_map(|(job, chunk)| Key::Body { job, chunk }),
         (any::<u32>(), job.clone(), any::<(u32, u16)>()).prop_map(|(account, job, (index, chunk))| Key::Mark {

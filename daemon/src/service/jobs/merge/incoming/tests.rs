@@ -23,13 +23,14 @@ fn incoming(text: &str, message_bytes_max: u64) -> Incoming {
         html: None,
         headers: Vec::new(),
         attachments: Vec::new(),
+        charset: crate::domain::account::Charset::default(),
     };
     let template = read_template(draft).expect("a template");
     let job = JobId::new(Timestamp::EPOCH, [7; 10]);
     let renderer = Renderer::new(&template, job).expect("a renderer");
     let address = template.draft.from.address;
     let identity = Identity::of_merge(MessageKey { job, index: 0 }, &address, Timestamp::EPOCH);
-    Incoming::new(renderer, identity, message_bytes_max, Some(PayloadHash::default()))
+    Incoming::new(renderer, identity, Bounds { message_bytes_max, recipient_names: true })
 }
 
 fn recipient(address: &str, name: &str, variables: &[(&str, &str)]) -> v1::MergeRecipient {
@@ -120,11 +121,9 @@ fn addresses_that_come_again_are_counted() {
 fn the_payload_hash_knows_no_requests() {
     let all = [recipient("a@example.jp", "", &[("x", "1")]), recipient("b@example.jp", "", &[])];
     let hash = |batches: &[&[v1::MergeRecipient]]| {
-        let mut incoming = incoming("x", BYTES_MAX);
-        for batch in batches {
-            incoming.take(batch.to_vec()).expect("good ones");
-        }
-        incoming.finish().expect("recipients").payload_hash
+        let mut hash = PayloadHash::default();
+        batches.iter().copied().flatten().for_each(|recipient| hash.add(recipient));
+        hash.finish()
     };
     assert_eq!(hash(&[&all]), hash(&[&all[..1], &all[1..]]));
     assert_ne!(hash(&[&all]), hash(&[&all[1..], &all[..1]]));

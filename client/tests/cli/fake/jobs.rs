@@ -1,51 +1,21 @@
-//! A made-up daemon: it keeps accounts and jobs in memory and hands every mail to nobody, at once.
-
-use std::{
-    collections::BTreeMap,
-    pin::Pin,
-    sync::{Mutex, MutexGuard},
-};
+//! Jobs of the made-up daemon.
 
 use hikyaku_client::proto::*;
-use prost_types::Timestamp;
-use tokio::sync::broadcast;
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-type Answer<T> = Result<Response<T>, Status>;
-type Answers<T> = Pin<Box<dyn tokio_stream::Stream<Item = Result<T, Status>> + Send>>;
-
-pub(crate) struct Fake {
-    state: Mutex<State>,
-    events: broadcast::Sender<WatchJobsResponse>,
-}
-
-#[derive(Default)]
-struct State {
-    accounts: BTreeMap<String, Account>,
-    jobs: BTreeMap<String, Job>,
-    keys: BTreeMap<String, String>,
-    /// The recipients of merge jobs.
-    merges: BTreeMap<String, Vec<ListedRecipient>>,
-}
+use super::{Answer, Answers, Fake, PAGE, State, time};
 
 /// What the provider is made to say; some of it would act upon a terminal.
 const REPLY: &str = "250-2.0.0 Ok\n250 2.0.0 queued \u{1b}[31mas\u{9b}2J 7";
-const PAGE: usize = 2;
-
-impl Default for Fake {
-    fn default() -> Self {
-        Self { state: Mutex::default(), events: broadcast::channel(1_000).0 }
-    }
-}
-
 impl Fake {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
-    }
-
     fn store(&self, request: SubmitJobRequest) -> Result<SubmitJobResponse, Status> {
-        let draft = request.job.unwrap();
+        let mut draft = request.job.unwrap();
+        // A job that names no account goes by the shop, and is planned.
+        let routed = draft.account_id.is_empty();
+        if routed {
+            draft.account_id = "shop".to_owned();
+        }
         check(&draft, &self.state())?;
         if request.dry_run {
             return Ok(SubmitJobResponse { message_bytes: 400, ..SubmitJobResponse::default() });
@@ -77,6 +47,8 @@ impl Fake {
             job_id,
             message_bytes: 400,
             warnings: vec!["it is late".to_owned()],
+            planned: routed.then(|| PlannedTimes { first_at: Some(time(5)), last_at: Some(time(9)) }),
+            routed_account_id: if routed { "shop".to_owned() } else { String::new() },
             ..SubmitJobResponse::default()
         })
     }
@@ -126,11 +98,6 @@ impl Fake {
         }
         // Everything has been sent already, but for the first job.
         Ok(Some(ControlSummary { matched, changed: u64::from(matched > 1), refused: matched - u64::from(matched > 1) }))
-    }
-
-    fn account(&self, id: &str) -> Result<Account, Status> {
-        let account = self.state().accounts.get(id).cloned();
-        account.ok_or_else(|| Status::not_found(format!("there is no account \"{id}\"")))
     }
 }
 
@@ -205,10 +172,6 @@ fn taken(job_id: &str, draft: JobDraft) -> Job {
         }],
         ..Job::default()
     }
-}
-
-fn time(seconds: i64) -> Timestamp {
-    Timestamp { seconds: 1_700_000_000 + seconds, nanos: 0 }
 }
 
 #[tonic::async_trait]
@@ -338,136 +301,38 @@ impl job_service_server::JobService for Fake {
         Ok(Response::new(Box::pin(events)))
     }
 
-    async fn explain_job(&self, _: Request<ExplainJobRequest>) -> Answer<ExplainJobResponse> {
-        Ok(Response::new(ExplainJobResponse::default()))
-    }
-
-    async fn estimate_completion(&self, _: Request<EstimateCompletionRequest>) -> Answer<EstimateCompletionResponse> {
-        Ok(Response::new(EstimateCompletionResponse::default()))
-    }
-}
-
-#[tonic::async_trait]
-impl account_service_server::AccountService for Fake {
-    async fn create_account(&self, request: Request<CreateAccountRequest>) -> Answer<CreateAccountResponse> {
-        let key = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
-        let created_by = key.unwrap_or("socket").to_owned();
-        let CreateAccountRequest { account_id, settings, .. } = request.into_inner();
-        let account = Account {
-            account_id: account_id.clone(),
-            settings,
-            etag: "1".to_owned(),
-            created_by,
-            created_at: Some(time(0)),
-            standing: Some(AccountStanding { state: AccountState::Active.into(), ..AccountStanding::default() }),
-            ..Account::default()
-        };
-        self.state().accounts.insert(account_id, account.clone());
-        Ok(Response::new(CreateAccountResponse { account: Some(account) }))
-    }
-
-    async fn get_account(&self, request: Request<GetAccountRequest>) -> Answer<GetAccountResponse> {
-        let account = self.account(&request.into_inner().account_id)?;
-        Ok(Response::new(GetAccountResponse { account: Some(account) }))
-    }
-
-    async fn list_accounts(&self, _: Request<ListAccountsRequest>) -> Answer<ListAccountsResponse> {
-        let accounts = self.state().accounts.values().cloned().collect();
-        Ok(Response::new(ListAccountsResponse { accounts, next_page_token: String::new() }))
-    }
-
-    async fn update_account(&self, request: Request<UpdateAccountRequest>) -> Answer<UpdateAccountResponse> {
-        let UpdateAccountRequest { account_id, settings, etag } = request.into_inner();
-        let mut account = self.account(&account_id)?;
-        if account.etag != etag {
-            return Err(Status::aborted("the account was changed since"));
+    async fn explain_job(&self, request: Request<ExplainJobRequest>) -> Answer<ExplainJobResponse> {
+        let job_id = request.into_inner().job_id;
+        if !self.state().jobs.contains_key(&job_id) {
+            return Err(Status::not_found("there is no such job"));
         }
-        account.settings = settings;
-        account.etag = format!("{etag}1");
-        self.state().accounts.insert(account_id, account.clone());
-        Ok(Response::new(UpdateAccountResponse { account: Some(account) }))
-    }
-
-    async fn delete_account(&self, request: Request<DeleteAccountRequest>) -> Answer<DeleteAccountResponse> {
-        self.account(&request.into_inner().account_id)?;
-        Ok(Response::new(DeleteAccountResponse { cancelled_jobs: 3 }))
-    }
-
-    async fn pause_account(&self, request: Request<PauseAccountRequest>) -> Answer<PauseAccountResponse> {
-        let PauseAccountRequest { account_id, until, reason } = request.into_inner();
-        let standing = AccountStanding { state: AccountState::Paused.into(), until, reason, ..Default::default() };
-        let account = Account { standing: Some(standing), ..self.account(&account_id)? };
-        Ok(Response::new(PauseAccountResponse { account: Some(account) }))
-    }
-
-    async fn resume_account(&self, request: Request<ResumeAccountRequest>) -> Answer<ResumeAccountResponse> {
-        let account = self.account(&request.into_inner().account_id)?;
-        Ok(Response::new(ResumeAccountResponse { account: Some(account) }))
-    }
-
-    async fn get_account_usage(&self, request: Request<GetAccountUsageRequest>) -> Answer<GetAccountUsageResponse> {
-        let account = self.account(&request.into_inner().account_id)?;
-        let quotas = account.settings.unwrap_or_default().limits.unwrap_or_default().quotas;
-        let usage = quotas.into_iter().map(|quota| QuotaUsage {
-            left: quota.limit - 1,
-            used: 1,
-            quota: Some(quota),
-            resets_at: Some(time(60)),
-            ..QuotaUsage::default()
-        });
-        Ok(Response::new(GetAccountUsageResponse { quotas: usage.collect() }))
-    }
-
-    async fn report_usage(&self, _: Request<ReportUsageRequest>) -> Answer<ReportUsageResponse> {
-        Ok(Response::new(ReportUsageResponse::default()))
-    }
-
-    async fn test_account(&self, _: Request<TestAccountRequest>) -> Answer<TestAccountResponse> {
-        Ok(Response::new(TestAccountResponse::default()))
-    }
-
-    async fn begin_consent(&self, _: Request<BeginConsentRequest>) -> Answer<BeginConsentResponse> {
-        Ok(Response::new(BeginConsentResponse::default()))
-    }
-
-    async fn finish_consent(&self, _: Request<FinishConsentRequest>) -> Answer<FinishConsentResponse> {
-        Ok(Response::new(FinishConsentResponse::default()))
-    }
-}
-
-#[tonic::async_trait]
-impl classification_service_server::ClassificationService for Fake {
-    async fn classify(&self, request: Request<ClassifyRequest>) -> Answer<ClassifyResponse> {
-        let request = request.into_inner();
-        Ok(Response::new(ClassifyResponse {
-            verdict: Verdict::RejectRecipient.into(),
-            blame: Blame::Recipient.into(),
-            wait: Some(prost_types::Duration { seconds: 90, nanos: 0 }),
-            rule: format!("{}/{}/{}", request.provider, request.phase, request.reply),
+        let hindrance = |cause: &str, explanation: &str, until, advice: &str| Hindrance {
+            cause: cause.to_owned(),
+            explanation: explanation.to_owned(),
+            until,
+            advice: advice.to_owned(),
+        };
+        Ok(Response::new(ExplainJobResponse {
+            state: JobState::Queued.into(),
+            hindrances: vec![
+                hindrance("ACCOUNT", "the account is paused\u{7}", None, "resume it"),
+                hindrance("QUOTA", "7 of 7 messages in 10s are used", Some(time(3)), ""),
+            ],
+            planned: Some(PlannedTimes { first_at: Some(time(5)), last_at: Some(time(5)) }),
         }))
     }
-}
 
-#[tonic::async_trait]
-impl store_service_server::StoreService for Fake {
-    type BackupStoreStream = Answers<BackupStoreResponse>;
-    type VerifyStoreStream = Answers<VerifyStoreResponse>;
-
-    async fn backup_store(&self, request: Request<BackupStoreRequest>) -> Answer<Self::BackupStoreStream> {
-        let complete = !request.into_inner().path.contains("torn");
-        let steps = [(1, false), (2, complete)]
-            .map(|(records_done, complete)| Ok(BackupStoreResponse { records_done, records_total: 2, complete }));
-        Ok(Response::new(Box::pin(tokio_stream::iter(steps))))
-    }
-
-    async fn verify_store(&self, _: Request<VerifyStoreRequest>) -> Answer<Self::VerifyStoreStream> {
-        let findings = StoreFindings {
-            records: 9,
-            quarantined_count: 1,
-            quarantined: vec!["job 7: wrong check sum".to_owned()],
-            mended: 2,
-        };
-        let last = VerifyStoreResponse { records_done: 9, records_total: 9, findings: Some(findings) };
-        Ok(Response::new(Box::pin(tokio_stream::iter([Ok(VerifyStoreResponse::default()), Ok(last)]))))
+    async fn estimate_completion(
+        &self,
+        request: Request<EstimateCompletionRequest>,
+    ) -> Answer<EstimateCompletionResponse> {
+        let EstimateCompletionRequest { account_id, messages, .. } = request.into_inner();
+        self.account(&account_id)?;
+        Ok(Response::new(EstimateCompletionResponse {
+            planned: (messages > 0).then(|| PlannedTimes { first_at: Some(time(5)), last_at: Some(time(9)) }),
+            queued_messages: 3,
+            messages_per_second: 2.5,
+            bound: "the quota 7/10s".to_owned(),
+        }))
     }
 }

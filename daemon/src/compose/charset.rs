@@ -1,0 +1,204 @@
+//! Which charset a message is written in, and what of its texts that charset does not have.
+//!
+//! ISO-2022-JP (RFC 1468) has ASCII and JIS X 0208. What vendors added to it (①, ㈱, 髙) and half-width kana are not part of
+//! it, although some encoders write them: other readers show something else there.
+
+use std::borrow::Cow;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use encoding_rs::{EncoderResult, ISO_2022_JP};
+use lettre::message::{
+    Body, SinglePart,
+    header::{ContentTransferEncoding, ContentType},
+};
+
+use super::identity::ComposeError;
+use crate::domain::{account::Charset, mail::Draft};
+
+mod replacement;
+
+/// Bytes of text in one encoded word: 39 become 52 in base64, and 64 with `=?utf-8?b?` and `?=`, so that one fits behind
+/// the name of its field into the 76 columns that RFC 2047 2 allows such a line.
+const UTF_8_WORD_BYTES: usize = 39;
+/// The same in ISO-2022-JP, with the escapes: 36 become 48, and 66 with `=?ISO-2022-JP?B?` and `?=`.
+const ISO_2022_JP_WORD_BYTES: usize = 36;
+/// Longest line of a body that goes as it is, in bytes without its CRLF (RFC 5322 2.1.1).
+const LINE_BYTES_MAX: usize = 998;
+/// Rows of JIS X 0208 by their first byte in ISO-2022-JP: symbols to box drawings, and both levels of kanji.
+const ROWS: [std::ops::RangeInclusive<u8>; 2] = [0x21..=0x28, 0x30..=0x74];
+/// Bytes with which ISO-2022-JP changes to JIS X 0208, or back to ASCII.
+const ESCAPE_BYTES: usize = 3;
+/// Most characters that a refusal names.
+const NAMED_MAX: usize = 10;
+
+/// The charset in which one message is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Script {
+    Utf8,
+    Iso2022Jp,
+}
+
+/// The charset for these texts of one message, by the account's choice. Each comes with the name of its field.
+///
+/// # Errors
+/// When the account wants ISO-2022-JP or nothing, and a text has characters outside it; they are named.
+pub(super) fn script_for<'a>(
+    choice: Charset,
+    texts: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<Script, ComposeError> {
+    match choice {
+        Charset::Utf8 => Ok(Script::Utf8),
+        Charset::Iso2022JpReplace => Ok(Script::Iso2022Jp),
+        Charset::Iso2022Jp | Charset::Iso2022JpReject => {
+            for (field, text) in texts {
+                let outside = outside(text);
+                if outside.is_empty() {
+                    continue;
+                }
+                if choice == Charset::Iso2022Jp {
+                    return Ok(Script::Utf8);
+                }
+                let reason = format!("has characters that ISO-2022-JP does not have: {}", outside.join(" "));
+                return Err(ComposeError::new(field, reason));
+            }
+            Ok(Script::Iso2022Jp)
+        }
+    }
+}
+
+/// All texts of a draft that are written in its charset, with their fields' names.
+pub(super) fn texts_of(draft: &Draft) -> impl Iterator<Item = (&str, &str)> {
+    let Draft { from, reply_to, to, cc, subject, text, html, headers, .. } = draft;
+    let names = [("job.reply_to", reply_to), ("job.to", to), ("job.cc", cc)];
+    let names = names.into_iter().flat_map(|(field, mailboxes)| mailboxes.iter().map(move |mailbox| (field, mailbox)));
+    let names = std::iter::once(("job.from.name", from)).chain(names);
+    let names = names.filter_map(|(field, mailbox)| mailbox.name.as_deref().map(|name| (field, name)));
+    let headers = headers.iter().map(|(_, value)| ("job.headers", value.as_str()));
+    let bodies = [("job.text", text), ("job.html", html)];
+    let bodies = bodies.into_iter().filter_map(|(field, body)| body.as_deref().map(|body| (field, body)));
+    std::iter::once(("job.subject", subject.as_str())).chain(names).chain(headers).chain(bodies)
+}
+
+/// Characters of a text that ISO-2022-JP does not have, each once; at most [`NAMED_MAX`].
+fn outside(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for c in text.chars().filter(|c| !c.is_ascii() && !has(alike(*c))) {
+        let named = format!("{c} (U+{:04X})", u32::from(c));
+        if !found.contains(&named) {
+            found.push(named);
+            if found.len() == NAMED_MAX {
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// What has two code points for one character of JIS X 0208: the one that encoders know.
+const fn alike(c: char) -> char {
+    match c {
+        '\u{301c}' => '\u{ff5e}',
+        '\u{2016}' => '\u{2225}',
+        '\u{2014}' => '\u{2015}',
+        '\u{2212}' => '\u{ff0d}',
+        '\u{a2}' => '\u{ffe0}',
+        '\u{a3}' => '\u{ffe1}',
+        '\u{ac}' => '\u{ffe2}',
+        '\u{a5}' => '\u{ffe5}',
+        '\u{203e}' => '\u{ffe3}',
+        '\u{a0}' => ' ',
+        c => c,
+    }
+}
+
+/// Whether ISO-2022-JP has a character. Escape and shifts would be taken for its own.
+fn has(c: char) -> bool {
+    match c {
+        '\u{e}' | '\u{f}' | '\u{1b}' => false,
+        c if c.is_ascii() => true,
+        // Encoders write them in full width, and the text would be another.
+        '\u{ff61}'..='\u{ff9f}' => false,
+        c => first_byte(c).is_some_and(|first| ROWS.iter().any(|rows| rows.contains(&first))),
+    }
+}
+
+/// The first byte of a character in JIS X 0208, as far as the encoder writes it there.
+fn first_byte(c: char) -> Option<u8> {
+    let mut bytes = [0; 16];
+    let (result, _, written) =
+        ISO_2022_JP.new_encoder().encode_from_utf8_without_replacement(c.encode_utf8(&mut [0; 4]), &mut bytes, true);
+    let is_there = result == EncoderResult::InputEmpty && bytes[..written].starts_with(b"\x1b$B");
+    is_there.then(|| bytes[ESCAPE_BYTES])
+}
+
+/// A text in ISO-2022-JP: what it does not have is replaced. Begins and ends in ASCII, and so does each line.
+fn iso_2022_jp(text: &str) -> String {
+    let known: Cow<'_, str> =
+        if text.is_ascii() { text.into() } else { replacement::replaced(text, alike, has).into() };
+    let (bytes, _, _) = ISO_2022_JP.encode(&known);
+    String::from_utf8(bytes.into_owned()).expect("ISO-2022-JP has seven bits")
+}
+
+impl Script {
+    /// The whole text as encoded words, none of which splits a character (RFC 2047 5), each on a line of its own.
+    pub(super) fn encoded_words(self, text: &str) -> String {
+        let (name, words) = match self {
+            Self::Utf8 => ("utf-8?b", words(text, UTF_8_WORD_BYTES, char::len_utf8, 0)),
+            Self::Iso2022Jp => {
+                let known = replacement::replaced(text, alike, has);
+                let width = |c: char| if c.is_ascii() { 1 } else { 2 };
+                // RFC 1468: each word begins and ends in ASCII.
+                let words = words(&known, ISO_2022_JP_WORD_BYTES, width, ESCAPE_BYTES);
+                ("ISO-2022-JP?B", words.into_iter().map(|word| iso_2022_jp(&word)).collect())
+            }
+        };
+        let words: Vec<String> =
+            words.iter().map(|word| format!("=?{name}?{}?=", BASE64_STANDARD.encode(word))).collect();
+        words.join("\r\n ")
+    }
+
+    /// A part with this text, whose line ends are CRLF.
+    pub(super) fn part(self, subtype: &str, text: String) -> SinglePart {
+        match (self, subtype) {
+            (Self::Utf8, "html") => SinglePart::html(text),
+            (Self::Utf8, _) => SinglePart::plain(text),
+            (Self::Iso2022Jp, _) => {
+                let kind = ContentType::parse(&format!("text/{subtype}; charset=ISO-2022-JP"));
+                let kind = kind.expect("the type is written here");
+                let text = iso_2022_jp(&text);
+                let is_short = text.split("\r\n").all(|line| line.len() <= LINE_BYTES_MAX);
+                // RFC 1468 is made for seven bits; a line that is too long goes in base64.
+                let encoding =
+                    if is_short { ContentTransferEncoding::SevenBit } else { ContentTransferEncoding::Base64 };
+                let body = Body::new_with_encoding(text, encoding).expect("the text has seven bits and short lines");
+                SinglePart::builder().header(kind).body(body)
+            }
+        }
+    }
+}
+
+/// Cuts a text into pieces whose bytes, by `width` and with `escape` bytes wherever it changes between ASCII and the rest,
+/// are at most `bytes_max`.
+fn words(text: &str, bytes_max: usize, width: impl Fn(char) -> usize, escape: usize) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let (mut bytes, mut is_wide) = (0, false);
+    for c in text.chars() {
+        let turn = if is_wide == c.is_ascii() { escape } else { 0 };
+        let end = if c.is_ascii() { 0 } else { escape };
+        if !word.is_empty() && bytes + turn + width(c) + end > bytes_max {
+            words.push(std::mem::take(&mut word));
+            (bytes, is_wide) = (0, false);
+        }
+        bytes += if is_wide == c.is_ascii() { escape } else { 0 } + width(c);
+        is_wide = !c.is_ascii();
+        word.push(c);
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Which accounts, and with them which jobs, a caller sees. Only this file knows the rule: a personal account is there for
+//! its owner and for admins, and for nobody else.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use super::{api_keys::Role, status::Refusal};
+use crate::{
+    domain::{
+        account::AccountSettings,
+        ids::{AccountId, Caller, JobId},
+    },
+    storage::{AccountRecord, JobRecord, SharedStorage, StorageError},
+};
+
+/// A caller with its role, as the guard has noted both.
+#[derive(Clone, Debug)]
+pub(super) struct Visitor {
+    caller: Caller,
+    role: Role,
+}
+
+impl Visitor {
+    /// This caller in this role.
+    pub(super) const fn new(caller: Caller, role: Role) -> Self {
+        Self { caller, role }
+    }
+
+    /// Who it is.
+    pub(super) const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Who it is, for good.
+    pub(super) fn into_caller(self) -> Caller {
+        self.caller
+    }
+
+    /// Whether an account with these settings is there for it.
+    pub(super) fn sees(&self, settings: &AccountSettings) -> bool {
+        self.is_admin() || settings.owner.as_ref().is_none_or(|owner| *owner == self.caller)
+    }
+
+    /// Refuses settings by which it would give the account to somebody else.
+    pub(super) fn check_owner(&self, settings: &AccountSettings) -> Result<(), Refusal> {
+        if self.sees(settings) {
+            return Ok(());
+        }
+        Err(Refusal::NotAllowed("only admins may name another owner of an account than themselves"))
+    }
+
+    /// The account of this id, if one is there for it.
+    pub(super) async fn account(
+        &self,
+        storage: &SharedStorage,
+        id: &AccountId,
+    ) -> Result<Option<AccountRecord>, StorageError> {
+        Ok(storage.account(id).await?.filter(|record| self.sees(&record.account.settings)))
+    }
+
+    /// The job of this id, if one is there for it.
+    pub(super) async fn job(&self, storage: &SharedStorage, id: JobId) -> Result<Option<JobRecord>, StorageError> {
+        let Some(record) = storage.job(id).await? else { return Ok(None) };
+        let is_seen = View::new(self, storage).sees_job(&record).await?;
+        Ok(is_seen.then_some(record))
+    }
+
+    const fn is_admin(&self) -> bool {
+        matches!(self.role, Role::Admin)
+    }
+}
+
+/// What a caller sees of many jobs: it looks each account up once.
+#[derive(Debug)]
+pub(super) struct View<'a> {
+    visitor: &'a Visitor,
+    storage: &'a SharedStorage,
+    known: HashMap<AccountId, Sight>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sight {
+    Seen,
+    Hidden,
+    /// It was deleted: its jobs are left to who submitted them.
+    Gone,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(visitor: &'a Visitor, storage: &'a SharedStorage) -> Self {
+        Self { visitor, storage, known: HashMap::new() }
+    }
+
+    /// Whether a job is there for the caller.
+    pub(super) async fn sees_job(&mut self, record: &JobRecord) -> Result<bool, StorageError> {
+        Ok(match self.sight(&record.job.account).await? {
+            Sight::Seen => true,
+            Sight::Hidden => false,
+            Sight::Gone => record.job.caller == self.visitor.caller,
+        })
+    }
+
+    /// Whether a job is there for the caller of which only the names are known.
+    pub(super) async fn sees_job_of(&mut self, account: &AccountId, id: JobId) -> Result<bool, StorageError> {
+        Ok(match self.sight(account).await? {
+            Sight::Seen => true,
+            Sight::Hidden => false,
+            Sight::Gone => {
+                let record = self.storage.job(id).await?;
+                record.is_some_and(|record| record.job.caller == self.visitor.caller)
+            }
+        })
+    }
+
+    async fn sight(&mut self, id: &AccountId) -> Result<Sight, StorageError> {
+        if self.visitor.is_admin() {
+            return Ok(Sight::Seen);
+        }
+        let place = match self.known.entry(id.clone()) {
+            Entry::Occupied(known) => return Ok(*known.get()),
+            Entry::Vacant(place) => place,
+        };
+        let sight = match self.storage.account(id).await {
+            Ok(Some(record)) if self.visitor.sees(&record.account.settings) => Sight::Seen,
+            // Of a damaged account nobody knows whose it is.
+            Ok(Some(_)) | Err(StorageError::Damaged(_)) => Sight::Hidden,
+            Ok(None) => Sight::Gone,
+            Err(error) => return Err(error),
+        };
+        Ok(*place.insert(sight))
+    }
+}

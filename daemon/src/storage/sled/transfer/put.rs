@@ -1,0 +1,114 @@
+//! Where the records of an import go, with all that is derived from them.
+
+use super::bad_line;
+use crate::{
+    domain::{
+        backlog::Queued,
+        ids::{JobId, MessageKey},
+        job::Flight,
+    },
+    storage::{
+        StorageError,
+        blobs::Pin,
+        records::{
+            BadRow,
+            job::{Body, JobRow, Location},
+            ledger::MarkRow,
+            merge::{OutcomesRow, PartRow},
+        },
+        sled::{
+            codec, jobs,
+            keys::Key,
+            merge::outcomes::{OUTCOMES_PER_PAGE, load_page, place_of},
+            txn::Txn,
+        },
+    },
+};
+
+pub(super) fn put_mark(txn: &mut Txn, account: u32, message: MessageKey, row: &MarkRow) -> Result<(), StorageError> {
+    let MessageKey { job, index } = message;
+    let stored = jobs::load(txn, job)?;
+    match stored.as_ref().filter(|stored| stored.job.merge().is_some()) {
+        Some(_) => {
+            let (page, place) = place_of(index);
+            if let Some(known) = load_page(txn, job, page)?.outcomes.get(&place) {
+                txn.remove_retry(message, known.due);
+            }
+        }
+        None => {
+            if let Some(stored) = stored {
+                let derived =
+                    [jobs::ready_key(account, &stored.job), jobs::divert_key(account, &stored.job, Flight::Grounded)];
+                derived.iter().flatten().for_each(|key| txn.remove_key(key));
+            }
+        }
+    }
+    txn.put_row(|chunk| Key::Mark { account, job, index, chunk }, row, 0);
+    Ok(())
+}
+
+pub(super) fn put_part(txn: &mut Txn, job: JobId, first: u32, row: PartRow, pin: Option<&Pin>) {
+    let row = match pin {
+        Some(pin) => {
+            let (key, value) = codec::single(&Key::FileEdge { file: pin.hash, job }, &[]);
+            txn.put(key, value);
+            PartRow { file: pin.hash.to_vec(), pages: Vec::new(), ..row }
+        }
+        None => row,
+    };
+    txn.put_row(|chunk| Key::Recipients { job, first, chunk }, &row, 0);
+}
+
+/// Puts a page of outcomes with its entries of the retry index; a mark that comes later takes its own away.
+pub(super) fn put_outcomes(txn: &mut Txn, job: JobId, page: u32, row: OutcomesRow) -> Result<(), BadRow> {
+    txn.put_row(|chunk| Key::Outcomes { job, page, chunk }, &row, 0);
+    for (place, known) in row.into_outcomes()? {
+        let message = MessageKey { job, index: page.saturating_mul(OUTCOMES_PER_PAGE).saturating_add(place) };
+        txn.put_retry(message, known.state.is_pending().then_some(known.due));
+    }
+    Ok(())
+}
+
+/// Puts a job with its message and all that is derived from it.
+pub(super) fn put_job(
+    txn: &mut Txn,
+    id: &str,
+    row: JobRow,
+    message: &[u8],
+    pin: Option<&Pin>,
+) -> Result<(), StorageError> {
+    let bad = |error: &dyn std::fmt::Display| bad_line(0, error);
+    let id: JobId = id.parse().map_err(|error| bad(&error))?;
+    let location = match pin {
+        Some(pin) => Location::File(pin.hash),
+        // The content of a merge job stands beside its row.
+        None if row.merge.is_some() => {
+            let frames = codec::frames(|chunk| Key::Body { job: id, chunk }, message);
+            frames.into_iter().for_each(|(key, value)| txn.put(key, value));
+            Location::Beside
+        }
+        None => Location::Spool(txn.spool(id, message)?),
+    };
+    let body = Body { location, is_eight_bit: row.message_is_eight_bit };
+    let job = row.into_job(id).map_err(|error| bad(&error))?;
+    for (key, value) in jobs::job_frames(&job, &body) {
+        txn.put(key, value);
+    }
+    if let Some(pin) = pin {
+        let (key, value) = codec::single(&Key::FileEdge { file: pin.hash, job: id }, &[]);
+        txn.put(key, value);
+    }
+    let account = txn.accounts.get(&job.account).map(|entry| entry.number);
+    if let Some((key, value)) = account.and_then(|account| jobs::ready_entry(account, &job)) {
+        txn.put(key, value);
+    }
+    if let Some(divert) = account.and_then(|account| jobs::divert_key(account, &job, Flight::Grounded)) {
+        txn.put(divert.to_bytes().into(), ::sled::IVec::default());
+    }
+    if let Some(expiry) = jobs::expiry_key(&job) {
+        txn.put(expiry.to_bytes().into(), ::sled::IVec::default());
+    }
+    txn.count_open(&job.account, false, job.is_open());
+    txn.count_queued(&job.account, job.priority, Queued::default(), Queued::of_job(&job));
+    Ok(())
+}
