@@ -5,3 +5,6 @@ pub mod opening;
 pub mod pop_gate;
 pub mod standing;
 pub mod tokens;
+
+#[cfg(test)]
+mod laboratory;

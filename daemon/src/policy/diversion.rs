@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::routing::fitness;
 use crate::domain::{
-    account::{AccountSettings, EnvelopeSender},
+    account::AccountSettings,
     address::Address,
     ids::AccountId,
     job::Job,
@@ -55,11 +55,7 @@ pub fn heir<'a>(job: &Job, heirs: &[Heir<'a>], now: Timestamp) -> Option<(&'a Ac
             && job.message.bytes <= limits.message_bytes_max
     };
     let heir = heirs.iter().find(can)?;
-    let sender = match &heir.settings.results.envelope_sender {
-        // A tag names the account that is to read the bounce, so it is not taken along.
-        EnvelopeSender::Account | EnvelopeSender::Verp(_) => from.clone(),
-        EnvelopeSender::Address(address) => address.clone(),
-    };
+    let sender = heir.settings.results.sender_of(from);
     Some((heir.id, sender))
 }
 

@@ -9,4 +9,5 @@ mod laboratory;
 mod limits;
 mod obstacles;
 mod outcomes;
+mod pop;
 mod tokens;

@@ -152,7 +152,8 @@ async fn by_connect(
     // RFC 9110 15: the second word is the code. RFC 9110 9.3.6: any 2xx means that the stream is the server's now.
     match status.split(' ').nth(1) {
         Some(code) if code.len() == 3 && code.starts_with('2') => Ok(stream),
-        Some("407") => Err(ProxyFailure::SignInRefused(status)),
+        // RFC 9110 15.5.8 wants 407; some proxies answer as a server does.
+        Some("401" | "407") => Err(ProxyFailure::SignInRefused(status)),
         _ => Err(ProxyFailure::Refused(status)),
     }
 }

@@ -53,6 +53,10 @@ async fn what_an_http_proxy_refuses_is_told_in_its_words() {
             "the proxy does not accept the sign-in: HTTP/1.1 407 Proxy Authentication Required",
         ),
         (
+            "S~ HTTP/1.0 401 Unauthorized\\r\\n\\r\\n",
+            "the proxy does not accept the sign-in: HTTP/1.0 401 Unauthorized",
+        ),
+        (
             "S~ HTTP/1.0 403 Forbidden port\\r\\n\\r\\n",
             "the proxy does not connect to the server: HTTP/1.0 403 Forbidden port",
         ),
