@@ -150,12 +150,14 @@ async fn short_tokens_a_revoked_grant_and_new_consent_against_a_real_server() {
         dial: Arc::new(TcpDialer),
         clock,
         entropy: Arc::new(SeededEntropy::new(1)),
+        verp: hikyaku_daemon::policy::verp::VerpKey::new([7; 32]),
         host_name: "client.lab.test".parse().expect("a name"),
         connections: ConnectionSlots::new(100),
         tokens: keeper.clone(),
         stopping: stopping.clone(),
     };
-    let delivery = tokio::spawn(supervisor::run(context, Duration::from_secs(30)));
+    let delivery =
+        tokio::spawn(supervisor::run(context, hikyaku_daemon::delivery::desk::open().1, Duration::from_secs(30)));
 
     check_other_grants(&keeper).await;
     let bearer = oauth(OauthMechanism::Oauthbearer, OauthGrant::Consent);

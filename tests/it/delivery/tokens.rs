@@ -185,12 +185,17 @@ impl Scene {
             dial: Arc::new(realm.clone()),
             clock,
             entropy: Arc::new(SeededEntropy::new(1)),
+            verp: hikyaku_daemon::policy::verp::VerpKey::new([7; 32]),
             host_name: "test.example.jp".parse().expect("a name"),
             connections: ConnectionSlots::new(100),
             tokens: keeper.clone(),
             stopping: stopping.clone(),
         };
-        let run = async move { supervisor::run(context, Duration::from_secs(30)).await.expect("delivery goes on") };
+        let run = async move {
+            supervisor::run(context, hikyaku_daemon::delivery::desk::open().1, Duration::from_secs(30))
+                .await
+                .expect("delivery goes on")
+        };
         Self { house, realm, keeper, account, stopping, supervisor: tokio::spawn(run) }
     }
 

@@ -158,7 +158,10 @@ impl Presentation<'_> {
         self.line.enter(Phase::SignIn);
         let step = steps::begin(StepName::SignIn);
         let replied = match self.credentials {
-            Credentials::Nothing => return Ok(step.forget()),
+            Credentials::Nothing => {
+                step.forget();
+                return Ok(());
+            }
             Credentials::Password { user, password, .. } => {
                 self.present_password(connection, mechanism, user, password.expose()).await
             }
