@@ -101,6 +101,18 @@ impl TokenKeeper {
         self.renewed(account, Unless::Other(refused.clone())).await
     }
 
+    /// An access token for settings that are not stored, which is not kept either. A consent is not tried: its refresh token
+    /// may be good only once.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn unsaved(&self, oauth: &OAuth2SignIn) -> Result<AccessToken, OauthError> {
+        let now = self.0.clock.now();
+        let (application, ground) = question(oauth, &Tokens::default(), now)?;
+        let issued = self.0.issuer.issue(&application, &ground).await?;
+        Ok(tokens_of(issued, None, now).1)
+    }
+
     /// Uses the grant of an account, so that it does not lapse.
     ///
     /// # Errors

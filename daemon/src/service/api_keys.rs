@@ -55,7 +55,8 @@ pub struct KeyMistake {
 
 impl ApiKeys {
     /// Reads a key file: a line `name:hash` for each key, or `name:hash:admin` for one of an admin, the hash in 64
-    /// hexadecimal digits; blank lines and lines that begin with `#` are skipped. One name may have several keys, so that an old one can be replaced at leisure.
+    /// hexadecimal digits; blank lines and lines that begin with `#` are skipped. One name may have several keys, so that
+    /// an old one can be replaced at leisure.
     ///
     /// # Errors
     /// Everything that is wrong with the file, line by line.
@@ -81,7 +82,8 @@ impl ApiKeys {
         if mistakes.is_empty() { Ok(Self { entries: entries.into() }) } else { Err(mistakes) }
     }
 
-    /// Whose key this is, and what that one may do. Looks at every entry to its end, so that a wrong key takes as long as an unknown one.
+    /// Whose key this is, and what that one may do. Looks at every entry to its end, so that a wrong key takes as long as an
+    /// unknown one.
     #[must_use]
     pub fn caller_of(&self, presented: &str) -> Option<(&Caller, Role)> {
         let hash = blake3::hash(presented.as_bytes());

@@ -1,5 +1,5 @@
-//! Which accounts, and with them which jobs, a caller sees. Only this file knows the rule: a personal account is there for
-//! its owner and for admins, and for nobody else.
+//! Which accounts, and with them which jobs, does a caller see? Only this file knows the rule: a personal account is there
+//! for its owner and for admins, and for nobody else.
 
 use std::collections::{HashMap, hash_map::Entry};
 

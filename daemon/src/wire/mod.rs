@@ -7,6 +7,7 @@ pub mod imap;
 pub mod mailbox;
 pub mod oauth;
 pub mod pop3;
+pub mod sasl;
 pub mod smtp;
 pub mod steps;
 pub mod tls;

@@ -9,7 +9,7 @@ use hikyaku_daemon::{
     delivery::{
         Context,
         connections::{ConnectionSlots, OPENING_PATIENCE},
-        supervisor,
+        desk, supervisor,
     },
     domain::{account::Host, time::Clock},
     platform::entropy::SeededEntropy,
@@ -80,7 +80,9 @@ impl Crowd {
             connections: ConnectionSlots::new(SLOTS),
             stopping: stopping.clone(),
         };
-        let run = async move { supervisor::run(context, Duration::from_secs(30)).await.expect("delivery goes on") };
+        let run = async move {
+            supervisor::run(context, desk::open().1, Duration::from_secs(30)).await.expect("delivery goes on")
+        };
         Self { house, server, stopping, supervisor: tokio::spawn(run) }
     }
 

@@ -63,7 +63,7 @@ async fn what_waits_goes_when_the_window_ends() {
 #[tokio::test(start_paused = true)]
 async fn what_is_not_past_its_final_dot_is_recalled_and_loses_no_attempt() {
     let house = House::with_server(Rules { answer_after: Duration::from_secs(25), ..Rules::default() });
-    let (window, begins) = quiet_hour(&house, 2);
+    let (window, begins) = quiet_hour(&house, 1);
     let account = account(&house, &window, Duration::ZERO).await;
     let job = house.submit(&account, &["x@example.jp"]).await;
     pass(20 * 60).await;

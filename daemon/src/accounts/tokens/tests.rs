@@ -183,6 +183,10 @@ async fn a_token_that_a_server_refuses_is_renewed_once_for_all() {
 async fn each_grant_asks_on_its_own_ground() {
     let scene = Scene::new(OauthGrant::ClientCredentials).await;
     assert_eq!(scene.token().await.as_deref(), Ok("at-1"));
+    let unsaved = scene.keeper.unsaved(&oauth(OauthGrant::ClientCredentials)).await.expect("a token");
+    assert_eq!(unsaved.token.expose(), "at-2");
+    assert_eq!(scene.token().await.as_deref(), Ok("at-1"), "it is not kept");
+    assert_eq!(scene.keeper.unsaved(&oauth(OauthGrant::Consent)).await, Err(OauthError::NotConsented));
     let scene = Scene::new(OauthGrant::ServiceAccount(Secret::new("{}".into()))).await;
     assert!(scene.token().await.expect_err("no key").starts_with("the key file of the service account"));
     let scene = Scene::new(OauthGrant::Consent).await;

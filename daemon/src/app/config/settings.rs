@@ -110,7 +110,8 @@ pub(super) const TCP_TLS_KEY: Setting<PathBuf> = Setting {
 pub(super) const ACCESS_API_KEY_FILE: Setting<PathBuf> = Setting {
     key: "access.api_key_file",
     doc: "\
-Who may call over TCP, one key a line, as `hikyakud api-key new NAME` prints it. Others must not be able to read it.
+Who may call over TCP, one key a line, as `hikyakud api-key new NAME` prints it; with `--admin`, for somebody
+who sees and uses the personal accounts of all. Others must not be able to read it.
 Not set: everybody on this machine.",
     default: Default::Absent("\"/etc/hikyaku/api-keys\""),
     parse: path,

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{
-        account::{AccountSettings, InDoubtPolicy, IncomingMailbox},
+        account::{AccountSettings, InDoubtPolicy, IncomingMailbox, SignIn},
         ids::Caller,
         limits::Limits,
         mail::Mailbox,
@@ -58,6 +58,9 @@ pub(in crate::service) fn from_account(record: &AccountRecord) -> v1::Account {
 /// Settings on the wire, without their secrets.
 pub(in crate::service) fn from_settings(settings: &AccountSettings) -> v1::AccountSettings {
     let mailboxes = |mailboxes: &[Mailbox]| mailboxes.iter().map(from_mailbox).collect();
+    let mailbox_signs_in = settings.mailbox.as_ref().is_some_and(|mailbox| mailbox.sign_in.is_some());
+    // Where no mailbox signs in, no way means no sign-in too.
+    let sign_in = Some(&settings.sign_in).filter(|way| mailbox_signs_in || **way != SignIn::None);
     let in_doubt = match settings.in_doubt {
         InDoubtPolicy::Resend => v1::InDoubtPolicy::Resend,
         InDoubtPolicy::Hold => v1::InDoubtPolicy::Hold,
@@ -68,7 +71,7 @@ pub(in crate::service) fn from_settings(settings: &AccountSettings) -> v1::Accou
         may_send_as: from_patterns(&settings.may_send_as),
         reply_to: settings.reply_to.as_ref().map(from_mailbox),
         server: Some(from_server(&settings.server)),
-        sign_in: from_sign_in(&settings.sign_in),
+        sign_in: sign_in.and_then(from_sign_in),
         limits: Some(from_limits(&settings.limits)),
         retry: Some(from_retry(&settings.retry)),
         in_doubt: in_doubt.into(),

@@ -5,12 +5,11 @@ use serde::Deserialize;
 
 use super::{
     secrets::{check_crossing, to_secret, to_user},
-    sign_in::{ReadSignIn, Surroundings},
     values::one_line,
     violations::Violations,
 };
 use crate::domain::{
-    account::{IssuerKind, OAuth2SignIn, OauthGrant, OauthIssuer, OauthMechanism, SignIn},
+    account::{Encryption, IssuerKind, OAuth2SignIn, OauthGrant, OauthIssuer, OauthMechanism},
     secret::Secret,
 };
 
@@ -71,17 +70,14 @@ fn from_issuer(issuer: &OauthIssuer) -> v1::OAuthProvider {
     wire
 }
 
-/// A sign-in that a caller sent; empty secrets are the stored ones, if an account with OAuth 2 is stored.
+/// A sign-in that a caller sent, and the refresh token that it gave; empty secrets are those of the `stored` one.
 pub(super) fn to_oauth2(
     wire: v1::OAuth2SignIn,
-    around: Surroundings<'_>,
+    stored: Option<&OAuth2SignIn>,
+    encryption: Option<Encryption>,
     at: &str,
     violations: &mut Violations,
-) -> Option<ReadSignIn> {
-    let stored = match around.stored {
-        Some(SignIn::OAuth2(stored)) => Some(&**stored),
-        _ => None,
-    };
+) -> Option<(OAuth2SignIn, Option<Secret<String>>)> {
     let user = to_user(wire.user, at, violations);
     let mechanism = match v1::OauthMechanism::try_from(wire.mechanism) {
         Ok(v1::OauthMechanism::Unspecified) => Some(OauthMechanism::Auto),
@@ -100,7 +96,7 @@ pub(super) fn to_oauth2(
         violations.add(token, "is for the grant CONSENT only");
     }
     let issuer = to_issuer(wire.provider, grant.as_ref(), stored, &format!("{at}.provider"), violations);
-    check_crossing(around.encryption, wire.allow_plaintext, at, violations);
+    check_crossing(encryption, wire.allow_plaintext, at, violations);
     let oauth2 = OAuth2SignIn {
         user: user?,
         mechanism: mechanism?,
@@ -108,7 +104,7 @@ pub(super) fn to_oauth2(
         grant: grant?,
         allow_plaintext: wire.allow_plaintext,
     };
-    Some(ReadSignIn { sign_in: SignIn::OAuth2(Box::new(oauth2)), refresh_token: refresh_token? })
+    Some((oauth2, refresh_token?))
 }
 
 fn to_grant(

@@ -63,7 +63,7 @@ fn to_destinations(texts: Vec<String>, at: &str, violations: &mut Violations) ->
     let mut are_good = true;
     for (index, _) in texts.iter().enumerate().filter(|(_, text)| !is_destination(text)) {
         let allowed = format_args!(
-            "must be \"mailto:\" with an address, or one of {} with \"+https://…\", of at most {DESTINATION_BYTES_MAX} bytes",
+            "must be \"mailto:\" with an address, or one of {} with \"+https://…\", at most {DESTINATION_BYTES_MAX} bytes",
             KINDS.join(", ")
         );
         violations.add(format_args!("{at}.destinations[{index}]"), allowed);

@@ -56,7 +56,7 @@ pub(super) fn required_secret(
     secret
 }
 
-/// Notes a secret that would cross the network unencrypted although `allow_plaintext` does not stand in the message at `at`.
+/// Notes a secret that would cross the network unencrypted although the message at `at` does not allow that.
 pub(super) fn check_crossing(
     encryption: Option<Encryption>,
     allow_plaintext: bool,

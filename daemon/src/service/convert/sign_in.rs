@@ -69,7 +69,15 @@ pub(super) fn to_sign_in(
         None if around.mailbox_signs_in => SignIn::AsMailbox,
         None | Some(Method::None(_)) => SignIn::None,
         Some(Method::Password(wire)) => to_password(wire, around, &format!("{at}.password"), violations)?,
-        Some(Method::Oauth2(wire)) => return to_oauth2(wire, around, &format!("{at}.oauth2"), violations),
+        Some(Method::Oauth2(wire)) => {
+            let stored = match around.stored {
+                Some(SignIn::OAuth2(stored)) => Some(&**stored),
+                _ => None,
+            };
+            let (oauth2, refresh_token) =
+                to_oauth2(wire, stored, around.encryption, &format!("{at}.oauth2"), violations)?;
+            return Some(ReadSignIn { sign_in: SignIn::OAuth2(Box::new(oauth2)), refresh_token });
+        }
         Some(Method::PopBeforeSmtp(wire)) => {
             let stored = match around.stored {
                 Some(SignIn::PopBeforeSmtp(stored)) => Some(&**stored),

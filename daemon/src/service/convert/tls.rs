@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_certificate_of_our_own_comes_with_its_key_or_keeps_it() {
-        let (ours, other) = (identity(), Identity::new());
+        let (ours, other) = (identity(), Identity::generate());
         let (chain, key) = (ours.chain_pem.as_str(), ours.key_pem.as_str());
         check_identity(chain, key, None, Ok(key));
         check_identity(chain, "", Some(ours), Ok(key));

@@ -26,7 +26,12 @@ use crate::{
         time::{Clock, Timestamp},
     },
     platform::entropy::Entropy,
-    service::{convert::draft::{Order, to_merge_order}, parts::Parts, status::Refusal, visibility::Visitor},
+    service::{
+        convert::draft::{Order, to_merge_order},
+        parts::Parts,
+        status::Refusal,
+        visibility::Visitor,
+    },
     storage::{Acceptance, Idempotency, MergeSubmission, SharedStorage, StorageError},
 };
 

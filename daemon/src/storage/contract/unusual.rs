@@ -36,8 +36,7 @@ pub struct Identity {
 impl Identity {
     /// Another one with each call.
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "no two are equal, so none is the usual one")]
-    pub fn new() -> Self {
+    pub fn generate() -> Self {
         let made = rcgen::generate_simple_self_signed(["client.example.jp".to_owned()]).expect("a certificate");
         Self { chain_pem: made.cert.pem(), key_pem: made.signing_key.serialize_pem() }
     }
@@ -46,7 +45,7 @@ impl Identity {
 /// The certificate that stands in all of these settings.
 #[must_use]
 pub fn identity() -> &'static Identity {
-    static IDENTITY: LazyLock<Identity> = LazyLock::new(Identity::new);
+    static IDENTITY: LazyLock<Identity> = LazyLock::new(Identity::generate);
     &IDENTITY
 }
 

@@ -1,4 +1,4 @@
-//! Whether every setting of an account outlives a restart, an export and an import, and no secret can be read on the way.
+//! Whether all settings of an account outlive a restart, an export and an import, and no secret can be read on the way.
 
 use std::{
     fs,
@@ -30,7 +30,6 @@ fn given() -> Vec<Account> {
 }
 
 /// All accounts, from the list and one by one.
-#[track_caller]
 async fn check_kept(store: &SledStore) {
     let listed = store.accounts(None, PAGE_MAX).await.unwrap();
     assert_eq!(listed.iter().map(|record| &record.account).cloned().collect::<Vec<_>>(), given());

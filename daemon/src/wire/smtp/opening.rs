@@ -3,19 +3,20 @@
 //! All but AUTH is done on our own channel, so that every reply is kept as it was and nothing that a stranger puts
 //! before TLS is taken for an answer within it; lettre then hears the greeting and the offers played back.
 
-use std::num::NonZeroU16;
+use std::{num::NonZeroU16, time::Duration};
 
 use lettre::transport::smtp::{client::AsyncSmtpConnection, extension::ClientId};
+use tokio::time::timeout;
 
 use super::{
     channel::Mode,
     dialect,
     failure::{Fault, Obstacle, ObstacleCause},
-    line::Line,
+    line::{FAREWELL_SECONDS, Line},
     offers::Offers,
     reply_reader::WholeReply,
     session::Session,
-    sign_in::{Credentials, Mechanism},
+    sign_in::{Credentials, Mechanism, Presentation},
 };
 use crate::{
     domain::{
@@ -81,13 +82,13 @@ impl Session {
 }
 
 /// A session on its way.
-pub(super) struct Opening<'a> {
-    pub(super) provider: &'a Provider,
-    pub(super) line: Line,
+struct Opening<'a> {
+    provider: &'a Provider,
+    line: Line,
 }
 
 impl Opening<'_> {
-    pub(super) fn obstacle(&self, phase: Phase, cause: impl Into<ObstacleCause>) -> Obstacle {
+    fn obstacle(&self, phase: Phase, cause: impl Into<ObstacleCause>) -> Obstacle {
         Obstacle { phase, cause: cause.into(), transcript: self.line.transcript() }
     }
 
@@ -134,7 +135,11 @@ impl Opening<'_> {
         if self.provider.encryption == Encryption::StartTls {
             offers = self.upgrade(&offers).await?;
         }
-        let mechanism = self.choose_mechanism(&offers).map_err(|cause| self.obstacle(Phase::SignIn, cause))?;
+        let mechanism = self
+            .provider
+            .sign_in
+            .mechanism(&offers, self.provider.encryption)
+            .map_err(|cause| self.obstacle(Phase::SignIn, cause))?;
         Ok((offers, mechanism))
     }
 
@@ -216,5 +221,15 @@ impl Opening<'_> {
         let connection = AsyncSmtpConnection::connect_with_transport(Box::new(self.line.clone()), &name).await;
         self.line.set_mode(Mode::Live);
         connection.map_err(|_| self.obstacle(Phase::Hello, Fault::Unusable))
+    }
+
+    async fn sign_in(&self, connection: &mut AsyncSmtpConnection, mechanism: Mechanism) -> Result<(), Obstacle> {
+        let Provider { host, port, sign_in, .. } = self.provider;
+        let presentation = Presentation { line: &self.line, credentials: sign_in, host, port: *port };
+        let Err(cause) = presentation.present(connection, mechanism).await else { return Ok(()) };
+        let obstacle = self.obstacle(Phase::SignIn, cause);
+        self.line.set_mode(Mode::Leaving);
+        let _ = timeout(Duration::from_secs(FAREWELL_SECONDS), connection.abort()).await;
+        Err(obstacle)
     }
 }

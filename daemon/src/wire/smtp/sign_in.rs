@@ -1,34 +1,30 @@
 //! How do we sign in: by which SASL mechanism, and what is said in it (RFC 4954)?
 
-use std::fmt;
+use std::{fmt, num::NonZeroU16};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hmac::{Hmac, KeyInit, Mac};
 use lettre::transport::smtp::{
     authentication::{Credentials as LettreCredentials, Mechanism as LettreMechanism},
     client::AsyncSmtpConnection,
 };
-use md5::Md5;
-use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{
-    channel::Mode,
-    failure::{Fault, Obstacle, ObstacleCause},
-    line::FAREWELL_SECONDS,
+    failure::{Fault, ObstacleCause},
+    line::Line,
     offers::Offers,
-    opening::Opening,
     reply_reader::WholeReply,
 };
 use crate::{
     domain::{
-        account::{Encryption, OauthMechanism, PasswordMechanism},
+        account::{Encryption, Host, OauthMechanism, PasswordMechanism},
         reply::Reply,
         secret::Secret,
         verdict::Phase,
     },
     wire::{
         oauth::OauthError,
+        sasl::{cram_md5, oauthbearer, xoauth2},
         steps::{self, StepName},
     },
 };
@@ -116,38 +112,52 @@ impl Mechanism {
     }
 }
 
-impl Opening<'_> {
-    /// The mechanism by which we sign in; none where nothing is presented.
-    pub(super) fn choose_mechanism(&self, offers: &Offers) -> Result<Option<Mechanism>, ObstacleCause> {
-        let (wanted, allow_plaintext) = match &self.provider.sign_in {
-            Credentials::Nothing => return Ok(None),
-            Credentials::Password { mechanism, allow_plaintext, .. } => {
-                (Mechanism::of_password(*mechanism), *allow_plaintext)
-            }
+impl Credentials {
+    /// The mechanism by which they are presented; none where nothing is.
+    pub(super) fn mechanism(
+        &self,
+        offers: &Offers,
+        encryption: Encryption,
+    ) -> Result<Option<Mechanism>, ObstacleCause> {
+        let (wanted, allow_plaintext) = match self {
+            Self::Nothing => return Ok(None),
+            Self::Password { mechanism, allow_plaintext, .. } => (Mechanism::of_password(*mechanism), *allow_plaintext),
             // It is fetched before a connection is opened, and never empty.
-            Credentials::Token { token, .. } if token.expose().is_empty() => {
+            Self::Token { token, .. } if token.expose().is_empty() => {
                 return Err(ObstacleCause::Token(OauthError::NotConsented));
             }
-            Credentials::Token { mechanism, allow_plaintext, .. } => {
-                (Mechanism::of_token(*mechanism), *allow_plaintext)
-            }
+            Self::Token { mechanism, allow_plaintext, .. } => (Mechanism::of_token(*mechanism), *allow_plaintext),
         };
-        if self.provider.encryption == Encryption::None && !allow_plaintext {
+        let in_clear = encryption == Encryption::None && !allow_plaintext;
+        // What is offered besides shows the password to everybody on the way.
+        let wanted = wanted.iter().copied().filter(|mechanism| !in_clear || *mechanism == Mechanism::CramMd5);
+        if in_clear && wanted.clone().next().is_none() {
             return Err(ObstacleCause::PlaintextSignIn);
         }
-        let chosen = wanted.iter().copied().find(|mechanism| offers.offers_mechanism(mechanism.name()));
+        let chosen = wanted.clone().find(|mechanism| offers.offers_mechanism(mechanism.name()));
         chosen.map(Some).ok_or_else(|| ObstacleCause::SignInNotOffered { offered: offers.auth.clone() })
     }
+}
 
+/// Credentials on their way to a server.
+pub(super) struct Presentation<'a> {
+    pub(super) line: &'a Line,
+    pub(super) credentials: &'a Credentials,
+    /// The server, as we know it.
+    pub(super) host: &'a Host,
+    pub(super) port: NonZeroU16,
+}
+
+impl Presentation<'_> {
     /// Signs in.
-    pub(super) async fn sign_in(
+    pub(super) async fn present(
         &self,
         connection: &mut AsyncSmtpConnection,
         mechanism: Mechanism,
-    ) -> Result<(), Obstacle> {
+    ) -> Result<(), ObstacleCause> {
         self.line.enter(Phase::SignIn);
         let step = steps::begin(StepName::SignIn);
-        let replied = match &self.provider.sign_in {
+        let replied = match self.credentials {
             Credentials::Nothing => return Ok(step.forget()),
             Credentials::Password { user, password, .. } => {
                 self.present_password(connection, mechanism, user, password.expose()).await
@@ -157,15 +167,11 @@ impl Opening<'_> {
             }
         };
         self.line.end_step(step, replied.as_ref());
-        let cause = match replied {
-            Ok(reply) if reply.is_positive() => return Ok(()),
-            Ok(reply) => ObstacleCause::Replied(reply),
-            Err(fault) => fault.into(),
-        };
-        let obstacle = self.obstacle(Phase::SignIn, cause);
-        self.line.set_mode(Mode::Leaving);
-        let _ = timeout(std::time::Duration::from_secs(FAREWELL_SECONDS), connection.abort()).await;
-        Err(obstacle)
+        match replied {
+            Ok(reply) if reply.is_positive() => Ok(()),
+            Ok(reply) => Err(ObstacleCause::Replied(reply)),
+            Err(fault) => Err(fault.into()),
+        }
     }
 
     async fn present_password(
@@ -216,7 +222,7 @@ impl Opening<'_> {
         token: &str,
     ) -> Result<Reply, Fault> {
         let (response, resignation) = if mechanism == Mechanism::Oauthbearer {
-            let (host, port) = (self.provider.host.as_str(), self.provider.port.get());
+            let (host, port) = (self.host.as_str(), self.port.get());
             // RFC 7628 3.2.3: the refusal is answered by a lone %x01.
             (oauthbearer(user, token, host, port), STANDARD.encode([1]))
         } else {
@@ -276,51 +282,4 @@ fn words_of(reply: &Reply) -> &str {
 
 fn encoded(response: Zeroizing<String>) -> Zeroizing<String> {
     Zeroizing::new(STANDARD.encode(response.as_bytes()))
-}
-
-fn cram_md5(user: &str, password: &str, challenge: &[u8]) -> Zeroizing<String> {
-    let mut mac = Hmac::<Md5>::new_from_slice(password.as_bytes()).expect("a key of any length will do (RFC 2104)");
-    mac.update(challenge);
-    let digest: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{user} {digest}").into()
-}
-
-fn xoauth2(user: &str, token: &str) -> Zeroizing<String> {
-    format!("user={user}\u{1}auth=Bearer {token}\u{1}\u{1}").into()
-}
-
-/// RFC 7628 3.1, after the header of RFC 5801 4.
-fn oauthbearer(user: &str, token: &str, host: &str, port: u16) -> Zeroizing<String> {
-    let name = user.replace('=', "=3D").replace(',', "=2C");
-    format!("n,a={name},\u{1}host={host}\u{1}port={port}\u{1}auth=Bearer {token}\u{1}\u{1}").into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn responses_are_those_of_the_specifications() {
-        // RFC 2195 2.
-        let challenge = b"<1896.697170952@postoffice.reston.mci.net>";
-        assert_eq!(cram_md5("tim", "tanstaaftanstaaf", challenge).as_str(), "tim b913a602c7eda7a495b4e6e7334d3890");
-        // RFC 7628 4.1.
-        let response =
-            oauthbearer("user@example.com", "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==", "server.example.com", 143);
-        assert_eq!(
-            encoded(response).as_str(),
-            "bixhPXVzZXJAZXhhbXBsZS5jb20sAWhvc3Q9c2VydmVyLmV4YW1wbGUuY29tAXBvcnQ9MTQzAWF1dGg9QmVhcmVyIHZGOWRmdDRxbVRj\
-             Mk52YjNSbGNrQmhiSFJoZG1semRHRXVZMjl0Q2c9PQEB"
-        );
-        assert_eq!(
-            oauthbearer("a=b,c", "t", "h", 1).as_str(),
-            "n,a=a=3Db=2Cc,\u{1}host=h\u{1}port=1\u{1}auth=Bearer t\u{1}\u{1}"
-        );
-        // Google's description of XOAUTH2.
-        assert_eq!(
-            encoded(xoauth2("someuser@example.com", "ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg")).as_str(),
-            "dXNlcj1zb21ldXNlckBleGFtcGxlLmNvbQFhdXRoPUJlYXJlciB5YTI5LnZGOWRmdDRxbVRjMk52YjNSbGNrQmhkSFJoZG1semRHRXVZ\
-             Mjl0Q2cBAQ=="
-        );
-    }
 }

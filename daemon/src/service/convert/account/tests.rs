@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     domain::{
-        account::{Account, Retry, SignIn, Stamp, Timeouts},
+        account::{Account, Retry, Stamp, Timeouts},
         ids::Etag,
         parking::Parking,
         reply::Reply,
@@ -107,7 +107,7 @@ fn what_is_unset_takes_its_default() {
 #[test]
 fn what_is_unset_is_shown_as_it_holds() {
     let wire = from_settings(&read(least(), None).expect("enough"));
-    assert_eq!(wire.sign_in, Some(v1::SignIn { method: Some(v1::sign_in::Method::None(v1::NoSignIn {})) }));
+    assert_eq!(wire.sign_in, None);
     let server = wire.server.as_ref().expect("a server");
     assert_eq!(
         (server.port, server.encryption(), server.provider.as_str()),

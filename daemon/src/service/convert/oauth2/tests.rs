@@ -1,7 +1,9 @@
 //! How sign-ins with OAuth 2 are checked, and that their secrets are kept and never shown.
 
 use super::*;
-use crate::domain::account::Encryption;
+
+/// What is read of a sign-in, with its refresh token.
+type Read = (OAuth2SignIn, Option<Secret<String>>);
 
 const KEY_FILE: &str = r#"{"client_email":"a@b","private_key":"hunter2-key"}"#;
 
@@ -12,16 +14,15 @@ fn wire() -> v1::OAuth2SignIn {
 
 fn read(
     change: impl FnOnce(&mut v1::OAuth2SignIn, &mut v1::OAuthProvider),
-    stored: Option<&SignIn>,
+    stored: Option<&OAuth2SignIn>,
     encryption: Encryption,
-) -> Result<ReadSignIn, Vec<String>> {
+) -> Result<Read, Vec<String>> {
     let mut given = wire();
     let mut provider = given.provider.take().expect("it has one");
     change(&mut given, &mut provider);
     given.provider = Some(provider);
     let mut violations = Violations::default();
-    let around = Surroundings { stored, encryption: Some(encryption), mailbox_signs_in: false };
-    let made = to_oauth2(given, around, "o", &mut violations);
+    let made = to_oauth2(given, stored, Some(encryption), "o", &mut violations);
     violations.finish(made).map_err(|found| found.into_iter().map(|one| one.field).collect())
 }
 
@@ -48,8 +49,7 @@ fn each_bound_is_told_with_its_field() {
     check(|_, p| p.token_endpoint = "https://x/t".into(), &["o.provider.token_endpoint"]);
     check(|_, p| p.kind = String::new(), &["o.provider.token_endpoint"]);
     let mut violations = Violations::default();
-    let around = Surroundings { stored: None, encryption: None, mailbox_signs_in: false };
-    to_oauth2(v1::OAuth2SignIn { provider: None, ..wire() }, around, "o", &mut violations);
+    to_oauth2(v1::OAuth2SignIn { provider: None, ..wire() }, None, None, "o", &mut violations);
     assert_eq!(violations.finish(Some(())).expect_err("a mistake")[0].field, "o.provider");
 }
 
@@ -105,22 +105,21 @@ fn a_token_crosses_no_unencrypted_connection_unasked() {
 #[test]
 fn a_refresh_token_is_handed_on_and_not_a_setting() {
     let read = read(|o, _| o.refresh_token = "hunter2".into(), None, Encryption::Tls).expect("it is good");
-    assert_eq!(read.refresh_token, Some(Secret::new("hunter2".into())));
+    assert_eq!(read.1, Some(Secret::new("hunter2".into())));
     assert!(!format!("{read:?}").contains("hunter2"));
 }
 
 /// The client secret and the key file that are kept when a caller gives none.
 #[track_caller]
-fn check_kept(stored: &SignIn, client_id: &str, expected: (Option<&str>, Result<(), &[&str]>)) {
-    let SignIn::OAuth2(old) = stored else { panic!("it is OAuth 2") };
+fn check_kept(old: &OAuth2SignIn, client_id: &str, expected: (Option<&str>, Result<(), &[&str]>)) {
     let mut bare = from_oauth2(old);
     assert!(!format!("{bare:?}").contains("hunter2"), "{bare:?}");
     if let Some(provider) = &mut bare.provider {
         provider.client_id = client_id.into();
     }
-    let again = read(|o, p| (*p, *o) = (bare.provider.clone().expect("it"), bare), Some(stored), Encryption::Tls);
+    let again = read(|o, p| (*p, *o) = (bare.provider.clone().expect("it"), bare), Some(old), Encryption::Tls);
     match (again, expected.1) {
-        (Ok(ReadSignIn { sign_in: SignIn::OAuth2(made), .. }), Ok(())) => {
+        (Ok((made, _)), Ok(())) => {
             let secret = made.issuer.client_secret.as_ref().map(|secret| secret.expose().as_str());
             assert_eq!((secret, &made.grant), (expected.0, &old.grant));
         }
@@ -141,7 +140,7 @@ fn empty_secrets_keep_those_of_the_same_application() {
             None,
             Encryption::Tls,
         );
-        made.expect("it is good").sign_in
+        made.expect("it is good").0
     };
     let consent = stored(v1::OauthGrant::Consent, "");
     check_kept(&consent, "app", (Some("hunter2"), Ok(())));
