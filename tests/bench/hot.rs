@@ -66,6 +66,7 @@ fn dispatch_next_of_255_jobs(bencher: Bencher<'_, '_>, lanes: u32) {
             lane: Lane(u32::from(serial) % lanes),
             due: NOW,
             recipients: 1,
+            bytes: 1_000,
             expires_at: None,
         })
         .collect();
@@ -77,6 +78,7 @@ fn dispatch_next_of_255_jobs(bencher: Bencher<'_, '_>, lanes: u32) {
             now: NOW,
             stage: Stage::Running,
             standing: &standing,
+            quiet: None,
             jobs: black_box(&jobs),
             shares: &shares,
             ledger: &mut ledger,

@@ -22,7 +22,7 @@ use hikyaku_daemon::{
         time::Clock,
     },
     platform::entropy::SeededEntropy,
-    policy::classify::rules::Rules,
+    policy::{classify::rules::Rules, verp::VerpKey},
     wire::{
         dial::{Dial, DialError, Stream},
         oauth::TokenClient,
@@ -144,7 +144,7 @@ impl Post {
             tokens: TokenKeeper::new(Arc::clone(&house.storage), issuer, Arc::clone(&clock)),
             clock,
             entropy: Arc::new(SeededEntropy::new(1)),
-            verp: hikyaku_daemon::policy::verp::VerpKey::new([7; 32]),
+            verp: VerpKey::new([7; 32]),
             host_name: "test.example.jp".parse().expect("a name"),
             connections: ConnectionSlots::new(10),
             stopping: stopping.clone(),
