@@ -196,10 +196,11 @@ impl Worker {
                 Next::WaitForWork => self.wait(self.work_or_rest()).await?,
                 Next::WaitForResume => {
                     self.divert().await?;
-                    if self.owes_nothing() && self.divert_at.is_none() {
+                    let due = self.diversion_due();
+                    if self.owes_nothing() && due.is_none() {
                         return self.end().await;
                     }
-                    self.wait(self.divert_at).await?;
+                    self.wait(due).await?;
                 }
                 Next::Stop => return self.end().await,
             }

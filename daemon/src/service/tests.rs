@@ -45,6 +45,7 @@ mod consent;
 mod control;
 mod gate;
 mod jobs;
+mod letterhead;
 mod load;
 mod merges;
 mod others;

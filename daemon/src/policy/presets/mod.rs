@@ -119,7 +119,7 @@ pub struct Source {
     pub about: Subject,
     /// The page, or [`SPECIFICATION`].
     pub url: String,
-    /// When it was read, as `YYYY-MM-DD`.
+    /// When it was read, as `YYYY-MM-DD`; empty for a standard, which does not change.
     pub read_on: String,
 }
 

@@ -123,6 +123,7 @@ enum RawUnit {
 struct RawSource {
     about: RawSubject,
     url: String,
+    #[serde(default)]
     read_on: String,
 }
 

@@ -3,9 +3,12 @@
 use hikyaku_proto::v1::{self, envelope_sender::Sender};
 
 use super::{values::parse, violations::Violations};
-use crate::domain::{
-    account::{EnvelopeSender, NotifyPolicy, Results},
-    address::Address,
+use crate::{
+    domain::{
+        account::{EnvelopeSender, NotifyPolicy, Results},
+        address::Address,
+    },
+    policy::verp::BASE_LOCAL_PART_BYTES_MAX,
 };
 
 const DESTINATIONS_MAX: usize = 10;
@@ -52,6 +55,13 @@ pub(super) fn to_results(wire: Option<v1::Results>, at: &str, violations: &mut V
         Some(Sender::Address(address)) => sender(address, "address").map(EnvelopeSender::Address),
         Some(Sender::Verp(address)) => sender(address, "verp").map(EnvelopeSender::Verp),
     };
+    if let Some(EnvelopeSender::Verp(base)) = &envelope_sender
+        && base.local_part().len() > BASE_LOCAL_PART_BYTES_MAX
+    {
+        let allowed =
+            format_args!("must have at most {BASE_LOCAL_PART_BYTES_MAX} bytes before the @, so that a tag fits");
+        violations.add(format_args!("{at}.envelope_sender.verp"), allowed);
+    }
     Some(Results { notify: notify?, destinations: destinations?, envelope_sender: envelope_sender? })
 }
 

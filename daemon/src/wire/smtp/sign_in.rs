@@ -130,12 +130,12 @@ impl Credentials {
         };
         let in_clear = encryption == Encryption::None && !allow_plaintext;
         // What is offered besides shows the password to everybody on the way.
-        let wanted = wanted.iter().copied().filter(|mechanism| !in_clear || *mechanism == Mechanism::CramMd5);
-        if in_clear && wanted.clone().next().is_none() {
-            return Err(ObstacleCause::PlaintextSignIn);
-        }
-        let chosen = wanted.clone().find(|mechanism| offers.offers_mechanism(mechanism.name()));
-        chosen.map(Some).ok_or_else(|| ObstacleCause::SignInNotOffered { offered: offers.auth.clone() })
+        let mut wanted = wanted.iter().copied().filter(|mechanism| !in_clear || *mechanism == Mechanism::CramMd5);
+        let chosen = wanted.find(|mechanism| offers.offers_mechanism(mechanism.name()));
+        chosen.map(Some).ok_or_else(|| match in_clear {
+            true => ObstacleCause::PlaintextSignIn,
+            false => ObstacleCause::SignInNotOffered { offered: offers.auth.clone() },
+        })
     }
 }
 
