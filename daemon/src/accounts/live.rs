@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::pop_gate::PopGate;
+use super::pop_gate::{PopGate, PopGates};
 use crate::{
     domain::{
         account::{Account, AccountSettings, EhloName, MailboxSignIn, PasswordMechanism, SignIn},
@@ -43,7 +43,8 @@ pub enum LoadError {
 }
 
 impl LiveAccount {
-    /// Loads an account with its standing. `host_name` is given in EHLO when the account sets no name.
+    /// Loads an account with its standing. `host_name` is given in EHLO when the account sets no name; of `gates` it has its
+    /// own.
     ///
     /// # Errors
     /// When there is no such account, a certificate of its settings cannot be used, or the store fails.
@@ -51,13 +52,14 @@ impl LiveAccount {
         storage: &dyn AccountStore,
         id: &AccountId,
         host_name: &EhloName,
+        gates: &PopGates,
     ) -> Result<(Self, Standing), LoadError> {
-        let record = storage.account(id).await?.ok_or(LoadError::Unknown)?;
-        let provider = provider(&record.account.settings, host_name)?;
-        let pop = match &record.account.settings.sign_in {
-            SignIn::PopBeforeSmtp(pop) => Some(Arc::new(PopGate::new(pop)?)),
-            _ => None,
+        let Some(record) = storage.account(id).await? else {
+            gates.forget(id);
+            return Err(LoadError::Unknown);
         };
+        let provider = provider(&record.account.settings, host_name)?;
+        let pop = gates.gate_of(id, &record.account.settings.sign_in)?;
         Ok((Self { account: Arc::new(record.account), provider: Arc::new(provider), pop }, record.standing))
     }
 

@@ -1,10 +1,11 @@
 //! When must an account sign in by POP3 before its server takes mail, and is its last sign-in still good?
 //!
-//! There is one gate for all connections of an account. What it knows is kept in memory: after a restart, and after a
-//! change of the settings, the account signs in anew.
+//! There is one gate for all connections of an account, and it outlives them. What it knows is kept in memory: after a
+//! restart, and after a change of these settings, the account signs in anew.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -12,7 +13,8 @@ use tokio::time::Instant;
 
 use crate::{
     domain::{
-        account::{Credentials, PopBeforeSmtp},
+        account::{Credentials, PopBeforeSmtp, SignIn},
+        ids::AccountId,
         reply::Reply,
     },
     wire::{
@@ -34,6 +36,10 @@ const USE_PERCENT: u32 = 90;
 const SECOND_CHANCE_SECONDS: u64 = 60;
 /// Replies by which servers refuse to relay.
 const RELAY_CODES: [u16; 5] = [530, 550, 551, 553, 554];
+
+/// The gates of all accounts that have one.
+#[derive(Debug, Default)]
+pub struct PopGates(Mutex<HashMap<AccountId, (PopBeforeSmtp, Arc<PopGate>)>>);
 
 /// The POP3 sign-in of an account.
 #[derive(Debug)]
@@ -64,6 +70,33 @@ struct State {
     chance: Option<Instant>,
     /// Whether mail was taken since.
     served: bool,
+}
+
+impl PopGates {
+    /// The gate of an account that signs in so, if it is by POP before SMTP.
+    ///
+    /// # Errors
+    /// When a certificate among the POP3 server's settings cannot be used.
+    pub fn gate_of(&self, account: &AccountId, sign_in: &SignIn) -> Result<Option<Arc<PopGate>>, TlsSetupError> {
+        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let SignIn::PopBeforeSmtp(settings) = sign_in else {
+            gates.remove(account);
+            return Ok(None);
+        };
+        if let Some((known, gate)) = gates.get(account)
+            && *known == **settings
+        {
+            return Ok(Some(Arc::clone(gate)));
+        }
+        let gate = Arc::new(PopGate::new(settings)?);
+        gates.insert(account.clone(), (PopBeforeSmtp::clone(settings), Arc::clone(&gate)));
+        Ok(Some(gate))
+    }
+
+    /// Forgets the gate of an account that no longer exists.
+    pub fn forget(&self, account: &AccountId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(account);
+    }
 }
 
 impl PopGate {

@@ -14,7 +14,7 @@ use super::{
     worker::{Worker, WorkerError},
 };
 use crate::{
-    accounts::live::LoadError,
+    accounts::{live::LoadError, pop_gate::PopGates},
     domain::ids::AccountId,
     platform::leaps::{LeapingClock, Leaps},
     storage::{StorageError, TenureError},
@@ -46,6 +46,7 @@ pub async fn run(context: Context, asks: Asks, grace: Duration) -> Result<(), De
         context,
         asks,
         leaps,
+        gates: Arc::default(),
         workers: JoinSet::new(),
         accounts: HashMap::new(),
         tasks: HashMap::new(),
@@ -61,6 +62,8 @@ struct Supervisor {
     asks: Asks,
     /// The clocks of the workers.
     leaps: Arc<Leaps>,
+    /// The POP3 sign-ins of accounts, which outlive their workers.
+    gates: Arc<PopGates>,
     workers: JoinSet<Result<(), WorkerError>>,
     accounts: HashMap<AccountId, Arc<Wake>>,
     tasks: HashMap<Id, AccountId>,
@@ -112,7 +115,8 @@ impl Supervisor {
         self.accounts.insert(account.clone(), Arc::clone(&wake));
         let clock = self.leaps.clock_of(&account);
         let beginnings = Arc::clone(&self.beginnings);
-        let handle = self.workers.spawn(work(self.context.clone(), beginnings, account.clone(), wake, clock));
+        let gates = Arc::clone(&self.gates);
+        let handle = self.workers.spawn(work(self.context.clone(), beginnings, account.clone(), wake, clock, gates));
         self.tasks.insert(handle.id(), account);
     }
 
@@ -183,6 +187,7 @@ async fn work(
     account: AccountId,
     wake: Arc<Wake>,
     clock: LeapingClock,
+    gates: Arc<PopGates>,
 ) -> Result<(), WorkerError> {
     let turn = tokio::select! {
         biased;
@@ -190,7 +195,7 @@ async fn work(
         turn = beginnings.acquire_owned() => turn,
     };
     // What is needed to begin is not kept for as long as the worker lives.
-    let worker = Box::pin(Worker::begin(context, &account, wake, clock)).await?;
+    let worker = Box::pin(Worker::begin(context, &account, wake, clock, gates)).await?;
     drop(turn);
     worker.run().await
 }

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     accounts::{
         live::{LiveAccount, LoadError},
+        pop_gate::PopGates,
         standing::LiveStanding,
     },
     compose::merge::Renderers,
@@ -80,6 +81,8 @@ pub(super) struct Worker {
     /// The same clock as the context's, which it asks for leaps.
     clock: LeapingClock,
     wake: Arc<Wake>,
+    /// The POP3 sign-ins of all accounts.
+    gates: Arc<PopGates>,
     account: LiveAccount,
     tenure: Arc<Tenure>,
     standing: LiveStanding,
@@ -126,10 +129,11 @@ impl Worker {
         id: &AccountId,
         wake: Arc<Wake>,
         clock: LeapingClock,
+        gates: Arc<PopGates>,
     ) -> Result<Self, WorkerError> {
         context.clock = Arc::new(clock.clone());
         let tenure = Arc::new(context.storage.take_tenure(id).await?);
-        let (account, standing) = LiveAccount::load(&*context.storage, id, &context.host_name).await?;
+        let (account, standing) = LiveAccount::load(&*context.storage, id, &context.host_name, &gates).await?;
         let now = context.clock.now();
         let limits = &account.settings().limits;
         let usage = context.storage.usage(id).await?;
@@ -159,6 +163,7 @@ impl Worker {
             standing: LiveStanding::new(standing),
             context,
             wake,
+            gates,
             account,
             tenure,
         };

@@ -10,7 +10,6 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     time::{Instant, timeout_at},
 };
@@ -21,16 +20,12 @@ use crate::domain::account::Host;
 mod proxy;
 
 pub use self::proxy::{ProxyFailure, Route, reach};
+pub use super::stream::Stream;
 
 /// Most addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 16;
 /// The longest limit that is honoured: a day.
 const LIMIT_SECONDS_MAX: u64 = 86_400;
-
-/// A stream of bytes in both directions: TCP, TLS over it, or a pipe in a test.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync + Debug {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync + Debug> Stream for T {}
 
 /// Opens streams to servers; [`reach`] goes through proxies by means of it.
 #[async_trait]

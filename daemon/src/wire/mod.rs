@@ -8,8 +8,10 @@ pub mod mailbox;
 pub mod oauth;
 pub mod pop3;
 pub mod sasl;
+mod secrets;
 pub mod smtp;
 pub mod steps;
+mod stream;
 pub mod tls;
 
 #[cfg(test)]

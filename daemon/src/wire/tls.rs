@@ -12,7 +12,7 @@ use rustls::{
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::dial::Stream;
+use super::stream::Stream;
 use crate::domain::account::{ClientCertificate, Host, TlsOptions, TlsVersion};
 
 mod facts;

@@ -34,7 +34,7 @@ impl Worker {
     /// Takes over new settings. What was sent counts on under them.
     async fn reload(&mut self) -> Result<(), WorkerError> {
         let id = &self.tenure.account;
-        let (account, _) = LiveAccount::load(&*self.context.storage, id, &self.context.host_name).await?;
+        let (account, _) = LiveAccount::load(&*self.context.storage, id, &self.context.host_name, &self.gates).await?;
         let now = self.context.clock.now();
         let (old, new) = (&self.account.settings().limits, &account.settings().limits);
         self.ledger.reconfigure(new, now);

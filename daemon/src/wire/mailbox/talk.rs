@@ -13,7 +13,7 @@ use crate::{
     wire::{
         dial::{self, Dial, Route, Stream},
         endpoint::Endpoint,
-        smtp::secrets::Secrets,
+        secrets::Secrets,
         steps::{self, Dialogue, Running, StepName},
         tls::Encrypted,
     },

@@ -21,12 +21,11 @@ use super::{
     limits,
     outgoing::Outgoing,
     reply_reader::{ReplyReader, WholeReply, excerpt},
-    secrets::Secrets,
     transcript::Transcript,
 };
 use crate::{
     domain::{account::Timeouts, verdict::Phase},
-    wire::dial::Stream,
+    wire::{dial::Stream, secrets::Secrets},
 };
 
 /// Most bytes that wait to be written before they go out without a reply being asked for, and so the size of a block of

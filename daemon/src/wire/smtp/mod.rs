@@ -12,7 +12,7 @@ mod opening;
 mod outgoing;
 mod reply_reader;
 mod run;
-pub(in crate::wire) mod secrets;
+mod secrets;
 mod session;
 mod sign_in;
 mod transcript;
