@@ -127,7 +127,7 @@ fn compose_message_of_bytes(bencher: Bencher<'_, '_>, bytes: usize) {
         html: None,
         headers: Vec::new(),
         attachments: Vec::new(),
-        charset: hikyaku_daemon::domain::account::Charset::default(),
+        charset: hikyaku_daemon::domain::charset::Charset::default(),
     };
     let identity = Identity::of_job(id(1), &draft.from.address, NOW);
     bencher.bench_local(|| compose(black_box(&draft), &identity).expect("the draft is good"));

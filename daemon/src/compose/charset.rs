@@ -13,7 +13,7 @@ use lettre::message::{
 };
 
 use super::identity::ComposeError;
-use crate::domain::{account::Charset, mail::Draft};
+use crate::domain::{charset::Charset, mail::Draft};
 
 mod replacement;
 

@@ -94,7 +94,7 @@ mod tests {
             html: html.map(str::to_owned),
             headers: Vec::new(),
             attachments: Vec::new(),
-            charset: crate::domain::account::Charset::default(),
+            charset: crate::domain::charset::Charset::default(),
         }
     }
 

@@ -18,7 +18,7 @@ use super::{
     template::{Mistake, Syntax, Template, has_template},
 };
 use crate::domain::{
-    account::Charset,
+    charset::Charset,
     ids::{JobId, MessageKey},
     mail::{Draft, Mailbox, Message},
     merge::{MERGE_VALUES_BYTES_MAX, MergeRecipient, MergeTemplate},

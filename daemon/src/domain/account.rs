@@ -20,7 +20,7 @@ mod server;
 mod sign_in;
 
 pub use self::{
-    content::{Charset, ContentRules, Signature},
+    content::{ContentRules, Signature},
     host::{BadHost, EhloName, Host},
     mailbox::{IncomingMailbox, MailboxProtocol, MailboxSignIn},
     provider::{ProviderKind, UnknownProvider},

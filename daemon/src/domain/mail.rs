@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{account::Charset, address::Address};
+use super::{address::Address, charset::Charset};
 
 /// A name and an address, as they stand in a header.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ pub mod account;
 pub mod address;
 pub mod attempt;
 pub mod backlog;
+pub mod charset;
 pub mod control;
 pub mod event;
 pub mod flight;

@@ -254,7 +254,7 @@ mod tests {
             html: None,
             headers: Vec::new(),
             attachments: Vec::new(),
-            charset: crate::domain::account::Charset::default(),
+            charset: crate::domain::charset::Charset::default(),
         }
     }
 

@@ -26,7 +26,7 @@ fn draft() -> Draft {
         html: None,
         headers: Vec::new(),
         attachments: Vec::new(),
-        charset: crate::domain::account::Charset::default(),
+        charset: crate::domain::charset::Charset::default(),
     }
 }
 

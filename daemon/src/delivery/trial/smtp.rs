@@ -5,8 +5,9 @@ use crate::{
     accounts::{live, pop_gate::PopGate, tokens::TokenError},
     compose::{identity::Identity, message::compose},
     domain::{
-        account::{Charset, SignIn},
+        account::SignIn,
         address::Address,
+        charset::Charset,
         ids::JobId,
         mail::{Draft, Envelope, Mailbox, Message},
         reply::Reply,

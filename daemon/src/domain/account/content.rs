@@ -1,5 +1,7 @@
 //! How an account's messages are composed, and which are allowed.
 
+use crate::domain::charset::Charset;
+
 /// What stands under every composed message; empty where nothing does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Signature {
@@ -34,18 +36,4 @@ impl Default for ContentRules {
             virus_scan_required: false,
         }
     }
-}
-
-/// Charsets of composed messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Charset {
-    /// UTF-8 (RFC 3629).
-    #[default]
-    Utf8,
-    /// ISO-2022-JP (RFC 1468); a message with characters outside it is sent in UTF-8.
-    Iso2022Jp,
-    /// ISO-2022-JP; characters outside it are replaced.
-    Iso2022JpReplace,
-    /// ISO-2022-JP; a message with characters outside it is refused.
-    Iso2022JpReject,
 }

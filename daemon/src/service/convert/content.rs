@@ -3,7 +3,10 @@
 use hikyaku_proto::v1;
 
 use super::violations::Violations;
-use crate::domain::account::{Charset, ContentRules, Signature};
+use crate::domain::{
+    account::{ContentRules, Signature},
+    charset::Charset,
+};
 
 const SIGNATURE_BYTES_MAX: usize = 64 * 1_024;
 

@@ -6,8 +6,7 @@ use hikyaku_proto::v1;
 
 use super::{
     secrets::{required_secret, to_secret},
-    server::to_port,
-    values::{one_line, parse},
+    values::{one_line, parse, to_port},
     violations::Violations,
 };
 use crate::domain::account::{Credentials, Host, Proxy, ProxyKind};

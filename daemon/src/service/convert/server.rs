@@ -7,7 +7,7 @@ use hikyaku_proto::v1;
 use super::{
     proxy::{from_proxy, to_proxy},
     tls::{from_tls, to_custom_ca, to_tls},
-    values::{from_duration, parse, to_duration},
+    values::{from_duration, parse, to_duration, to_port},
     violations::Violations,
 };
 use crate::domain::account::{EhloName, Encryption, Host, ProviderKind, Server, Timeouts};
@@ -131,12 +131,6 @@ fn to_endpoint(
     let (given_port, given_encryption) = given_port.zip(given_encryption)?;
     let encryption = given_encryption.unwrap_or_else(|| ports.encryption(given_port.map(NonZeroU16::get)));
     Some((given_port.or(NonZeroU16::new(ports.of(encryption)))?, encryption))
-}
-
-/// A port that a caller sent; nothing when it sent 0.
-pub(super) fn to_port(port: u32, at: &str, violations: &mut Violations) -> Option<Option<NonZeroU16>> {
-    let read = u16::try_from(port).map(NonZeroU16::new);
-    read.map_err(|_| violations.add(format_args!("{at}.port"), "must be from 1 to 65535")).ok()
 }
 
 fn from_timeouts(timeouts: &Timeouts) -> v1::Timeouts {

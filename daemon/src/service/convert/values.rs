@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Display,
-    num::{NonZeroU32, NonZeroU64},
+    num::{NonZeroU16, NonZeroU32, NonZeroU64},
     ops::RangeInclusive,
     str::FromStr,
     time::Duration,
@@ -133,6 +133,12 @@ pub(in crate::service) fn at_least_one_of(
         violations.add(at, "must be at least 1");
     }
     given
+}
+
+/// A port that a caller sent; nothing when it sent 0.
+pub(in crate::service) fn to_port(port: u32, at: &str, violations: &mut Violations) -> Option<Option<NonZeroU16>> {
+    let read = u16::try_from(port).map(NonZeroU16::new);
+    read.map_err(|_| violations.add(format_args!("{at}.port"), "must be from 1 to 65535")).ok()
 }
 
 /// A text of at most `bytes_max` bytes without control characters.

@@ -207,7 +207,7 @@ pub fn merge_submission(job: Job) -> MergeSubmission {
         html: None,
         headers: vec![("X-Campaign".to_owned(), "spring".to_owned())],
         attachments: vec![file],
-        charset: crate::domain::account::Charset::Iso2022Jp,
+        charset: crate::domain::charset::Charset::Iso2022Jp,
     };
     let template = MergeTemplate { draft, variables: vec!["name".to_owned()] };
     MergeSubmission { job, template, idempotency: None }

@@ -8,11 +8,12 @@ use std::{
 
 use crate::domain::{
     account::{
-        AccountSettings, Charset, ClientCertificate, ContentRules, Credentials, Encryption, EnvelopeSender,
-        InDoubtPolicy, IncomingMailbox, IssuerKind, MailboxProtocol, MailboxSignIn, NotifyPolicy, OAuth2SignIn,
-        OauthGrant, OauthIssuer, OauthMechanism, PasswordMechanism, PopBeforeSmtp, ProviderKind, Proxy, ProxyKind,
-        Results, Retry, SenderPattern, Server, SignIn, Signature, Timeouts, TlsOptions, TlsVersion,
+        AccountSettings, ClientCertificate, ContentRules, Credentials, Encryption, EnvelopeSender, InDoubtPolicy,
+        IncomingMailbox, IssuerKind, MailboxProtocol, MailboxSignIn, NotifyPolicy, OAuth2SignIn, OauthGrant,
+        OauthIssuer, OauthMechanism, PasswordMechanism, PopBeforeSmtp, ProviderKind, Proxy, ProxyKind, Results, Retry,
+        SenderPattern, Server, SignIn, Signature, Timeouts, TlsOptions, TlsVersion,
     },
+    charset::Charset,
     job::Priority,
     limits::{BatchPause, CalendarSpan, Limits, OverQuota, Pace, Quota, QuotaUnit, QuotaWindow},
     mail::Mailbox,

@@ -3,10 +3,11 @@
 use super::BadRow;
 use crate::domain::{
     account::{
-        Charset, Encryption, InDoubtPolicy, MailboxProtocol, NotifyPolicy, OauthMechanism, PasswordMechanism,
-        ProxyKind, TlsVersion,
+        Encryption, InDoubtPolicy, MailboxProtocol, NotifyPolicy, OauthMechanism, PasswordMechanism, ProxyKind,
+        TlsVersion,
     },
     attempt::Fate,
+    charset::Charset,
     job::{Control, JobState, Priority, Wish},
     limits::{CalendarSpan, OverQuota, QuotaUnit},
     parking::ParkingCause,

@@ -7,8 +7,10 @@ use async_trait::async_trait;
 use super::{
     SledStore, disk,
     keys::{Family, Key},
-    routing, tokens,
-    txn::{AccountEntry, META_NEXT_ACCOUNT, Txn},
+    routing,
+    tally::AccountEntry,
+    tokens,
+    txn::{META_NEXT_ACCOUNT, Txn},
     writer::{Patience, Weight},
 };
 use crate::{

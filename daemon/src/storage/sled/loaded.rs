@@ -7,14 +7,13 @@ use super::{
     codec::Frame,
     disk::{self, Disk, View},
     keys::{Family, Key},
-    txn::{AccountEntry, META_HEAD, META_NEXT_ACCOUNT, cursor},
+    tally::{AccountEntry, read_tally},
+    txn::{META_HEAD, META_NEXT_ACCOUNT, cursor},
 };
 use crate::{
     domain::{
-        backlog::{Backlog, Queued},
         event::Cursor,
         ids::{AccountId, Etag},
-        job::Priority,
     },
     storage::{
         StorageError,
@@ -66,35 +65,6 @@ pub(super) fn load_accounts(disk: &Disk) -> Result<(BTreeMap<AccountId, AccountE
         other => other?,
     };
     Ok((accounts, next.max(stored.unwrap_or(1))))
-}
-
-/// What is kept of an account's jobs beside it: how many are open, and what of them waits. One that was written before that
-/// was counted is mended when the store is next verified.
-fn read_tally(disk: &Disk, account: u32) -> Result<(u64, Backlog), StorageError> {
-    let bytes = Key::Tally { account }.to_bytes();
-    let frame = disk.get(&bytes)?.and_then(|value| Frame::parse(&bytes, value).ok());
-    let numbers = frame.map(|frame| {
-        let words = frame.payload().as_chunks::<8>().0.iter();
-        words.map(|word| u64::from_be_bytes(*word)).collect::<Vec<_>>()
-    });
-    let mut numbers = numbers.unwrap_or_default().into_iter();
-    let open_jobs = numbers.next().unwrap_or(0);
-    let mut backlog = Backlog::default();
-    for priority in Priority::ALL {
-        let mut next = || numbers.next().unwrap_or(0);
-        *backlog.of_mut(priority) = Queued { messages: next(), recipients: next(), bytes: next() };
-    }
-    Ok((open_jobs, backlog))
-}
-
-/// What [`read_tally`] reads.
-pub(super) fn tally_bytes(entry: &AccountEntry) -> Vec<u8> {
-    let mut bytes = entry.open_jobs.to_be_bytes().to_vec();
-    for priority in Priority::ALL {
-        let Queued { messages, recipients, bytes: queued } = entry.backlog.of(priority);
-        [messages, recipients, queued].iter().for_each(|number| bytes.extend_from_slice(&number.to_be_bytes()));
-    }
-    bytes
 }
 
 /// The head of the event log, and the number of the next commit with events.

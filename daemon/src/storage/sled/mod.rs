@@ -56,6 +56,7 @@ mod settings;
 #[cfg(test)]
 mod settings_tests;
 mod space;
+mod tally;
 mod tip;
 mod tokens;
 mod transfer;
@@ -76,8 +77,9 @@ use merge::{
     recent::Recent,
 };
 use space::Space;
+use tally::AccountEntry;
 use tip::Tip;
-use txn::{AccountEntry, Made, Txn};
+use txn::{Made, Txn};
 use writer::{Audience, Writer};
 
 type Directory = Arc<RwLock<BTreeMap<AccountId, AccountEntry>>>;

@@ -11,7 +11,8 @@ use super::{
     codec, disk, jobs,
     keys::{Family, Key},
     routing,
-    txn::{AccountEntry, META_NEXT_ACCOUNT, Txn, cursor},
+    tally::AccountEntry,
+    txn::{META_NEXT_ACCOUNT, Txn, cursor},
     writer::{Patience, Weight},
 };
 use crate::{

@@ -14,15 +14,15 @@ use super::{
     codec,
     disk::{self, Disk, Stored, View},
     keys::{Family, Key},
-    loaded::tally_bytes,
     merge::open::MergeBook,
     referred::Referred,
+    tally::{AccountEntry, tally_bytes},
 };
 use crate::{
     domain::{
-        backlog::{Backlog, Queued},
+        backlog::Queued,
         event::{Cursor, Event},
-        ids::{AccountId, Etag},
+        ids::AccountId,
         job::Priority,
         ledger::{Charge, ObservedLimit, QuotaKey},
         routing::Routing,
@@ -39,26 +39,6 @@ use crate::{
 
 /// Most events of one commit; the low 16 bits of a cursor count them.
 pub(super) const EVENTS_PER_COMMIT_MAX: usize = 60_000;
-
-/// What the committer knows of an account without reading.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct AccountEntry {
-    /// The number that stands for it in keys.
-    pub(super) number: u32,
-    /// The version of its settings.
-    pub(super) etag: Etag,
-    /// Its open jobs.
-    pub(super) open_jobs: u64,
-    /// What of them waits.
-    pub(super) backlog: Backlog,
-}
-
-impl AccountEntry {
-    /// An account without jobs.
-    pub(super) fn new(number: u32, etag: Etag) -> Self {
-        Self { number, etag, open_jobs: 0, backlog: Backlog::default() }
-    }
-}
 
 /// Facts in the meta family.
 pub(super) const META_FORMAT: Key = Key::Meta { fact: 0 };

@@ -23,7 +23,7 @@ fn incoming(text: &str, message_bytes_max: u64) -> Incoming {
         html: None,
         headers: Vec::new(),
         attachments: Vec::new(),
-        charset: crate::domain::account::Charset::default(),
+        charset: crate::domain::charset::Charset::default(),
     };
     let template = read_template(draft).expect("a template");
     let job = JobId::new(Timestamp::EPOCH, [7; 10]);
