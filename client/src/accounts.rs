@@ -24,7 +24,7 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] with the violations, or with `AlreadyExists`.
     pub async fn create_account(&self, account_id: &str, settings: AccountSettings) -> Result<Account, Error> {
-        self.create_account_with_preset(account_id, settings, "").await
+        Box::pin(self.create_account_with_preset(account_id, settings, "")).await
     }
 
     /// Makes an account; what its settings leave unset is filled from a preset, see [`Client::list_presets`].
@@ -39,7 +39,9 @@ impl Client {
     ) -> Result<Account, Error> {
         let (account_id, preset) = (account_id.to_owned(), preset.to_owned());
         let request = CreateAccountRequest { account_id, settings: Some(settings), preset };
-        let answer = self.accounts.clone().create_account(request).await?;
+        let mut accounts = self.accounts.clone();
+        // The settings of an account are large, and so is what carries them.
+        let answer = Box::pin(accounts.create_account(request)).await?;
         Ok(answer.into_inner().account.unwrap_or_default())
     }
 
@@ -84,7 +86,8 @@ impl Client {
     ) -> Result<Account, Error> {
         let request =
             UpdateAccountRequest { account_id: account_id.to_owned(), settings: Some(settings), etag: etag.to_owned() };
-        let answer = self.accounts.clone().update_account(request).await?;
+        let mut accounts = self.accounts.clone();
+        let answer = Box::pin(accounts.update_account(request)).await?;
         Ok(answer.into_inner().account.unwrap_or_default())
     }
 

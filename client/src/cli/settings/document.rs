@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use hikyaku_client::proto::{AccountSettings, Preset};
+use hikyaku_client::proto::{AccountSettings, Preset, sign_in::Method};
 use toml::{Table, Value, de::DeTable};
 
 use super::{
@@ -74,9 +74,15 @@ impl FileAccount {
     }
 }
 
-/// Settings as a tree.
+/// Settings as a tree. Where no mailbox has credentials, no sign-in and an unset one are the same.
 pub(crate) fn settings_tree(secrets: Secrets<'_>, settings: &AccountSettings) -> Table {
-    tree(secrets, &mut settings.clone(), account)
+    let mut settings = settings.clone();
+    let method = settings.sign_in.as_ref().and_then(|sign_in| sign_in.method.as_ref());
+    let is_lent = settings.mailbox.as_ref().is_some_and(|mailbox| mailbox.sign_in.is_some());
+    if matches!(method, Some(Method::None(_))) && !is_lent {
+        settings.sign_in = None;
+    }
+    tree(secrets, &mut settings, account)
 }
 
 /// What a file with these accounts holds.

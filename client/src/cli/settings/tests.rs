@@ -77,6 +77,7 @@ fn defaults_make_no_difference() {
         [accounts.b]
         from = 'a@example.jp'
         server.host = 'h'
+        sign_in.none = true
     ";
     let both = read(said).unwrap();
     assert_eq!(changes(&both[0].tree(), &both[1].tree()), []);

@@ -81,7 +81,7 @@ impl MergeIntake {
         let intake = self.clone();
         let stream = self.streams.spawn(async move {
             let name = visitor.caller().clone();
-            let answer = intake.take(requests.boxed(), visitor).await;
+            let answer = Box::pin(intake.take(requests.boxed(), visitor)).await;
             drop(place);
             match &answer {
                 Ok(answer) => {
@@ -114,7 +114,7 @@ impl MergeIntake {
             return self.compare(opening, source).await;
         }
         let id = opening.id;
-        let answer = self.stage(opening, source).await;
+        let answer = Box::pin(self.stage(opening, source)).await;
         if answer.is_err()
             && let Err(error) = self.storage.discard(id).await
         {

@@ -181,17 +181,9 @@ impl Player {
                 told(self.store.expire(&tenure, expiries).await)
             }
             Step::Work { account, limit, settled, fates } => self.send(*account, *limit, *settled, fates).await,
-            Step::Divert { account: id, jobs, to, stale } => {
-                let tenure = self.tenure(*id, *stale).await;
-                let sender: Address = "moved@example.jp".parse().expect("an address");
-                let to = account(*to);
-                let moves = jobs.iter().map(|job| Diversion {
-                    job: self.id(*job),
-                    to: to.clone(),
-                    sender: sender.clone(),
-                    now: self.now,
-                });
-                told(self.store.divert(&tenure, moves.collect()).await)
+            Step::Divert { account, jobs, to, stale } => {
+                let tenure = self.tenure(*account, *stale).await;
+                self.divert(&tenure, jobs, *to).await
             }
             Step::ForgetUsage { account, bucket } => {
                 let tenure = self.tenure(*account, false).await;
@@ -199,6 +191,17 @@ impl Player {
             }
             _ => unreachable!("play() makes the other steps itself"),
         }
+    }
+
+    async fn divert(&self, tenure: &Tenure, jobs: &[u8], to: u8) -> String {
+        let sender: Address = "moved@example.jp".parse().expect("an address");
+        let moves = jobs.iter().map(|job| Diversion {
+            job: self.id(*job),
+            to: account(to),
+            sender: sender.clone(),
+            now: self.now,
+        });
+        told(self.store.divert(tenure, moves.collect()).await)
     }
 
     /// Does what a worker does: takes the heads of the queue, marks them and settles the first of them.

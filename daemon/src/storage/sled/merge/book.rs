@@ -31,6 +31,7 @@ use crate::{
 
 /// A job that a commit is about to change.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack of one change, and most jobs are plain")]
 pub(in crate::storage::sled) enum Opened {
     /// A plain one.
     Plain(StoredJob),
