@@ -106,7 +106,7 @@ impl Ledger {
     }
 
     /// Takes note of how long a permit's message is, which was only known to be no longer than was asked for. When the permit
-    /// is marked, the mark that was stored has this length: see [`measured`](super::permit::measured).
+    /// is marked, the mark that was stored has this length: see [`measured`].
     pub fn measure(&mut self, permit: &mut Permit, bytes: u64) {
         self.in_flight = self.in_flight.minus(permit.need);
         permit.need = permit.need.of_bytes(bytes);
