@@ -187,6 +187,15 @@ impl TokenKeeper {
         }
     }
 
+    /// Forgets all that an account holds: it was got for another user, or of another issuer.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn forget(&self, id: &AccountId) -> Result<(), StorageError> {
+        let _turn = self.0.turn(id).await;
+        self.0.storage.put_tokens(id, Tokens::default()).await
+    }
+
     /// Waits for the renewals under way, each of which ends within a minute; the daemon stops.
     pub async fn finish(&self) {
         self.0.renewals.close();

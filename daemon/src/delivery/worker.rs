@@ -196,11 +196,12 @@ impl Worker {
                 Next::WaitForWork => self.wait(self.work_or_rest()).await?,
                 Next::WaitForResume => {
                     self.divert().await?;
-                    let due = self.diversion_due();
-                    if self.owes_nothing() && due.is_none() {
+                    let rest = Some(self.pacing.forgotten_at()).filter(|at| *at > self.context.clock.now());
+                    let until = [self.diversion_due(), rest].into_iter().flatten().min();
+                    if self.owes_nothing() && until.is_none() {
                         return self.end().await;
                     }
-                    self.wait(due).await?;
+                    self.wait(until).await?;
                 }
                 Next::Stop => return self.end().await,
             }

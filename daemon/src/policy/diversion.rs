@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::routing::fitness;
+use super::{admission::message_bytes_max, routing::fitness};
 use crate::domain::{
     account::AccountSettings,
     address::Address,
     ids::AccountId,
     job::Job,
+    limits::QuotaUnit,
     parking::{ParkingCause, Standing},
     time::Timestamp,
 };
@@ -49,10 +50,13 @@ pub fn heir<'a>(job: &Job, heirs: &[Heir<'a>], now: Timestamp) -> Option<(&'a Ac
     let recipients = job.recipients().len();
     let can = |heir: &&Heir<'a>| {
         let limits = &heir.settings.limits;
-        !is_out(heir.standing, now)
+        // One that is larger than a window of a quota would never go there.
+        let mut of_recipients = limits.quotas.iter().filter(|quota| quota.unit == QuotaUnit::Recipients);
+        let fits = of_recipients.all(|quota| recipients as u64 <= limits.reserves.share(quota.limit, job.priority));
+        fits && !is_out(heir.standing, now)
             && fitness(Some(heir.settings), &job.caller, from).is_ok()
             && recipients <= limits.recipients_per_job_max.get() as usize
-            && job.message.bytes <= limits.message_bytes_max
+            && job.message.bytes <= message_bytes_max(limits, job.priority)
     };
     let heir = heirs.iter().find(can)?;
     let sender = heir.settings.results.sender_of(from);

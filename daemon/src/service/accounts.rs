@@ -113,6 +113,7 @@ impl Accounts {
         visitor.check_owner(&settings)?;
         let expected = etag.ok_or(Refusal::Internal("an update without an etag was let through"))?;
         let has_new_credentials = refresh_token.is_some() || differ(&settings, &old.settings);
+        let keeps_grant = is_same_grant(&settings.sign_in, &old.settings.sign_in);
         let account = Account {
             settings,
             etag: Etag(expected.0.saturating_add(1)),
@@ -122,7 +123,10 @@ impl Accounts {
         self.storage.update_account(account, expected).await.map_err(|error| Refusal::of_update(error, &id))?;
         tracing::info!(account = %id, "account updated");
         if has_new_credentials {
-            self.tokens.forget_access(&id).await?;
+            match keeps_grant {
+                true => self.tokens.forget_access(&id).await?,
+                false => self.tokens.forget(&id).await?,
+            }
             self.end_reauth(&id).await?;
         }
         self.keep_refresh_token(&id, refresh_token).await?;
@@ -210,6 +214,13 @@ fn needs_reauth(standing: &Standing) -> bool {
 fn differ(new: &AccountSettings, old: &AccountSettings) -> bool {
     let lent = |settings: &AccountSettings| settings.mailbox.as_ref().and_then(|mailbox| mailbox.sign_in.clone());
     new.sign_in != old.sign_in || (new.sign_in == SignIn::AsMailbox && lent(new) != lent(old))
+}
+
+/// Whether tokens that were got under one sign-in may be used under the other: a grant is one user's, and goes to the issuer
+/// and the application that it was given to, and to nobody else.
+fn is_same_grant(new: &SignIn, old: &SignIn) -> bool {
+    let (SignIn::OAuth2(new), SignIn::OAuth2(old)) = (new, old) else { return false };
+    new.user == old.user && new.issuer.kind == old.issuer.kind && new.issuer.client_id == old.issuer.client_id
 }
 
 /// The account that a request names.

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         account::AccountSettings,
         ids::{AccountId, Caller, JobId},
+        time::Timestamp,
     },
     storage::{AccountRecord, JobRecord, SharedStorage, StorageError},
 };
@@ -79,8 +80,10 @@ pub(super) struct View<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sight {
+    /// Whatever it is: to an admin.
     Seen,
-    Hidden,
+    /// Created then, and whether it is there for the caller.
+    Since(Timestamp, bool),
     /// It was deleted: its jobs are left to who submitted them.
     Gone,
 }
@@ -94,8 +97,9 @@ impl<'a> View<'a> {
     pub(super) async fn sees_job(&mut self, record: &JobRecord) -> Result<bool, StorageError> {
         Ok(match self.sight(&record.job.account).await? {
             Sight::Seen => true,
-            Sight::Hidden => false,
-            Sight::Gone => record.job.caller == self.visitor.caller,
+            Sight::Since(created, seen) if record.job.accepted_at >= created => seen,
+            // It is the job of an account that was deleted, if another has its name now.
+            Sight::Since(..) | Sight::Gone => record.job.caller == self.visitor.caller,
         })
     }
 
@@ -103,8 +107,9 @@ impl<'a> View<'a> {
     pub(super) async fn sees_job_of(&mut self, account: &AccountId, id: JobId) -> Result<bool, StorageError> {
         Ok(match self.sight(account).await? {
             Sight::Seen => true,
-            Sight::Hidden => false,
-            Sight::Gone => {
+            // The id of a job begins with the time of its acceptance.
+            Sight::Since(created, seen) if id >= JobId::first_at(created) => seen,
+            Sight::Since(..) | Sight::Gone => {
                 let record = self.storage.job(id).await?;
                 record.is_some_and(|record| record.job.caller == self.visitor.caller)
             }
@@ -120,9 +125,9 @@ impl<'a> View<'a> {
             Entry::Vacant(place) => place,
         };
         let sight = match self.storage.account(id).await {
-            Ok(Some(record)) if self.visitor.sees(&record.account.settings) => Sight::Seen,
+            Ok(Some(record)) => Sight::Since(record.account.created.at, self.visitor.sees(&record.account.settings)),
             // Of a damaged account nobody knows whose it is.
-            Ok(Some(_)) | Err(StorageError::Damaged(_)) => Sight::Hidden,
+            Err(StorageError::Damaged(_)) => Sight::Since(Timestamp::EPOCH, false),
             Ok(None) => Sight::Gone,
             Err(error) => return Err(error),
         };

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use async_imap::{Authenticator, Client, Session, error::Error as ImapError};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::TryStreamExt;
 use tokio::time::timeout;
 
@@ -250,6 +251,7 @@ impl Entrance {
             MailboxAuth::Token { user, token, .. } => {
                 let response = zeroize::Zeroizing::new(xoauth2(user, token.expose()));
                 talk.hide(token.expose());
+                talk.hide(&STANDARD.encode(response.as_bytes()));
                 timeout(limit, client.authenticate("XOAUTH2", Once(Some(response)))).await
             }
         };

@@ -169,6 +169,7 @@ impl OauthError {
             Self::InvalidGrant { description } => Self::InvalidGrant { description: hide(description) },
             Self::Refused { error, description } => Self::Refused { error, description: hide(description) },
             Self::Unreadable(text) => Self::Unreadable(hide(text)),
+            Self::Unreachable(text) => Self::Unreachable(hide(text)),
             other => other,
         }
     }

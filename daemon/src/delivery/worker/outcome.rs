@@ -48,12 +48,8 @@ impl Worker {
                 self.give_back(underway, marked);
                 self.park(parking, learnt, started).await
             }
-            ErrandResult::Expired => {
-                self.book_expiry(message);
-                self.ledger_only(underway, marked);
-                Ok(())
-            }
-            ErrandResult::Changed | ErrandResult::Withdrawn | ErrandResult::Recalled => {
+            // Without its mark one that has expired is found so when the queue is asked, and ends.
+            ErrandResult::Expired | ErrandResult::Changed | ErrandResult::Withdrawn | ErrandResult::Recalled => {
                 self.give_back(underway, marked);
                 Ok(())
             }

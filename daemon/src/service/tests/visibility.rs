@@ -193,6 +193,9 @@ async fn the_jobs_of_a_deleted_account_are_left_to_who_submitted_them() {
     assert!(office.sees_job(&office.taro, &job).await);
     assert!(office.sees_job(&office.boss, &job).await);
     assert!(!office.sees_job(&office.jiro, &job).await);
+    office.create(&office.jiro, "own", "").await.expect("the name is free");
+    assert!(!office.sees_job(&office.jiro, &job).await, "it is another account");
+    assert!(office.sees_job(&office.taro, &job).await);
 }
 
 #[tokio::test]

@@ -50,8 +50,10 @@ impl Issuer for TokenClient {
 
     async fn device_codes(&self, application: &Application, endpoint: &str) -> Result<DeviceCodes, OauthError> {
         let form: Form<'_> = who_asks(application).collect();
-        let (status, body) = self.post(endpoint, &form).await?;
-        answer::device_codes(status, &body)
+        let answered = self.post(endpoint, &form).await;
+        let codes = answered.and_then(|(status, body)| answer::device_codes(status, &body));
+        let client_secret = application.client_secret.as_ref().map_or("", |secret| secret.expose());
+        codes.map_err(|error| error.without(&[client_secret]))
     }
 }
 
