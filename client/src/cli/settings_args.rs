@@ -99,7 +99,7 @@ pub(crate) struct ServerArgs {
     /// File with its private key, in PEM
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     pub(crate) client_key: Option<PathBuf>,
-    /// The proxy through which the server is reached: socks5://[USER@]HOST[:PORT] or http://[USER@]HOST[:PORT]
+    /// The proxy through which the server is reached: `socks5://[USER@]HOST[:PORT]` or `http://[USER@]HOST[:PORT]`
     #[arg(long, value_parser = parse_proxy)]
     pub(crate) proxy: Option<Proxy>,
     /// File whose first line is the proxy's password

@@ -7,9 +7,14 @@ use hikyaku_daemon::domain::{job::Priority, time::Timestamp};
 use super::Evidence;
 use crate::{book::Entry, plan::RECIPIENTS_MAX};
 
-/// What may be under way, at most three connections, when a more urgent job comes due, and as much again for what is
-/// sent back to the queue without the provider having seen it.
-const OVERTAKEN_MESSAGES_MAX: u64 = 6;
+/// Most connections that an account has here.
+const CONNECTIONS_MAX: u64 = 3;
+/// Round trips that a new connection needs before its first MAIL: to connect, for the greeting, EHLO and two for signing in.
+const OPENING_ROUND_TRIPS: u64 = 5;
+/// What may be under way when a more urgent job comes due, and as much again for what is sent back to the queue without the
+/// provider having seen it; and what the other connections send, a message in a round trip, while the job waits for its own
+/// to open.
+const OVERTAKEN_MESSAGES_MAX: u64 = 2 * CONNECTIONS_MAX + (CONNECTIONS_MAX - 1) * OPENING_ROUND_TRIPS;
 /// Recipients that one lane may be served while another of its priority waits: two of the largest jobs (the bound of fair
 /// queueing), and three that are under way.
 const LANE_RECIPIENTS_MAX: u64 = 5 * RECIPIENTS_MAX;
@@ -179,8 +184,8 @@ mod tests {
     #[test]
     fn who_waits_for_too_long_is_found() {
         use Priority::{Bulk, High, Normal};
-        check((High, 1), (Bulk, 1), 6, None);
-        check((High, 1), (Bulk, 1), 7, Some("was overtaken too often"));
+        check((High, 1), (Bulk, 1), 16, None);
+        check((High, 1), (Bulk, 1), 17, Some("was overtaken too often"));
         check((Bulk, 1), (High, 1), 20, None);
         check((Normal, 1), (Normal, 2), 5, None);
         check((Normal, 1), (Normal, 2), 6, Some("waits behind lane 2"));
