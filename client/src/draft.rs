@@ -110,6 +110,7 @@ impl Draft {
             media_type: media_type.into(),
             content: content.into(),
             content_id: content_id.into(),
+            ..Attachment::default()
         });
         self
     }

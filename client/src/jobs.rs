@@ -7,9 +7,9 @@ use crate::{
     error::Error,
     pages::all_pages,
     proto::{
-        CancelJobsRequest, ControlSummary, GetJobRequest, HoldJobsRequest, Job, JobControl, JobFilter, JobSelector,
-        ListJobsRequest, ReleaseJobsRequest, RetryJobsRequest, SubmitJobRequest, SubmitJobResponse, WatchJobsRequest,
-        WatchJobsResponse, job_selector::Selection,
+        ApproveJobsRequest, CancelJobsRequest, ControlSummary, ExpireJobsRequest, GetJobRequest, HoldJobsRequest, Job,
+        JobControl, JobFilter, JobSelector, ListJobsRequest, ReleaseJobsRequest, RetryJobsRequest, SubmitJobRequest,
+        SubmitJobResponse, WatchJobsRequest, WatchJobsResponse, job_selector::Selection,
     },
 };
 
@@ -74,6 +74,10 @@ impl Client {
             JobControl::Unspecified | JobControl::Cancel => {
                 jobs.cancel_jobs(CancelJobsRequest { selector, dry_run }).await?.into_inner().summary
             }
+            JobControl::Approve => {
+                jobs.approve_jobs(ApproveJobsRequest { selector, dry_run }).await?.into_inner().summary
+            }
+            JobControl::Expire => jobs.expire_jobs(ExpireJobsRequest { selector, dry_run }).await?.into_inner().summary,
             JobControl::Hold => jobs.hold_jobs(HoldJobsRequest { selector, dry_run }).await?.into_inner().summary,
             JobControl::Release => {
                 jobs.release_jobs(ReleaseJobsRequest { selector, dry_run }).await?.into_inner().summary

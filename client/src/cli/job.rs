@@ -46,6 +46,8 @@ pub(crate) async fn run<W: Write>(
         JobCommand::Hold(select) => (JobControl::Hold, select),
         JobCommand::Release(select) => (JobControl::Release, select),
         JobCommand::Retry(select) => (JobControl::Retry, select),
+        JobCommand::Approve(select) => (JobControl::Approve, select),
+        JobCommand::Expire(select) => (JobControl::Expire, select),
     };
     steer(control, select, global, now, output).await
 }
@@ -135,5 +137,7 @@ fn words(control: JobControl) -> (&'static str, &'static str) {
         JobControl::Hold => ("hold", "held"),
         JobControl::Release => ("release", "released"),
         JobControl::Retry => ("retry", "retried"),
+        JobControl::Approve => ("approve", "approved"),
+        JobControl::Expire => ("end", "ended"),
     }
 }

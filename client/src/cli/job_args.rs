@@ -48,6 +48,10 @@ pub(crate) enum JobCommand {
     Release(SelectArgs),
     /// Try deferred, doubtful, failed or expired recipients again, now
     Retry(SelectArgs),
+    /// Let jobs go that need approval
+    Approve(SelectArgs),
+    /// End jobs as if their time had run out
+    Expire(SelectArgs),
 }
 
 /// What to submit.

@@ -76,6 +76,7 @@ fn content<F: Fields>(f: &mut F, content: &mut ContentRules) {
     f.flag("omit_recipient_names", &mut content.omit_recipient_names);
     f.flag("lenient_addresses", &mut content.lenient_addresses);
     f.flag("virus_scan_required", &mut content.virus_scan_required);
+    f.flag("virus_scan_may_fail", &mut content.virus_scan_may_fail);
 }
 
 fn results<F: Fields>(f: &mut F, results: &mut Results) {

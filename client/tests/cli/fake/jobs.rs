@@ -285,6 +285,22 @@ impl job_service_server::JobService for Fake {
         Ok(Response::new(RetryJobsResponse { summary: self.control(request.into_inner().selector)? }))
     }
 
+    async fn approve_jobs(&self, request: Request<ApproveJobsRequest>) -> Answer<ApproveJobsResponse> {
+        Ok(Response::new(ApproveJobsResponse { summary: self.control(request.into_inner().selector)? }))
+    }
+
+    async fn expire_jobs(&self, request: Request<ExpireJobsRequest>) -> Answer<ExpireJobsResponse> {
+        Ok(Response::new(ExpireJobsResponse { summary: self.control(request.into_inner().selector)? }))
+    }
+
+    async fn resend_job(&self, _: Request<ResendJobRequest>) -> Answer<ResendJobResponse> {
+        Err(Status::unimplemented("not made up yet"))
+    }
+
+    async fn preview_job(&self, _: Request<PreviewJobRequest>) -> Answer<PreviewJobResponse> {
+        Err(Status::unimplemented("not made up yet"))
+    }
+
     async fn watch_jobs(&self, _: Request<WatchJobsRequest>) -> Answer<Self::WatchJobsStream> {
         let events = tokio_stream::wrappers::UnboundedReceiverStream::new({
             let mut source = self.events.subscribe();

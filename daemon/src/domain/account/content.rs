@@ -24,6 +24,8 @@ pub struct ContentRules {
     pub lenient_addresses: bool,
     /// Whether a virus scanner must have passed the attachments.
     pub virus_scan_required: bool,
+    /// Whether they are accepted also while no scanner answers.
+    pub virus_scan_may_fail: bool,
 }
 
 impl Default for ContentRules {
@@ -34,6 +36,7 @@ impl Default for ContentRules {
             recipient_names: true,
             lenient_addresses: false,
             virus_scan_required: false,
+            virus_scan_may_fail: false,
         }
     }
 }

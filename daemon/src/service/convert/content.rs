@@ -48,6 +48,7 @@ pub(super) fn from_content(content: &ContentRules) -> v1::ContentRules {
         omit_recipient_names: !content.recipient_names,
         lenient_addresses: content.lenient_addresses,
         virus_scan_required: content.virus_scan_required,
+        virus_scan_may_fail: content.virus_scan_may_fail,
     }
 }
 
@@ -75,6 +76,7 @@ pub(super) fn to_content(
         recipient_names: !wire.omit_recipient_names,
         lenient_addresses: wire.lenient_addresses,
         virus_scan_required: wire.virus_scan_required,
+        virus_scan_may_fail: wire.virus_scan_may_fail,
     })
 }
 

@@ -39,6 +39,8 @@ pub(in crate::service) fn from_job(record: &JobRecord, detail: Detail, now: Time
     };
     let recipients = (0..).zip(job.recipients());
     v1::Job {
+        approval: None,
+        resent_job_id: String::new(),
         job_id: job.id.to_string(),
         account_id: job.account.as_str().to_owned(),
         state: from_state(job.state(flight, now)).into(),

@@ -190,6 +190,25 @@ impl JobService for Jobs {
         Ok(Response::new(v1::RetryJobsResponse { summary: Some(summary) }))
     }
 
+    async fn approve_jobs(
+        &self,
+        _: Request<v1::ApproveJobsRequest>,
+    ) -> Result<Response<v1::ApproveJobsResponse>, Status> {
+        Err(Status::unimplemented("comes with this change"))
+    }
+
+    async fn expire_jobs(&self, _: Request<v1::ExpireJobsRequest>) -> Result<Response<v1::ExpireJobsResponse>, Status> {
+        Err(Status::unimplemented("comes with this change"))
+    }
+
+    async fn resend_job(&self, _: Request<v1::ResendJobRequest>) -> Result<Response<v1::ResendJobResponse>, Status> {
+        Err(Status::unimplemented("comes with this change"))
+    }
+
+    async fn preview_job(&self, _: Request<v1::PreviewJobRequest>) -> Result<Response<v1::PreviewJobResponse>, Status> {
+        Err(Status::unimplemented("comes with this change"))
+    }
+
     async fn watch_jobs(
         &self,
         request: Request<v1::WatchJobsRequest>,

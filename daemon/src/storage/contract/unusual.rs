@@ -135,6 +135,7 @@ pub fn settings(sign_in: SignIn) -> AccountSettings {
             recipient_names: false,
             lenient_addresses: true,
             virus_scan_required: true,
+            virus_scan_may_fail: true,
         },
         results: Results {
             notify: NotifyPolicy::Failures,

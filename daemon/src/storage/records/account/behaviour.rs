@@ -43,6 +43,8 @@ pub struct ContentRow {
     pub lenient_addresses: bool,
     #[prost(bool, tag = "5")]
     pub virus_scan_required: bool,
+    #[prost(bool, tag = "6")]
+    pub virus_scan_may_fail: bool,
 }
 
 /// [`Results`].
@@ -110,6 +112,7 @@ impl From<ContentRules> for ContentRow {
             no_recipient_names: !rules.recipient_names,
             lenient_addresses: rules.lenient_addresses,
             virus_scan_required: rules.virus_scan_required,
+            virus_scan_may_fail: rules.virus_scan_may_fail,
         }
     }
 }
@@ -124,6 +127,7 @@ impl TryFrom<ContentRow> for ContentRules {
             recipient_names: !row.no_recipient_names,
             lenient_addresses: row.lenient_addresses,
             virus_scan_required: row.virus_scan_required,
+            virus_scan_may_fail: row.virus_scan_may_fail,
         })
     }
 }
