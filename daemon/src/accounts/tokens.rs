@@ -3,7 +3,8 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
@@ -26,6 +27,9 @@ pub mod idle;
 #[cfg(test)]
 mod tests;
 
+/// How long a failed renewal is not tried again while the old token lives.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
+
 /// Keeps the tokens of all accounts. A copy is the same keeper.
 #[derive(Clone, Debug)]
 pub struct TokenKeeper(Arc<Keeper>);
@@ -37,6 +41,8 @@ struct Keeper {
     clock: Arc<dyn Clock>,
     /// Whose turn it is to change an account's tokens; gone when nobody waits for it.
     turns: Mutex<HashMap<AccountId, Weak<Turn<Option<Failure>>>>>,
+    /// When renewals have failed while an old token was good for a while longer.
+    failures: Mutex<HashMap<AccountId, Timestamp>>,
     /// Renewals under way. One that its caller has given up still ends: what an issuer has rotated must be stored.
     renewals: TaskTracker,
 }
@@ -76,8 +82,8 @@ impl TokenKeeper {
     /// A keeper that asks `issuer`.
     #[must_use]
     pub fn new(storage: SharedStorage, issuer: Arc<dyn Issuer>, clock: Arc<dyn Clock>) -> Self {
-        let (turns, renewals) = (Mutex::default(), TaskTracker::new());
-        Self(Arc::new(Keeper { storage, issuer, clock, turns, renewals }))
+        let (turns, failures, renewals) = (Mutex::default(), Mutex::default(), TaskTracker::new());
+        Self(Arc::new(Keeper { storage, issuer, clock, turns, failures, renewals }))
     }
 
     /// An access token that lives for ten minutes more, or, where tokens are short-lived, for a sixth of its life. When it
@@ -239,6 +245,7 @@ impl Keeper {
         let stored = self.storage.tokens(&account.id).await?.unwrap_or_default();
         let now = self.clock.now();
         let good = match &unless {
+            Unless::Fresh if self.has_failed_lately(&account.id, now) => alive(&stored, now),
             Unless::Fresh => fresh(&stored, now),
             Unless::Other(refused) => fresh(&stored, now).filter(|access| access.token != refused.token),
             Unless::Never => None,
@@ -256,15 +263,31 @@ impl Keeper {
         match alive(&stored, self.clock.now()).filter(|_| matches!(unless, Unless::Fresh)) {
             Some(access) => {
                 tracing::warn!(account = %account.id, %error, "the access token cannot be renewed yet: the old one is used");
+                self.failures().insert(account.id.clone(), self.clock.now());
                 Ok(access.clone())
             }
             None => Err(error.into()),
         }
     }
 
-    /// Asks the issuer, and stores what it gave.
+    fn failures(&self) -> MutexGuard<'_, HashMap<AccountId, Timestamp>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether asking the issuer again would only trouble it.
+    fn has_failed_lately(&self, id: &AccountId, now: Timestamp) -> bool {
+        let mut failures = self.failures();
+        failures.retain(|_, failed_at| failed_at.after(RENEWAL_PAUSE) > now);
+        failures.contains_key(id)
+    }
+
+    /// Asks the issuer by the settings of now, which may be others than those of whoever wants the token, and stores what it
+    /// gave.
     async fn ask(&self, account: &Account, stored: &Tokens, now: Timestamp) -> Result<AccessToken, TokenError> {
-        let SignIn::OAuth2(oauth) = &account.settings.sign_in else {
+        let record = self.storage.account(&account.id).await?;
+        let settings = record.filter(|record| record.account.created == account.created);
+        let settings = settings.ok_or(OauthError::NotConsented)?.account.settings;
+        let SignIn::OAuth2(oauth) = &settings.sign_in else {
             return Err(OauthError::Unusable("the account does not sign in with OAuth 2".to_owned()).into());
         };
         let (application, ground) = question(oauth, stored, now)?;

@@ -112,8 +112,11 @@ impl Accounts {
         let ReadSettings { settings, refresh_token } = read;
         visitor.check_owner(&settings)?;
         let expected = etag.ok_or(Refusal::Internal("an update without an etag was let through"))?;
-        let has_new_credentials = refresh_token.is_some() || differ(&settings, &old.settings);
-        let keeps_grant = is_same_grant(&settings.sign_in, &old.settings.sign_in);
+        let has_new_credentials = refresh_token.is_some()
+            || differ(&settings, &old.settings)
+            || !settings.server.may_have_secrets_of(&old.settings.server);
+        let keeps_grant = is_same_grant(&settings.sign_in, &old.settings.sign_in)
+            && settings.server.may_have_secrets_of(&old.settings.server);
         let account = Account {
             settings,
             etag: Etag(expected.0.saturating_add(1)),

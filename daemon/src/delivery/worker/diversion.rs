@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use super::{Worker, WorkerError};
 use crate::{
     domain::{
-        ids::{AccountId, MessageKey},
+        ids::{AccountId, JobId, MessageKey},
         job::{Flight, Job},
         time::Timestamp,
     },
@@ -45,12 +45,7 @@ impl Worker {
             let page = self.context.storage.divertible(&self.tenure.account, after, PAGE_JOBS, now).await?;
             let last = page.jobs.last();
             after = last.and_then(|job| Some((job.divertible_since(Flight::Grounded)?, job.id)));
-            let mut moves = Vec::new();
-            for job in &page.jobs {
-                moves.extend(self.diversion(job, &mut known, now).await?);
-            }
-            is_left |= moves.len() < page.jobs.len();
-            is_left |= !self.give_away(moves).await?;
+            is_left |= !self.divert_page(&page.jobs, &mut known, now).await?;
             if page.jobs.len() < PAGE_JOBS || after.is_none() {
                 break page.next_due;
             }
@@ -60,18 +55,40 @@ impl Worker {
         Ok(())
     }
 
-    /// Moves jobs, and says whether all of them went.
-    async fn give_away(&mut self, moves: Vec<Diversion>) -> Result<bool, WorkerError> {
-        if moves.is_empty() {
-            return Ok(true);
+    /// Moves what it can of some jobs, and says whether all of them went. An account that takes one no more, as its queue is
+    /// full, is asked no more in this round: the next fallback of such jobs is.
+    async fn divert_page(&mut self, jobs: &[Job], known: &mut Known, now: Timestamp) -> Result<bool, WorkerError> {
+        let mut left: Vec<&Job> = jobs.iter().collect();
+        loop {
+            let mut moves = Vec::new();
+            for job in &left {
+                moves.extend(self.diversion(job, known, now).await?);
+            }
+            if moves.is_empty() {
+                return Ok(left.is_empty());
+            }
+            let refused = self.give_away(moves.clone()).await?;
+            left.retain(|job| refused.contains(&job.id) || moves.iter().all(|one| one.job != job.id));
+            for one in moves.into_iter().filter(|one| refused.contains(&one.job)) {
+                known.insert(one.to, None);
+            }
         }
+    }
+
+    /// Moves jobs, and says which did not go.
+    async fn give_away(&mut self, moves: Vec<Diversion>) -> Result<Vec<JobId>, WorkerError> {
         let told: Vec<_> = moves.iter().map(|to| (to.job, to.to.clone())).collect();
         let done = self.context.storage.divert(&self.tenure, moves).await?;
-        for ((job, to), _) in told.iter().zip(&done).filter(|(_, done)| **done) {
-            tracing::info!(%job, account = %self.tenure.account, %to, "the job goes by a fallback account");
-        }
         self.window.distrust();
-        Ok(done.iter().all(|done| *done))
+        let mut refused = Vec::new();
+        for ((job, to), done) in told.into_iter().zip(done) {
+            if done {
+                tracing::info!(%job, account = %self.tenure.account, %to, "the job goes by a fallback account");
+            } else {
+                refused.push(job);
+            }
+        }
+        Ok(refused)
     }
 
     /// Where a job goes, if anywhere.

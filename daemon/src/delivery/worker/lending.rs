@@ -28,7 +28,8 @@ impl Worker {
 
     fn report_usage(&mut self, used: Need, at: Timestamp, answer: oneshot::Sender<()>) {
         let now = self.context.clock.now();
-        let charges = self.ledger.report(used, at.min(now), now);
+        // What was sent before a leap of the clock is as old as the leap.
+        let charges = self.ledger.report(used, at.max(self.leapt_at).min(now), now);
         let (storage, tenure) = (Arc::clone(&self.context.storage), Arc::clone(&self.tenure));
         self.bookings.spawn(async move {
             store(&storage, &tenure, charges, now).await?;

@@ -47,6 +47,25 @@ impl Server {
             proxy: None,
         }
     }
+
+    /// Whether a secret that was given for `other` may be sent to this one unasked: it has the same name, is reached the same
+    /// way, and no encryption is lost.
+    #[must_use]
+    pub fn may_have_secrets_of(&self, other: &Self) -> bool {
+        let has_name = |one: &Host, other: &Host| one.as_str().eq_ignore_ascii_case(other.as_str());
+        let is_same_name = match (&self.tls.server_name, &other.tls.server_name) {
+            (Some(one), Some(other)) => has_name(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        let is_same_way = match (&self.proxy, &other.proxy) {
+            (Some(one), Some(other)) => {
+                one.kind == other.kind && one.port == other.port && has_name(&one.host, &other.host)
+            }
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        let loses_encryption = self.encryption == Encryption::None && other.encryption != Encryption::None;
+        has_name(&self.host, &other.host) && is_same_name && is_same_way && !loses_encryption
+    }
 }
 
 /// What a TLS connection needs beyond the defaults.
@@ -145,5 +164,23 @@ impl Default for Timeouts {
             data: Duration::from_secs(120),
             end_of_data: Duration::from_secs(600),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_do_not_follow_out_of_encryption() {
+        let server = |encryption| {
+            let port = NonZeroU16::new(25).expect("a port");
+            Server::new("mail.example.jp".parse().expect("a host"), port, encryption)
+        };
+        let may = |to, from| server(to).may_have_secrets_of(&server(from));
+        assert!(may(Encryption::Tls, Encryption::None));
+        assert!(may(Encryption::StartTls, Encryption::Tls));
+        assert!(may(Encryption::None, Encryption::None));
+        assert!(!may(Encryption::None, Encryption::StartTls));
     }
 }

@@ -144,8 +144,10 @@ fn read_settings(
         .map_or(Some(None), |mailbox| to_mailbox(mailbox, None, "settings.reply_to", violations).map(Some));
     let old = stored.map(|stored| &stored.server);
     let server = to_server(wire.server, old, Ports::Smtp, "settings.server", violations);
+    // Whoever may change the server could otherwise read the passwords that others have given.
+    let is_elsewhere = stored.zip(server.as_ref()).is_some_and(|(old, new)| !new.may_have_secrets_of(&old.server));
     let around = Surroundings {
-        stored: stored.map(|stored| &stored.sign_in),
+        stored: stored.filter(|_| !is_elsewhere).map(|stored| &stored.sign_in),
         encryption: server.as_ref().map(|server| server.encryption),
         mailbox_signs_in: wire.mailbox.as_ref().is_some_and(|mailbox| mailbox.sign_in.is_some()),
     };
@@ -164,7 +166,7 @@ fn read_settings(
     let quiet_windows = to_windows(wire.quiet_windows, "settings.quiet_windows", violations);
     let content = to_content(wire.content, "settings.content", violations);
     let results = to_results(wire.results, "settings.results", violations);
-    let mailbox = to_mailbox_of_bounces(wire.mailbox, stored, violations);
+    let mailbox = to_mailbox_of_bounces(wire.mailbox, stored, is_elsewhere, violations);
     let (server, signed) = (server?, signed?);
     if let Some(Some(mailbox)) = &mailbox {
         check_lending(&signed.sign_in, server.encryption, mailbox, violations);
@@ -222,11 +224,16 @@ fn to_owner(owner: &str, violations: &mut Violations) -> Option<Option<Caller>> 
 fn to_mailbox_of_bounces(
     mailbox: Option<v1::IncomingMailbox>,
     stored: Option<&AccountSettings>,
+    is_elsewhere: bool,
     violations: &mut Violations,
 ) -> Option<Option<IncomingMailbox>> {
     let Some(mailbox) = mailbox else { return Some(None) };
-    let old = stored.and_then(|stored| stored.mailbox.as_ref());
-    to_incoming(mailbox, old, "settings.mailbox", violations).map(Some)
+    let mut old = stored.and_then(|stored| stored.mailbox.clone());
+    if let Some(old) = old.as_mut().filter(|_| is_elsewhere) {
+        // It could be lent to the new server.
+        old.sign_in = None;
+    }
+    to_incoming(mailbox, old.as_ref(), "settings.mailbox", violations).map(Some)
 }
 
 /// A burst that takes longer than a day to earn is a slip of the pen.

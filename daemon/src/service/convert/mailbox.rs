@@ -71,7 +71,8 @@ pub(super) fn to_incoming(
         violations.add(format_args!("{at}.sign_in.apop"), "is for POP3 only");
     }
     let encryption = server.as_ref().map(|server| server.encryption);
-    let old = stored.and_then(|stored| stored.sign_in.as_ref());
+    let old = stored.filter(|stored| server.as_ref().is_none_or(|server| server.may_have_secrets_of(&stored.server)));
+    let old = old.and_then(|stored| stored.sign_in.as_ref());
     let sign_in = match wire.sign_in {
         Some(sign_in) => to_credentials(sign_in, old, encryption, &format!("{at}.sign_in"), violations).map(Some),
         None => Some(None),

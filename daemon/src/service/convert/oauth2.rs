@@ -184,18 +184,19 @@ fn to_issuer(
     if needs_client && client_id.as_deref() == Some("") {
         violations.add(format_args!("{at}.client_id"), "is required");
     }
-    // The secret of another application is none of this one.
-    let old = stored.map(|stored| &stored.issuer).filter(|old| client_id.as_ref() == Some(&old.client_id));
-    let old = old.and_then(|old| old.client_secret.as_ref());
     let field = format!("{at}.client_secret");
     let given = std::mem::take(&mut wire.client_secret);
+    let scopes = to_scopes(std::mem::take(&mut wire.scopes), at, violations);
+    let kind = to_kind(wire, at, violations);
+    // The secret of another application, or for another issuer, is none of this one.
+    let old = stored.map(|stored| &stored.issuer);
+    let old = old.filter(|old| client_id.as_ref() == Some(&old.client_id) && kind.as_ref() == Some(&old.kind));
+    let old = old.and_then(|old| old.client_secret.as_ref());
     let client_secret = to_secret(given, old, CLIENT_SECRET_BYTES_MAX, &field, violations);
     if matches!(grant, Some(OauthGrant::ClientCredentials)) && client_secret == Some(None) {
         // RFC 6749 4.4: only confidential clients have this grant.
         violations.add(field, "is required for the grant CLIENT_CREDENTIALS: none is stored");
     }
-    let scopes = to_scopes(std::mem::take(&mut wire.scopes), at, violations);
-    let kind = to_kind(wire, at, violations);
     Some(OauthIssuer { kind: kind?, client_id: client_id?, client_secret: client_secret?, scopes: scopes? })
 }
 

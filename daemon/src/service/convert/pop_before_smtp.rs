@@ -37,7 +37,8 @@ pub(super) fn to_pop_before_smtp(
     let old = stored.map(|stored| &stored.server);
     let server = to_server(wire.server, old, Ports::Pop3, &format!("{at}.server"), violations);
     let user = to_user(wire.user, at, violations);
-    let old = stored.map(|stored| &stored.credentials.password);
+    let old = stored.filter(|stored| server.as_ref().is_none_or(|server| server.may_have_secrets_of(&stored.server)));
+    let old = old.map(|stored| &stored.credentials.password);
     let password = required_secret(wire.password, old, PASSWORD_BYTES_MAX, format_args!("{at}.password"), violations);
     let valid_for =
         to_duration(wire.valid_for, VALID_FOR_DEFAULT, &VALID_FOR_BOUNDS, format_args!("{at}.valid_for"), violations);

@@ -53,7 +53,8 @@ pub(super) fn to_proxy(
         // RFC 7617 2.
         violations.add(format_args!("{at}.user"), "cannot hold a colon");
     }
-    let old = stored.and_then(|proxy| proxy.credentials.as_ref());
+    let is_same = |old: &&Proxy| host.as_ref().is_none_or(|host| old.host.as_str().eq_ignore_ascii_case(host.as_str()));
+    let old = stored.filter(is_same).and_then(|proxy| proxy.credentials.as_ref());
     let credentials = to_credentials(wire.user, wire.password, old, &at, violations);
     let usual = match kind? {
         ProxyKind::Socks5 => PORT_SOCKS,

@@ -51,7 +51,7 @@ pub(super) fn required_secret(
 ) -> Option<Secret<String>> {
     let secret = to_secret(given, stored, bytes_max, &at, violations)?;
     if secret.is_none() {
-        violations.add(at, "is required: none is stored");
+        violations.add(at, "is required: none is stored for this server");
     }
     secret
 }

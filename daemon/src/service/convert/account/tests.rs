@@ -56,6 +56,23 @@ fn a_secret_is_kept_by_the_same_kind_of_sign_in_only() {
 }
 
 #[test]
+fn a_password_does_not_follow_to_another_server() {
+    let settings = unusual::settings(unusual::sign_ins().remove(0));
+    let needs = |change: fn(&mut v1::Server)| {
+        let mut wire = from_settings(&settings);
+        wire.mailbox = None;
+        change(wire.server.as_mut().expect("a server"));
+        let found = read(wire, Some(&settings)).err().unwrap_or_default();
+        found.iter().any(|one| one.field == "settings.sign_in.password.password")
+    };
+    assert!(!needs(|_| {}));
+    assert!(!needs(|server| server.host = server.host.to_uppercase()));
+    assert!(!needs(|server| server.port = 2525));
+    assert!(needs(|server| server.host = "mail.example.net".into()));
+    assert!(needs(|server| server.proxy = None));
+}
+
+#[test]
 fn an_account_shows_its_standing() {
     let stamp = Stamp { at: Timestamp::from_millis(5_000), by: "local".parse().expect("a caller") };
     let reply = Reply::from_lines("535 5.7.8 no").expect("a reply");
