@@ -153,7 +153,8 @@ fn after_close<'a>(rest: &'a str, name: &str) -> &'a str {
 /// The value of an attribute of a tag.
 fn attribute(tag: &str, name: &str) -> Option<String> {
     let lower = tag.to_ascii_lowercase();
-    let mut places = lower.match_indices(&format!("{name}=")).map(|(at, _)| at);
+    let wanted = format!("{name}=");
+    let mut places = lower.match_indices(&wanted).map(|(at, _)| at);
     let start = places.find(|at| lower[..*at].ends_with([' ', '\t', '\r', '\n']))? + name.len() + 1;
     let value = &tag[start..];
     let raw = match value.chars().next()? {
