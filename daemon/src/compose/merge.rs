@@ -13,7 +13,7 @@ use super::{
     check::{HEADER_VALUE_BYTES_MAX, check_draft},
     encode::text_field,
     identity::{ComposeError, Identity},
-    message::{body, check_lines, custom_fields, header, html_part, receiver_fields, sender_fields, text_part},
+    message::{Files, body, check_lines, custom_fields, header, html_part, receiver_fields, sender_fields, text_part},
     plain_text,
     template::{Mistake, Syntax, Template, has_template},
 };
@@ -132,7 +132,7 @@ impl Renderer {
         // A template's own marks are ASCII, so they never keep it out of a charset.
         let is_japanese = script_for(draft.charset, texts_of(draft))? == Script::Iso2022Jp;
         let japanese_fields = is_japanese.then(|| Fields::new(draft, Script::Iso2022Jp));
-        let frame = Frame::new(draft, job)?;
+        let frame = Frame::new(draft, job, if is_japanese { Script::Iso2022Jp } else { Script::Utf8 })?;
         let other = japanese_fields.clone().unwrap_or_default();
         let fixed = [&*fields.senders, &*fields.custom, &*other.senders, &*other.custom].map(str::as_bytes);
         let fixed = fixed.into_iter().chain([&*frame.before, &*frame.between, &*frame.after]);
@@ -326,13 +326,15 @@ impl Uses {
 }
 
 impl Frame {
-    /// Composes a body with a mark in each part's place, and keeps what is around the marks.
-    fn new(draft: &Draft, job: JobId) -> Result<Self, ComposeError> {
+    /// Composes a body with a mark in each part's place, and keeps what is around the marks. Names of files tell their own
+    /// charset, so it serves messages in both.
+    fn new(draft: &Draft, job: JobId, script: Script) -> Result<Self, ComposeError> {
         let mark = SinglePart::builder().body(
             Body::new_with_encoding(format!("=_hikyaku-{job}-part"), ContentTransferEncoding::SevenBit)
                 .expect("the mark is a short line of ASCII"),
         );
-        let marked = body(mark.clone(), draft.html.as_ref().map(|_| mark.clone()), &draft.attachments, job)?;
+        let files = Files { files: &draft.attachments, script };
+        let marked = body(mark.clone(), draft.html.as_ref().map(|_| mark.clone()), &files, job)?;
         let mark = mark.formatted();
         // Both parts stand before all files, so no file can be taken for a mark.
         let (before, rest) = split_once(&marked, &mark);

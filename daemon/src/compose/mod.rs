@@ -3,10 +3,14 @@
 mod charset;
 mod check;
 mod encode;
+mod file_name;
 pub mod identity;
 pub mod letterhead;
+mod list_unsubscribe;
+pub mod losses;
 pub mod merge;
 pub mod message;
 mod plain_text;
 pub mod raw;
 mod template;
+mod thread;

@@ -253,6 +253,10 @@ mod tests {
             text: Some("hello".into()),
             html: None,
             headers: Vec::new(),
+            in_reply_to: None,
+            references: Vec::new(),
+            list_unsubscribe: None,
+            auto_submitted: None,
             attachments: Vec::new(),
             charset: crate::domain::charset::Charset::default(),
         }

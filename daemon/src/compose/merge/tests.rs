@@ -21,6 +21,10 @@ fn draft(subject: &str, text: Option<&str>, html: Option<&str>) -> Draft {
         text: text.map(Into::into),
         html: html.map(Into::into),
         headers: vec![("X-Campaign".into(), "autumn".into())],
+        in_reply_to: None,
+        references: Vec::new(),
+        list_unsubscribe: None,
+        auto_submitted: None,
         attachments: Vec::new(),
         charset: Charset::Utf8,
     }

@@ -11,6 +11,7 @@ pub(super) mod finding;
 mod hours;
 pub(super) mod job;
 pub(super) mod limits;
+mod mail_headers;
 mod mailbox;
 mod names;
 mod oauth2;

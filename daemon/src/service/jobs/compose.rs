@@ -4,6 +4,7 @@ use crate::{
     compose::{
         identity::{ComposeError, Identity},
         letterhead,
+        losses::{Loss, losses},
         message::compose,
         raw::adopt_raw,
     },
@@ -30,19 +31,25 @@ pub(super) struct Birth {
     pub(super) fallbacks: Option<Box<Fallbacks>>,
 }
 
+/// A job in its first state, with its message.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) job: Job,
+    pub(super) message: Message,
+    /// What its charset cannot say.
+    pub(super) warnings: Vec<String>,
+}
+
 /// A message that was made or adopted.
 struct Composed {
     message: Message,
     message_id: String,
     subject: String,
+    warnings: Vec<String>,
 }
 
 /// Makes the job of an order and its message.
-pub(super) fn job_of(
-    mut order: Order,
-    settings: &AccountSettings,
-    birth: Birth,
-) -> Result<(Job, Message), Vec<Violation>> {
+pub(super) fn job_of(mut order: Order, settings: &AccountSettings, birth: Birth) -> Result<Made, Vec<Violation>> {
     let Birth { id, caller, now, account, fallbacks } = birth;
     add_defaults(&mut order, settings);
     let from = order.from.clone().unwrap_or_else(|| settings.from.clone());
@@ -50,7 +57,7 @@ pub(super) fn job_of(
     let identity = Identity::of_job(id, &from.address, due);
     let mut violations = Violations::default();
     let composed = compose_order(&order, &from, settings, &identity, now, &mut violations);
-    let Composed { message, message_id, subject } = violations.finish(composed)?;
+    let Composed { message, message_id, subject, warnings } = violations.finish(composed)?;
     let facts = MessageFacts { message_id, bytes: message.bytes.len() as u64, is_eight_bit: message.is_eight_bit };
     let job = Job {
         id,
@@ -71,7 +78,7 @@ pub(super) fn job_of(
         wish: None,
         fallbacks,
     };
-    Ok((job, message))
+    Ok(Made { job, message, warnings })
 }
 
 /// Adds the recipients that every job of the account has. They get a raw message too, whose header is left as it is.
@@ -100,6 +107,7 @@ fn compose_order(
                 message,
                 message_id: identity.message_id.clone(),
                 subject: beginning(subject),
+                warnings: warnings_of(&draft),
             });
             (composed, Content::Draft(&draft))
         }
@@ -113,7 +121,8 @@ fn compose_order(
                 Ok(found) => {
                     adopted = found.from;
                     let subject = beginning(&found.subject);
-                    let composed = Composed { message: found.message, message_id: found.message_id, subject };
+                    let (message, message_id) = (found.message, found.message_id);
+                    let composed = Composed { message, message_id, subject, warnings: Vec::new() };
                     (Ok(composed), Content::Raw { from: &adopted })
                 }
             }
@@ -140,6 +149,11 @@ fn compose_order(
     made.map_err(|ComposeError { field, reason }| violations.add(on_the_wire(&field), reason)).ok()
 }
 
+/// What a client should know of its texts although they are sent.
+pub(super) fn warnings_of(draft: &Draft) -> Vec<String> {
+    losses(draft).into_iter().map(|Loss { field, reason }| format!("{} {reason}", on_the_wire(&field))).collect()
+}
+
 /// The draft of an order; without its content when that is raw.
 pub(super) fn draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings) -> Draft {
     let reply_to =
@@ -153,15 +167,25 @@ pub(super) fn draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings
         text: None,
         html: None,
         headers: Vec::new(),
+        in_reply_to: None,
+        references: Vec::new(),
+        list_unsubscribe: None,
+        auto_submitted: None,
         attachments: Vec::new(),
         charset: settings.content.charset,
     };
-    if let OrderContent::Mail { subject, text, html, headers, attachments } = &order.content {
+    if let OrderContent::Mail { subject, text, html, headers, attachments, .. } = &order.content {
         draft.subject.clone_from(subject);
         draft.text.clone_from(text);
         draft.html.clone_from(html);
         draft.headers.clone_from(headers);
         draft.attachments.clone_from(attachments);
+    }
+    if let OrderContent::Mail { in_reply_to, references, list_unsubscribe, auto_submitted, .. } = &order.content {
+        draft.in_reply_to.clone_from(in_reply_to);
+        draft.references.clone_from(references);
+        draft.list_unsubscribe.clone_from(list_unsubscribe);
+        draft.auto_submitted = *auto_submitted;
     }
     letterhead::put_on(&mut draft, settings);
     draft
@@ -169,7 +193,17 @@ pub(super) fn draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings
 
 /// The path in the request of a field that is named as it is in a draft.
 pub(super) fn on_the_wire(field: &str) -> String {
-    const OF_MAIL: [&str; 5] = ["subject", "text", "html", "headers", "attachments"];
+    const OF_MAIL: [&str; 9] = [
+        "subject",
+        "text",
+        "html",
+        "headers",
+        "in_reply_to",
+        "references",
+        "list_unsubscribe",
+        "auto_submitted",
+        "attachments",
+    ];
     let inner = field.strip_prefix("job.").filter(|inner| OF_MAIL.iter().any(|name| inner.starts_with(name)));
     inner.map_or_else(|| field.to_owned(), |inner| format!("job.mail.{inner}"))
 }
@@ -188,6 +222,7 @@ mod tests {
         for (field, path) in [
             ("job.headers[1].name", "job.mail.headers[1].name"),
             ("job.text", "job.mail.text"),
+            ("job.list_unsubscribe.url", "job.mail.list_unsubscribe.url"),
             ("job.attachments", "job.mail.attachments"),
             ("job.to[3].address", "job.to[3].address"),
             ("job.raw", "job.raw"),
@@ -203,3 +238,6 @@ mod tests {
         assert_eq!(beginning("short"), "short");
     }
 }
+
+#[cfg(test)]
+mod corpus;

@@ -7,7 +7,7 @@ use prost::Message as _;
 use tokio::sync::Semaphore;
 
 use super::{
-    compose::{Birth, job_of},
+    compose::{Birth, Made, job_of},
     gate::{check_hours, check_quotas},
     planner::Planner,
     route::{Routed, route},
@@ -16,8 +16,6 @@ use crate::{
     domain::{
         account::AccountSettings,
         ids::JobId,
-        job::Job,
-        mail::Message,
         parking::Standing,
         time::{Clock, Timestamp},
     },
@@ -130,7 +128,8 @@ impl Intake {
         warnings.extend(check_hours(&settings.quiet_windows, order.send_at, order.hold, now)?);
         let account = record.account.id.clone();
         let birth = Birth { id: self.new_id(now), caller: visitor.into_caller(), now, account, fallbacks };
-        let (job, message) = compose(order, settings.clone(), birth, bytes).await?;
+        let Made { job, message, warnings: lost } = compose(order, settings.clone(), birth, bytes).await?;
+        warnings.extend(lost);
         check_quotas(&self.storage, &record, &job, now).await?;
         let planned = self.planner.of_new(&record, &job, now).await?;
         let (id, account, message_bytes) = (job.id, job.account.clone(), job.message.bytes);
@@ -186,13 +185,8 @@ fn payload_hash(request: &v1::SubmitJobRequest) -> [u8; 32] {
     }
 }
 
-async fn compose(
-    order: Order,
-    settings: AccountSettings,
-    birth: Birth,
-    bytes: usize,
-) -> Result<(Job, Message), Refusal> {
-    let made: Result<(Job, Message), Vec<Violation>> = if bytes < COMPOSED_ASIDE_BYTES {
+async fn compose(order: Order, settings: AccountSettings, birth: Birth, bytes: usize) -> Result<Made, Refusal> {
+    let made: Result<Made, Vec<Violation>> = if bytes < COMPOSED_ASIDE_BYTES {
         job_of(order, &settings, birth)
     } else {
         let aside = tokio::task::spawn_blocking(move || job_of(order, &settings, birth));

@@ -10,6 +10,7 @@ use crate::domain::{
     charset::Charset,
     job::{Control, JobState, Priority, Wish},
     limits::{CalendarSpan, OverQuota, QuotaUnit},
+    mail::AutoSubmitted,
     parking::ParkingCause,
     quiet::QuietRule,
     recipient::RecipientField,
@@ -69,6 +70,7 @@ codes!(TlsVersion, "TLS version": 0 V1_2, 1 V1_3);
 codes!(ProxyKind, "proxy kind": 1 Socks5, 2 HttpConnect);
 codes!(OauthMechanism, "OAuth mechanism": 0 Auto, 1 Xoauth2, 2 Oauthbearer);
 codes!(Charset, "charset": 0 Utf8, 1 Iso2022Jp, 2 Iso2022JpReplace, 3 Iso2022JpReject);
+codes!(AutoSubmitted, "auto-submitted": 1 Generated, 2 Replied);
 codes!(NotifyPolicy, "notify policy": 0 Never, 1 Always, 2 Failures);
 codes!(MailboxProtocol, "mailbox protocol": 1 Pop3, 2 Imap);
 codes!(QuietRule, "quiet rule": 1 Warn, 2 Defer, 3 Reject);
@@ -137,6 +139,7 @@ mod tests {
         check::<CalendarSpan>();
         check::<ParkingCause>();
         check::<Charset>();
+        check::<AutoSubmitted>();
         check::<Encryption>();
         check::<PasswordMechanism>();
         check::<InDoubtPolicy>();
@@ -144,6 +147,7 @@ mod tests {
         check::<ProxyKind>();
         check::<OauthMechanism>();
         check::<Charset>();
+        check::<AutoSubmitted>();
         check::<NotifyPolicy>();
         check::<MailboxProtocol>();
         check::<QuietRule>();

@@ -23,6 +23,7 @@ use crate::{
     service::{
         convert::violations::Violation,
         jobs::{
+            compose::warnings_of,
             gate::check_hours,
             intake::warnings,
             route::{Routed, follow, named, sender_of},
@@ -128,6 +129,7 @@ impl<'a> Desk<'a> {
         warnings.extend(check_hours(windows, order.send_at, order.hold, *now)?);
         warnings.extend(routed.warning.clone());
         warnings.extend(whole.warning.clone());
+        warnings.extend(warnings_of(&template.draft));
         Ok(Outcome { routed, template, whole, warnings })
     }
 

@@ -22,6 +22,10 @@ fn incoming(text: &str, message_bytes_max: u64) -> Incoming {
         text: Some(text.into()),
         html: None,
         headers: Vec::new(),
+        in_reply_to: None,
+        references: Vec::new(),
+        list_unsubscribe: None,
+        auto_submitted: None,
         attachments: Vec::new(),
         charset: crate::domain::charset::Charset::default(),
     };
