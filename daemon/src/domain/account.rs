@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    address::Address,
+    address::{Address, is_same_domain},
     ids::{AccountId, Caller, Etag, Label},
     limits::Limits,
     mail::Mailbox,
@@ -148,7 +148,7 @@ impl SenderPattern {
     pub fn matches(&self, address: &Address) -> bool {
         match self {
             Self::Address(own) => own.as_str().eq_ignore_ascii_case(address.as_str()),
-            Self::Domain(domain) => domain.eq_ignore_ascii_case(address.domain()),
+            Self::Domain(domain) => is_same_domain(domain, address.domain()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use super::{
-    address::{ADDRESS_BYTES_MAX, Address, BadAddress},
+    address::{ADDRESS_BYTES_MAX, Address, BadAddress, ascii_domain, is_same_domain},
     ids::{AccountId, Caller, Etag},
     time::Timestamp,
 };
@@ -73,8 +73,7 @@ impl RoutingRule {
     }
 }
 
-/// Some addresses. Case does not matter. An internationalised domain is compared as it is written: `例え.jp` and its
-/// A-label are two domains.
+/// Some addresses. Case does not matter, nor whether an internationalised domain is written in U-labels or A-labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AddressPattern {
     /// One address.
@@ -91,7 +90,7 @@ impl AddressPattern {
     pub fn matches(&self, address: &Address) -> bool {
         match self {
             Self::Address(own) => is_same(own.as_str(), address.as_str()),
-            Self::Domain(own) => is_same(own, address.domain()),
+            Self::Domain(own) => is_same_domain(own, address.domain()),
             Self::Subdomains(own) => is_at_or_below(address.domain(), own),
         }
     }
@@ -103,12 +102,9 @@ fn is_same(one: &str, other: &str) -> bool {
 }
 
 fn is_at_or_below(domain: &str, own: &str) -> bool {
-    let end = |domain: &str| {
-        let start = domain.len().checked_sub(own.len())?;
-        let end = domain.get(start..)?;
-        Some(is_same(end, own) && (start == 0 || domain.as_bytes()[start - 1] == b'.'))
-    };
-    end(domain).unwrap_or(false) || !own.is_ascii() && end(&domain.to_lowercase()).unwrap_or(false)
+    let (Some(domain), Some(own)) = (ascii_domain(domain), ascii_domain(own)) else { return false };
+    let Some(start) = domain.len().checked_sub(own.len()) else { return false };
+    domain[start..].eq_ignore_ascii_case(&own) && (start == 0 || domain.as_bytes()[start - 1] == b'.')
 }
 
 /// Why a text is no pattern.
@@ -138,7 +134,8 @@ impl FromStr for AddressPattern {
         if !text.contains('@') || text.starts_with('*') {
             return Err(BadPattern::Kind);
         }
-        text.parse().map(Self::Address).map_err(BadPattern::Address)
+        // Whether it may be sent to is the account's business.
+        Address::from_lenient(text).map(Self::Address).map_err(BadPattern::Address)
     }
 }
 
@@ -185,6 +182,11 @@ mod tests {
         check("*.例え.jp", "x@あ.例え.JP", true);
         check("@ÉCOLE.fr", "x@école.fr", true);
         check("*.école.fr", "x@mail.ÉCOLE.fr", true);
+        check("*.例え.jp", "太郎@あ.例え.JP", true);
+        check("*.例え.jp", "x@xn--l8j.xn--r8jz45g.jp", true);
+        check("@xn--r8jz45g.jp", "太郎@例え.jp", true);
+        check("@例え.jp", "x@あ例え.jp", false);
+        check("\"a..b\"@docomo.ne.jp", "\"a..b\"@docomo.ne.jp", true);
     }
 
     #[track_caller]

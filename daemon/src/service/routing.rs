@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 use super::{
     convert::{
         routing::{from_routing, from_verdict, named_accounts, to_routing},
-        values::{parse, to_mailbox},
+        values::to_mailbox,
         violations::Violations,
     },
     guard::caller_of,
@@ -111,7 +111,7 @@ impl RoutingRules {
 fn to_sketch(request: v1::ExplainRouteRequest) -> Result<(Address, Vec<Address>), Refusal> {
     let mut violations = Violations::default();
     let from = match request.from {
-        Some(from) => to_mailbox(from, None, "from", &mut violations),
+        Some(from) => to_mailbox(from, "from", &mut violations),
         None => {
             violations.add("from", "is required");
             None
@@ -126,7 +126,7 @@ fn to_sketch(request: v1::ExplainRouteRequest) -> Result<(Address, Vec<Address>)
     }
     let read = request.recipients.iter().enumerate();
     let read: Vec<_> = read
-        .map(|(index, text)| parse::<Address>(text, format_args!("recipients[{index}]"), &mut violations))
+        .map(|(index, text)| violations.keep(format_args!("recipients[{index}]"), Address::from_lenient(text)))
         .collect();
     let recipients: Option<Vec<_>> = read.into_iter().collect();
     Ok(violations.finish(from.map(|from| from.address).zip(recipients))?)

@@ -41,6 +41,7 @@ use crate::{
 
 mod access;
 mod accounts;
+mod addresses;
 mod consent;
 mod control;
 mod gate;

@@ -20,7 +20,8 @@ pub struct ContentRules {
     pub attachments_allowed: bool,
     /// Whether recipients are named in To and Cc, and not only their addresses.
     pub recipient_names: bool,
-    /// Whether addresses are accepted that Japanese carriers once issued against RFC 5321.
+    /// Whether recipients and Reply-To may be addresses that Japanese carriers once issued against RFC 5321, with dots
+    /// first, last or beside each other: their local parts are quoted on the wire and in headers.
     pub lenient_addresses: bool,
     /// Whether a virus scanner must have passed the attachments.
     pub virus_scan_required: bool,

@@ -12,7 +12,7 @@ use crate::{
     },
     domain::{account::Account, address::Address, ids::Caller, time::Clock},
     service::{
-        convert::{account::to_settings, trial::from_report, values::parse, violations::Violations},
+        convert::{account::to_settings, trial::from_report, violations::Violations},
         status::Refusal,
     },
 };
@@ -44,7 +44,11 @@ impl Accounts {
         };
         let recipient = match request.recipient.as_str() {
             "" => None,
-            address => parse::<Address>(address, "recipient", &mut violations),
+            address => {
+                let is_lenient = stored.as_ref().is_some_and(|account| account.settings.content.lenient_addresses);
+                let read = if is_lenient { Address::from_lenient(address) } else { address.parse() };
+                violations.keep("recipient", read)
+            }
         };
         if recipient.is_some() && stored.is_none() {
             violations.add("recipient", "needs a stored account, whose quotas count the test mail");

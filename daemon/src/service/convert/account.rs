@@ -12,7 +12,7 @@ use super::{
     retry::{from_retry, to_retry},
     server::{Ports, from_server, to_server},
     sign_in::{Surroundings, from_sign_in, to_sign_in},
-    values::{from_mailbox, from_time, one_line, parse, to_mailbox},
+    values::{from_mailbox, from_time, one_line, parse, to_mailbox, to_receiver},
     violations::{Violation, Violations},
 };
 use crate::{
@@ -141,7 +141,7 @@ fn read_settings(
     let may_send_as = to_patterns(&wire.may_send_as, "settings.may_send_as", violations);
     let reply_to = wire
         .reply_to
-        .map_or(Some(None), |mailbox| to_mailbox(mailbox, None, "settings.reply_to", violations).map(Some));
+        .map_or(Some(None), |mailbox| to_receiver(mailbox, None, "settings.reply_to", violations).map(Some));
     let old = stored.map(|stored| &stored.server);
     let server = to_server(wire.server, old, Ports::Smtp, "settings.server", violations);
     // Whoever may change the server could otherwise read the passwords that others have given.
@@ -165,6 +165,9 @@ fn read_settings(
     let signature = to_signature(wire.signature, "settings.signature", violations);
     let quiet_windows = to_windows(wire.quiet_windows, "settings.quiet_windows", violations);
     let content = to_content(wire.content, "settings.content", violations);
+    if content.is_some_and(|content| content.lenient_addresses) {
+        violations.take_unless_lenient();
+    }
     let results = to_results(wire.results, "settings.results", violations);
     let mailbox = to_mailbox_of_bounces(wire.mailbox, stored, is_elsewhere, violations);
     let (server, signed) = (server?, signed?);
@@ -200,7 +203,7 @@ fn to_from(from: Option<v1::Mailbox>, violations: &mut Violations) -> Option<Mai
         violations.add("settings.from.address", "is required");
         return None;
     };
-    to_mailbox(from, None, "settings.from", violations)
+    to_mailbox(from, "settings.from", violations)
 }
 
 fn to_in_doubt(policy: i32, violations: &mut Violations) -> Option<InDoubtPolicy> {

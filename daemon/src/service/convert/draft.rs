@@ -12,10 +12,11 @@ use super::{
     job::to_priority,
     limits::RECIPIENTS_PER_JOB_MAX,
     mail_headers::{to_auto_submitted, to_in_reply_to, to_list_unsubscribe, to_references},
-    values::{one_line, parse, to_mailbox, to_time},
+    values::{one_line, parse, to_mailbox, to_receiver, to_time},
     violations::{Violation, Violations},
 };
 use crate::domain::{
+    account::ContentRules,
     ids::{AccountId, IdempotencyKey, Label},
     job::Priority,
     mail::{Attachment, AutoSubmitted, ListUnsubscribe, Mailbox, MessageId},
@@ -48,6 +49,15 @@ pub(in crate::service) struct Order {
     pub(in crate::service) hold: bool,
     pub(in crate::service) key: Option<IdempotencyKey>,
     pub(in crate::service) dry_run: bool,
+    /// What is wrong with it for an account that takes no lenient addresses.
+    unless_lenient: Violations,
+}
+
+impl Order {
+    /// What is wrong with its addresses for an account with these rules, to which more may be added.
+    pub(in crate::service) fn address_violations(&self, rules: &ContentRules) -> Violations {
+        if rules.lenient_addresses { Violations::default() } else { self.unless_lenient.clone() }
+    }
 }
 
 /// What is to be said.
@@ -118,7 +128,7 @@ fn read_draft(wire: v1::JobDraft, recipients: ReadRecipients, violations: &mut V
         violations.add("job.from", "is required when no account is named: the routing rules go by it");
     }
     let from = match wire.from {
-        Some(from) => to_mailbox(from, None, "job.from", violations).map(Some),
+        Some(from) => to_mailbox(from, "job.from", violations).map(Some),
         None => Some(None),
     };
     let reply_to = to_reply_to(wire.reply_to, violations);
@@ -135,6 +145,7 @@ fn read_draft(wire: v1::JobDraft, recipients: ReadRecipients, violations: &mut V
     };
     let send_at = time(wire.send_at, "job.send_at");
     let expires_at = time(wire.expires_at, "job.expires_at");
+    let unless_lenient = violations.take_unless_lenient();
     let [to, cc, bcc] = recipients?;
     Some(Order {
         account: account?,
@@ -151,6 +162,7 @@ fn read_draft(wire: v1::JobDraft, recipients: ReadRecipients, violations: &mut V
         hold: wire.hold,
         key: None,
         dry_run: false,
+        unless_lenient,
     })
 }
 
@@ -160,7 +172,7 @@ fn to_reply_to(wire: Vec<v1::Mailbox>, violations: &mut Violations) -> Option<Ve
     }
     let read = wire.into_iter().enumerate();
     let read: Vec<_> = read
-        .map(|(index, mailbox)| to_mailbox(mailbox, None, format_args!("job.reply_to[{index}]"), violations))
+        .map(|(index, mailbox)| to_receiver(mailbox, None, format_args!("job.reply_to[{index}]"), violations))
         .collect();
     read.into_iter().collect()
 }
@@ -188,7 +200,7 @@ fn to_recipients(
             .enumerate()
             .map(|(index, mailbox)| {
                 let at = format!("job.{field}[{index}]");
-                let mailbox = to_mailbox(mailbox, Some(recipient), &at, violations);
+                let mailbox = to_receiver(mailbox, Some(recipient), &at, violations);
                 if let Some(mailbox) = &mailbox {
                     // One person gets one copy: RFC 5321 2.4 lets local parts differ by case, providers do not.
                     match seen.entry(mailbox.address.as_str().to_ascii_lowercase()) {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::{
-        address::ADDRESS_BYTES_MAX,
+        address::{ADDRESS_BYTES_MAX, Address},
         ids::{AccountId, JobId, Label},
         job::JobState,
     },
@@ -66,10 +66,15 @@ pub(in crate::service) fn to_filter(wire: v1::JobFilter, at: &str, violations: &
         account: account?,
         states: states?,
         label: label?,
-        recipient: recipient.map(|recipient| Some(recipient).filter(|recipient| !recipient.is_empty()))?,
+        recipient: recipient.map(|recipient| Some(as_kept(recipient)).filter(|recipient| !recipient.is_empty()))?,
         accepted_from: accepted_from?,
         accepted_before: accepted_before?,
     })
+}
+
+/// An address in the form in which recipients are kept; a text that is none finds nobody.
+fn as_kept(recipient: String) -> String {
+    Address::from_lenient(&recipient).map_or(recipient, |address| address.as_str().to_owned())
 }
 
 /// The states; none when any will do.

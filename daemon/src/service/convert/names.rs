@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use hikyaku_proto::v1;
 
 use super::{
-    values::{parse, to_mailbox},
+    values::{parse, to_receiver},
     violations::Violations,
 };
 use crate::domain::{account::SenderPattern, address::Address, ids::Label, mail::Mailbox};
@@ -57,11 +57,11 @@ pub(super) fn to_labels(texts: &[String], at: &str, violations: &mut Violations)
     labels.into_iter().collect()
 }
 
-/// Further recipients that a caller sent.
+/// Further recipients that a caller sent; those that only a lenient account takes are noted.
 pub(super) fn to_mailboxes(wire: Vec<v1::Mailbox>, at: &str, violations: &mut Violations) -> Option<Vec<Mailbox>> {
     check_count(wire.len(), MAILBOXES_MAX, at, violations)?;
     let read = wire.into_iter().enumerate();
-    let read = read.map(|(index, mailbox)| to_mailbox(mailbox, None, format_args!("{at}[{index}]"), violations));
+    let read = read.map(|(index, mailbox)| to_receiver(mailbox, None, format_args!("{at}[{index}]"), violations));
     let mailboxes: Vec<_> = read.collect();
     mailboxes.into_iter().collect()
 }

@@ -11,7 +11,11 @@ use std::{
 use hikyaku_proto::v1;
 
 use super::violations::Violations;
-use crate::domain::{address::Address, mail::Mailbox, time::Timestamp};
+use crate::domain::{
+    address::{Address, BadAddress},
+    mail::Mailbox,
+    time::Timestamp,
+};
 
 /// Longest display name, in bytes.
 const NAME_BYTES_MAX: usize = 200;
@@ -184,18 +188,45 @@ pub(in crate::service) fn from_mailbox(mailbox: &Mailbox) -> v1::Mailbox {
     v1::Mailbox { name: mailbox.name.clone().unwrap_or_default(), address: mailbox.address.as_str().to_owned() }
 }
 
-/// A mailbox that a caller sent. `recipient` is its index among to, cc and bcc, when it is one of these.
+/// A mailbox that a caller sent, whose address is strict whatever the account says.
 pub(in crate::service) fn to_mailbox(
+    mailbox: v1::Mailbox,
+    at: impl Display,
+    violations: &mut Violations,
+) -> Option<Mailbox> {
+    let address = mailbox.address.parse::<Address>();
+    named(mailbox.name, address, None, &at, violations)
+}
+
+/// A mailbox that a caller sent, to which mail goes. An address that only a lenient account takes is read, and noted by
+/// [`Violations::add_unless_lenient`]. `recipient` is its index among to, cc and bcc, when it is one of these.
+pub(in crate::service) fn to_receiver(
     mailbox: v1::Mailbox,
     recipient: Option<u32>,
     at: impl Display,
     violations: &mut Violations,
 ) -> Option<Mailbox> {
+    let address = match mailbox.address.parse::<Address>() {
+        Err(strictly @ BadAddress::Dots) => Address::from_lenient(&mailbox.address).inspect(|_| {
+            let hint = format_args!("{strictly}; only accounts with content.lenient_addresses take that, and quote it");
+            violations.add_unless_lenient(recipient, format_args!("{at}.address"), hint);
+        }),
+        strictly => strictly,
+    };
+    named(mailbox.name, address, recipient, &at, violations)
+}
+
+fn named(
+    name: String,
+    address: Result<Address, BadAddress>,
+    recipient: Option<u32>,
+    at: &dyn Display,
+    violations: &mut Violations,
+) -> Option<Mailbox> {
     let mut own = Violations::default();
-    let name = one_line(mailbox.name, NAME_BYTES_MAX, "name", &mut own);
-    let address = parse::<Address>(&mailbox.address, "address", &mut own);
-    let made = name.zip(address);
-    match own.finish(made) {
+    let name = one_line(name, NAME_BYTES_MAX, "name", &mut own);
+    let address = own.keep("address", address);
+    match own.finish(name.zip(address)) {
         Ok((name, address)) => Some(Mailbox { name: Some(name).filter(|name| !name.trim().is_empty()), address }),
         Err(found) => {
             for violation in found {
@@ -272,7 +303,7 @@ mod tests {
     fn a_mailbox_tells_all_that_is_wrong_with_it() {
         let mut violations = Violations::default();
         let wire = v1::Mailbox { name: "a\r\nBcc: x".into(), address: "nobody".into() };
-        assert_eq!(to_mailbox(wire, Some(3), "job.to[3]", &mut violations), None);
+        assert_eq!(to_receiver(wire, Some(3), "job.to[3]", &mut violations), None);
         let found = violations.finish(Some(())).expect_err("two mistakes");
         let fields: Vec<_> = found.iter().map(|violation| (violation.field.as_str(), violation.recipient)).collect();
         assert_eq!(fields, [("job.to[3].name", Some(3)), ("job.to[3].address", Some(3))]);
@@ -281,7 +312,20 @@ mod tests {
     #[test]
     fn a_blank_name_is_none() {
         let wire = v1::Mailbox { name: " ".into(), address: "a@example.jp".into() };
-        let mailbox = to_mailbox(wire, None, "from", &mut Violations::default()).expect("a mailbox");
+        let mailbox = to_mailbox(wire, "from", &mut Violations::default()).expect("a mailbox");
         assert_eq!(mailbox.name, None);
+    }
+
+    #[test]
+    fn an_address_that_only_a_lenient_account_takes_is_read_and_noted() {
+        let wire = v1::Mailbox { name: "a".into(), address: "a..b@docomo.ne.jp".into() };
+        let mut violations = Violations::default();
+        let mailbox = to_receiver(wire.clone(), Some(3), "job.to[3]", &mut violations).expect("a mailbox");
+        assert_eq!(mailbox.address.as_str(), "\"a..b\"@docomo.ne.jp");
+        let noted = violations.take_unless_lenient().finish(Some(())).expect_err("one note").remove(0);
+        assert_eq!((noted.field.as_str(), noted.recipient), ("job.to[3].address", Some(3)));
+        assert!(noted.description.contains("lenient_addresses"), "{}", noted.description);
+        assert_eq!(violations.finish(Some(5)), Ok(5));
+        assert_eq!(to_mailbox(wire, "job.from", &mut Violations::default()), None, "a From is never lenient");
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn job_of(mut order: Order, settings: &AccountSettings, birth: Birth)
     let from = order.from.clone().unwrap_or_else(|| settings.from.clone());
     let due = order.send_at.map_or(now, |send_at| send_at.max(now));
     let identity = Identity::of_job(id, &from.address, due);
-    let mut violations = Violations::default();
+    let mut violations = order.address_violations(&settings.content);
     let composed = compose_order(&order, &from, settings, &identity, now, &mut violations);
     let Composed { message, message_id, subject, warnings } = violations.finish(composed)?;
     let facts = MessageFacts { message_id, bytes: message.bytes.len() as u64, is_eight_bit: message.is_eight_bit };

@@ -115,7 +115,8 @@ impl Session {
         };
     }
 
-    /// MAIL with its parameters: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531).
+    /// MAIL with its parameters: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), which is asked for when an address
+    /// of the envelope is beyond ASCII, or one in the header, such as that of Reply-To.
     pub(super) fn mail_command(&self, envelope: &Envelope, message: &Message) -> Result<String, Needed> {
         let mut command = String::with_capacity(COMMANDS_BYTES);
         write!(command, "MAIL FROM:<{}>", envelope.sender).expect("a string takes all");
@@ -129,7 +130,7 @@ impl Session {
             command += " BODY=8BITMIME";
         }
         let mut addresses = std::iter::once(&envelope.sender).chain(&envelope.recipients);
-        if addresses.any(Address::is_internationalized) {
+        if addresses.any(Address::is_internationalized) || has_utf8_header(message) {
             if !self.offers.smtp_utf8 {
                 return Err(Needed::SmtpUtf8);
             }
@@ -193,6 +194,16 @@ impl Session {
         }
         Ok(EnvelopeReplies::from_answered(answered, data).expect("MAIL was answered"))
     }
+}
+
+/// Whether the header is beyond ASCII as RFC 6532 lets it be. Other bytes in it are a charset of old, which no extension
+/// allows and most servers take.
+fn has_utf8_header(message: &Message) -> bool {
+    const BLANK_LINE: &[u8] = b"\r\n\r\n";
+    let ends_at = |bytes: &[u8]| bytes.windows(BLANK_LINE.len()).position(|four| four == BLANK_LINE);
+    let header =
+        Some(&message.bytes).filter(|_| message.is_eight_bit).and_then(|bytes| Some(&bytes[..ends_at(bytes)?]));
+    header.is_some_and(|header| !header.is_ascii() && std::str::from_utf8(header).is_ok())
 }
 
 /// Room for the commands of an ordinary envelope.

@@ -36,6 +36,7 @@ pub use self::{
     failure::{Broken, EnvelopeFailure, Fault, Needed, Obstacle, ObstacleCause},
     offers::Offers,
     opening::Provider,
+    reply_reader::read_replies,
     run::{Carried, Run},
     session::{Abandoned, Session},
     sign_in::Credentials,

@@ -111,6 +111,22 @@ impl ReplyReader {
     }
 }
 
+/// The replies in bytes that come in these pieces, up to the first that cannot be read, and why it cannot. For tests from
+/// outside: a session reads its replies one by one.
+pub fn read_replies<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Reply>, Option<Fault>) {
+    let mut reader = ReplyReader::default();
+    let mut replies = Vec::new();
+    for mut piece in pieces {
+        while let Some(read) = reader.read(&mut piece) {
+            match read {
+                Ok(whole) => replies.push(whole.reply),
+                Err(fault) => return (replies, Some(fault)),
+            }
+        }
+    }
+    (replies, None)
+}
+
 /// The short way for what nearly every reply is: one ordinary line that came whole.
 fn read_one_line(input: &mut &[u8]) -> Option<WholeReply> {
     let end = input.iter().take(LINE_BYTES_MAX).position(|&b| b == b'\n')?;

@@ -254,6 +254,21 @@ async fn extensions_that_a_message_needs_are_asked_for_or_missed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_header_beyond_ascii_needs_smtputf8_though_the_envelope_does_not() {
+    let all = "S: 220 hi\nC: EHLO client.test\nS: 250-hi\nS: 250-8bitmime\nS: 250 smtputf8\n";
+    let mail = "C: MAIL FROM:<me@x.jp> BODY=8BITMIME SMTPUTF8\nS: 550 no\n";
+    let only_body = "C: MAIL FROM:<me@x.jp> BODY=8BITMIME\nS: 550 no\n";
+    let (mut session, _server) = opened(&format!("{all}{mail}{only_body}")).await;
+    let header = message("Reply-To: 太郎@例え.jp\r\n\r\nhi\r\n");
+    session.envelope(&envelope(&["a@x.jp"]), &header).await.expect("replies");
+    session.envelope(&envelope(&["a@x.jp"]), &message("Subject: a\r\n\r\n飛脚\r\n")).await.expect("replies");
+
+    let (mut session, _server) = opened("S: 220 hi\nC: EHLO client.test\nS: 250-hi\nS: 250 8BITMIME\n").await;
+    let missing = session.envelope(&envelope(&["a@x.jp"]), &header).await.expect_err("no SMTPUTF8");
+    assert!(matches!(missing, EnvelopeFailure::NotOffered(Needed::SmtpUtf8)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_recipients_go_out_in_groups() {
     let names: Vec<_> = (0..250).map(|n| format!("r{n}@x.jp")).collect();
     let rcpt: String = names.iter().map(|n| format!("C: RCPT TO:<{n}>\n")).collect();

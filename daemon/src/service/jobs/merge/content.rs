@@ -15,10 +15,7 @@ use crate::{
     },
     policy::admission::{self, Content, Submission},
     service::{
-        convert::{
-            draft::Order,
-            violations::{Violation, Violations},
-        },
+        convert::{draft::Order, violations::Violation},
         jobs::compose::{beginning, draft_of, on_the_wire},
     },
 };
@@ -39,7 +36,7 @@ pub(super) fn content_of(
     id: JobId,
     now: Timestamp,
 ) -> Result<MergeContent, Vec<Violation>> {
-    let mut violations = Violations::default();
+    let mut violations = order.address_violations(&settings.content);
     let from = order.from.clone().unwrap_or_else(|| settings.from.clone());
     let draft = draft_of(order, &from, settings);
     let submission = Submission {

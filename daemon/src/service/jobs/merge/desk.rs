@@ -137,7 +137,10 @@ impl<'a> Desk<'a> {
     async fn narrow(&mut self, batch: &[v1::MergeRecipient]) -> Result<(), Refusal> {
         let Some(matching) = &mut self.matching else { return Ok(()) };
         // An address that is none is refused by whoever checks it.
-        batch.iter().filter_map(|one| one.address.parse::<Address>().ok()).for_each(|address| matching.see(&address));
+        batch
+            .iter()
+            .filter_map(|one| Address::from_lenient(&one.address).ok())
+            .for_each(|address| matching.see(&address));
         let mut open = matching.open();
         if open.iter().all(Result::is_err) {
             let refusal = open.swap_remove(0).expect_err("all of them refuse");
@@ -192,6 +195,7 @@ impl<'a> Desk<'a> {
         let bounds = Bounds {
             message_bytes_max: message_bytes_max(&settings.limits, order.priority),
             recipient_names: settings.content.recipient_names,
+            lenient_addresses: settings.content.lenient_addresses,
         };
         let content = content_of(order, settings, *id, *now);
         let checked = content

@@ -20,7 +20,7 @@ use crate::{
         merge::{MERGE_RECIPIENTS_MAX, MergeRecipient},
     },
     service::convert::{
-        values::to_mailbox,
+        values::to_receiver,
         violations::{Violation, Violations},
     },
 };
@@ -35,6 +35,8 @@ pub(super) struct Bounds {
     pub(super) message_bytes_max: u64,
     /// Whether recipients are named in To.
     pub(super) recipient_names: bool,
+    /// Whether addresses are taken that Japanese carriers once issued.
+    pub(super) lenient_addresses: bool,
 }
 
 /// What has been read of the recipients.
@@ -90,6 +92,9 @@ impl Incoming {
             taken.extend(self.take_one(recipient, &mut violations));
             self.count += 1;
         }
+        if self.bounds.lenient_addresses {
+            violations.take_unless_lenient();
+        }
         violations.finish(Some(taken))
     }
 
@@ -110,7 +115,7 @@ impl Incoming {
         let index = self.count;
         let v1::MergeRecipient { address, name, mut variables } = wire;
         let mailbox = v1::Mailbox { name, address };
-        let mailbox = to_mailbox(mailbox, None, format_args!("recipients[{index}]"), violations)?;
+        let mailbox = to_receiver(mailbox, None, format_args!("recipients[{index}]"), violations)?;
         let mut values = Vec::with_capacity(self.renderer.variables().len());
         for variable in self.renderer.variables() {
             match variables.remove(variable).or_else(|| own(&mailbox, variable)) {

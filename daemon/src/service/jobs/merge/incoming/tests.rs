@@ -34,7 +34,7 @@ fn incoming(text: &str, message_bytes_max: u64) -> Incoming {
     let renderer = Renderer::new(&template, job).expect("a renderer");
     let address = template.draft.from.address;
     let identity = Identity::of_merge(MessageKey { job, index: 0 }, &address, Timestamp::EPOCH);
-    Incoming::new(renderer, identity, Bounds { message_bytes_max, recipient_names: true })
+    Incoming::new(renderer, identity, Bounds { message_bytes_max, recipient_names: true, lenient_addresses: false })
 }
 
 fn recipient(address: &str, name: &str, variables: &[(&str, &str)]) -> v1::MergeRecipient {
