@@ -9,4 +9,5 @@ pub mod merge;
 pub mod message;
 mod plain_text;
 pub mod raw;
+pub mod renew;
 mod template;
