@@ -47,6 +47,7 @@ pub(in crate::service) struct Order {
     pub(in crate::service) send_at: Option<Timestamp>,
     pub(in crate::service) expires_at: Option<Timestamp>,
     pub(in crate::service) hold: bool,
+    pub(in crate::service) approval_required: bool,
     pub(in crate::service) key: Option<IdempotencyKey>,
     pub(in crate::service) dry_run: bool,
     /// What is wrong with it for an account that takes no lenient addresses.
@@ -57,6 +58,13 @@ impl Order {
     /// What is wrong with its addresses for an account with these rules, to which more may be added.
     pub(in crate::service) fn address_violations(&self, rules: &ContentRules) -> Violations {
         if rules.lenient_addresses { Violations::default() } else { self.unless_lenient.clone() }
+    }
+}
+
+impl Order {
+    /// Whether the job goes only when somebody releases or approves it.
+    pub(in crate::service) const fn waits_for_somebody(&self) -> bool {
+        self.hold || self.approval_required
     }
 }
 
@@ -160,6 +168,7 @@ fn read_draft(wire: v1::JobDraft, recipients: ReadRecipients, violations: &mut V
         send_at: send_at?,
         expires_at: expires_at?,
         hold: wire.hold,
+        approval_required: wire.approval_required,
         key: None,
         dry_run: false,
         unless_lenient,
