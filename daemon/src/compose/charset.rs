@@ -12,7 +12,7 @@ use lettre::message::{
     header::{ContentTransferEncoding, ContentType},
 };
 
-use super::identity::ComposeError;
+use super::{identity::ComposeError, plain_text};
 use crate::domain::{charset::Charset, mail::Draft};
 
 mod replacement;
@@ -42,16 +42,16 @@ pub(super) enum Script {
 ///
 /// # Errors
 /// When the account wants ISO-2022-JP or nothing, and a text has characters outside it; they are named.
-pub(super) fn script_for<'a>(
+pub(super) fn script_for<'a, T: AsRef<str>>(
     choice: Charset,
-    texts: impl IntoIterator<Item = (&'a str, &'a str)>,
+    texts: impl IntoIterator<Item = (&'a str, T)>,
 ) -> Result<Script, ComposeError> {
     match choice {
         Charset::Utf8 => Ok(Script::Utf8),
         Charset::Iso2022JpReplace => Ok(Script::Iso2022Jp),
         Charset::Iso2022Jp | Charset::Iso2022JpReject => {
             for (field, text) in texts {
-                let outside = outside(text);
+                let outside = outside(text.as_ref());
                 if outside.is_empty() {
                     continue;
                 }
@@ -67,8 +67,9 @@ pub(super) fn script_for<'a>(
     }
 }
 
-/// All texts of a draft that are written in its charset, with their fields' names.
-pub(super) fn texts_of(draft: &Draft) -> impl Iterator<Item = (&str, &str)> {
+/// All texts of a draft that are written in its charset, with their fields' names; last the text that is made from the
+/// HTML, whose entities may stand for what the HTML itself does not have.
+pub(super) fn texts_of(draft: &Draft) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
     let Draft { from, reply_to, to, cc, subject, text, html, headers, attachments, .. } = draft;
     let names = [("job.reply_to", reply_to), ("job.to", to), ("job.cc", cc)];
     let names = names.into_iter().flat_map(|(field, mailboxes)| mailboxes.iter().map(move |mailbox| (field, mailbox)));
@@ -78,7 +79,10 @@ pub(super) fn texts_of(draft: &Draft) -> impl Iterator<Item = (&str, &str)> {
     let bodies = [("job.text", text), ("job.html", html)];
     let bodies = bodies.into_iter().filter_map(|(field, body)| body.as_deref().map(|body| (field, body)));
     let files = attachments.iter().map(|file| ("job.attachments", file.file_name.as_str()));
-    std::iter::once(("job.subject", subject.as_str())).chain(names).chain(headers).chain(bodies).chain(files)
+    let written = std::iter::once(("job.subject", subject.as_str())).chain(names).chain(headers).chain(bodies);
+    let written = written.chain(files).map(|(field, text)| (field, text.into()));
+    let html = html.as_deref().filter(|_| text.is_none()).into_iter();
+    written.chain(html.map(|html| ("job.html", plain_text::from_html(html).into())))
 }
 
 /// Characters of a text that ISO-2022-JP does not have, each once; at most [`NAMED_MAX`].

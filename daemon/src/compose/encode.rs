@@ -56,13 +56,12 @@ fn mailbox(mailbox: &Mailbox, script: Script) -> String {
 
 /// A display name: a quoted string or encoded words (RFC 5322 3.2.5, RFC 2047 5).
 fn phrase(name: &str, script: Script) -> String {
-    // Some readers run the spaces of a quoted string together.
-    let is_plain =
-        is_printable_ascii(name) && !name.contains("=?") && !name.contains("  ") && name.len() <= QUOTED_BYTES_MAX;
+    let is_plain = is_printable_ascii(name) && !name.contains("=?") && name.len() <= QUOTED_BYTES_MAX;
     if !is_plain {
         return script.encoded_words(name);
     }
-    if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b' ') {
+    // Between atoms, readers run spaces together.
+    if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b' ') && !name.contains("  ") {
         return name.to_owned();
     }
     let escaped = name.replace('\\', "\\\\").replace('"', "\\\"");
@@ -130,7 +129,7 @@ mod tests {
         assert_eq!(written("a\" <x@y>, \"\\"), "\"a\\\" <x@y>, \\\"\\\\\" <t@example.jp>");
         assert_eq!(written("太郎"), "=?utf-8?b?5aSq6YOO?=\r\n <t@example.jp>");
         assert_eq!(written("  "), "t@example.jp");
-        assert_eq!(written("a  b"), "=?utf-8?b?YSAgYg==?=\r\n <t@example.jp>");
+        assert_eq!(written("a  b"), "\"a  b\" <t@example.jp>");
         assert_eq!(written("=?utf-8?q?x?="), "=?utf-8?b?PT91dGYtOD9xP3g/PQ==?=\r\n <t@example.jp>");
         assert_eq!(written(&"x".repeat(55)), format!("{}\r\n <t@example.jp>", "x".repeat(55)));
     }

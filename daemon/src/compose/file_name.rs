@@ -92,13 +92,9 @@ pub(super) fn has_name(media_type: &str) -> bool {
     names.any(|name| name.eq_ignore_ascii_case("name"))
 }
 
-/// Some readers run spaces together, and take what looks like an encoded word for one.
+/// Some readers take what looks like an encoded word for one.
 fn is_plain(name: &str) -> bool {
-    name.len() <= QUOTED_BYTES_MAX
-        && name.bytes().all(|b| matches!(b, b' '..=b'~'))
-        && !name.contains("=?")
-        && !name.contains("  ")
-        && name.trim() == name
+    name.len() <= QUOTED_BYTES_MAX && name.bytes().all(|b| matches!(b, b' '..=b'~')) && !name.contains("=?")
 }
 
 fn quoted(name: &str) -> String {

@@ -69,7 +69,7 @@ fn is_of_uris(text: &str) -> bool {
     text.bytes().all(is_allowed) && percent_decoded(text).is_some()
 }
 
-/// Nothing when a `%` has no two digits behind it, or the bytes are no UTF-8.
+/// Nothing when a `%` has no two digits behind it.
 fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -22,7 +22,7 @@ pub fn losses(draft: &Draft) -> Vec<Loss> {
         return losses;
     }
     for (field, text) in texts_of(draft) {
-        let outside = outside(text);
+        let outside = outside(&text);
         if outside.is_empty() || losses.iter().any(|loss| loss.field == field) {
             continue;
         }

@@ -226,4 +226,6 @@ fn crlf(text: &str) -> String {
 }
 
 #[cfg(test)]
+mod round_trip;
+#[cfg(test)]
 mod tests;

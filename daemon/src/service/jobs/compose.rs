@@ -238,3 +238,6 @@ mod tests {
         assert_eq!(beginning("short"), "short");
     }
 }
+
+#[cfg(test)]
+mod corpus;
