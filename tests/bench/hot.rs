@@ -160,6 +160,8 @@ fn job() -> Job {
         attempts: Vec::new(),
         wish: None,
         fallbacks: None,
+        approval: None,
+        resent: None,
     }
 }
 

@@ -12,5 +12,6 @@ pub mod merge;
 pub mod message;
 mod plain_text;
 pub mod raw;
+pub mod renew;
 mod template;
 mod thread;

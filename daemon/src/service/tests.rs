@@ -40,6 +40,7 @@ use crate::{
 };
 
 mod access;
+mod approvals;
 mod accounts;
 mod consent;
 mod control;
@@ -50,7 +51,10 @@ mod load;
 mod merges;
 mod others;
 mod outlook;
+mod previews;
 mod reflection;
+mod refusals;
+mod resending;
 mod routing;
 mod settings;
 mod testing;

@@ -46,8 +46,16 @@ pub(in crate::service) struct Order {
     pub(in crate::service) send_at: Option<Timestamp>,
     pub(in crate::service) expires_at: Option<Timestamp>,
     pub(in crate::service) hold: bool,
+    pub(in crate::service) approval_required: bool,
     pub(in crate::service) key: Option<IdempotencyKey>,
     pub(in crate::service) dry_run: bool,
+}
+
+impl Order {
+    /// Whether the job goes only when somebody releases or approves it.
+    pub(in crate::service) const fn waits_for_somebody(&self) -> bool {
+        self.hold || self.approval_required
+    }
 }
 
 /// What is to be said.
@@ -149,6 +157,7 @@ fn read_draft(wire: v1::JobDraft, recipients: ReadRecipients, violations: &mut V
         send_at: send_at?,
         expires_at: expires_at?,
         hold: wire.hold,
+        approval_required: wire.approval_required,
         key: None,
         dry_run: false,
     })

@@ -11,7 +11,7 @@ use crate::{
     domain::{
         account::AccountSettings,
         ids::{AccountId, Caller, JobId},
-        job::{Audience, Fallbacks, Job, MessageFacts, SUBJECT_KEPT_BYTES_MAX, Schedule},
+        job::{Approval, Audience, Fallbacks, Job, MessageFacts, SUBJECT_KEPT_BYTES_MAX, Schedule},
         mail::{Draft, Mailbox, Message},
         time::Timestamp,
     },
@@ -41,11 +41,19 @@ pub(super) struct Made {
 }
 
 /// A message that was made or adopted.
-struct Composed {
-    message: Message,
-    message_id: String,
-    subject: String,
-    warnings: Vec<String>,
+pub(super) struct Composed {
+    pub(super) message: Message,
+    pub(super) message_id: String,
+    pub(super) subject: String,
+    /// What its charset cannot say.
+    pub(super) warnings: Vec<String>,
+}
+
+/// A message whose bytes stay as they are.
+pub(super) struct Sealed {
+    pub(super) message: Message,
+    pub(super) facts: MessageFacts,
+    pub(super) subject: String,
 }
 
 /// Makes the job of an order and its message.
@@ -57,8 +65,9 @@ pub(super) fn job_of(mut order: Order, settings: &AccountSettings, birth: Birth)
     let identity = Identity::of_job(id, &from.address, due);
     let mut violations = Violations::default();
     let composed = compose_order(&order, &from, settings, &identity, now, &mut violations);
-    let Composed { message, message_id, subject, warnings } = violations.finish(composed)?;
-    let facts = MessageFacts { message_id, bytes: message.bytes.len() as u64, is_eight_bit: message.is_eight_bit };
+    let mut composed = violations.finish(composed)?;
+    let warnings = std::mem::take(&mut composed.warnings);
+    let Sealed { message, facts, subject } = seal(composed);
     let job = Job {
         id,
         account,
@@ -77,8 +86,18 @@ pub(super) fn job_of(mut order: Order, settings: &AccountSettings, birth: Birth)
         attempts: Vec::new(),
         wish: None,
         fallbacks,
+        approval: order.approval_required.then_some(Approval::Awaited),
+        resent: None,
     };
     Ok(Made { job, message, warnings })
+}
+
+/// Makes a composed message ready to be stored, sent or shown: from here on its bytes stay as they are. Each message of a plain
+/// job passes here, whether it was composed, adopted or is sent again; so this is where signatures are put on.
+pub(super) fn seal(composed: Composed) -> Sealed {
+    let Composed { message, message_id, subject, warnings: _ } = composed;
+    let facts = MessageFacts { message_id, bytes: message.bytes.len() as u64, is_eight_bit: message.is_eight_bit };
+    Sealed { message, facts, subject }
 }
 
 /// Adds the recipients that every job of the account has. They get a raw message too, whose header is left as it is.

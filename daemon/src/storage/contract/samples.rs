@@ -99,6 +99,8 @@ pub fn sample_job(account: &str, number: u32) -> Job {
         attempts: Vec::new(),
         wish: None,
         fallbacks: None,
+        approval: None,
+        resent: None,
     }
 }
 

@@ -50,8 +50,8 @@ macro_rules! codes {
 }
 
 codes!(Priority, "priority": 0 Normal, 1 High, 2 Low, 3 Bulk);
-codes!(Wish, "wish": 1 Cancel, 2 Hold);
-codes!(Control, "control": 1 Cancel, 2 Hold, 3 Release, 4 Retry);
+codes!(Wish, "wish": 1 Cancel, 2 Hold, 3 Expire);
+codes!(Control, "control": 1 Cancel, 2 Hold, 3 Release, 4 Retry, 5 Expire);
 codes!(JobState, "job state": 1 Held, 2 Scheduled, 3 Queued, 4 Sending, 5 Deferred, 6 InDoubt, 7 Submitted,
     8 PartlySubmitted, 9 Failed, 10 Expired, 11 Cancelled);
 codes!(RecipientField, "recipient field": 0 To, 1 Cc, 2 Bcc);

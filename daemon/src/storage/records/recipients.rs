@@ -32,11 +32,7 @@ pub fn write_page(recipients: &[MergeRecipient], bytes: &mut Vec<u8>) {
 /// # Errors
 /// When the check sum is wrong, or a part of the page means nothing.
 pub fn read_page(page: &[u8]) -> Result<Vec<MergeRecipient>, BadRow> {
-    let (sum, rest) = page.split_first_chunk::<CHECK_SUM_BYTES>().ok_or_else(|| bad("is too short"))?;
-    if crc32c::crc32c(rest) != u32::from_be_bytes(*sum) {
-        return Err(bad("has a wrong check sum"));
-    }
-    let mut rest = Rest(rest);
+    let mut rest = Rest::of(page)?;
     let mut recipients = Vec::with_capacity(RECIPIENTS_PER_PAGE as usize);
     while !rest.0.is_empty() {
         let length = rest.number()?;
@@ -47,6 +43,27 @@ pub fn read_page(page: &[u8]) -> Result<Vec<MergeRecipient>, BadRow> {
         recipients.push(MergeRecipient { address, name, values: values.collect::<Result<_, _>>()? });
     }
     Ok(recipients)
+}
+
+/// Whether a recipient of a page has this address, case ignored. Nothing is made of the others.
+///
+/// # Errors
+/// When the check sum is wrong, or what is looked at means nothing.
+pub fn has_address(page: &[u8], wanted: &str) -> Result<bool, BadRow> {
+    let mut rest = Rest::of(page)?;
+    while !rest.0.is_empty() {
+        let length = rest.number()?;
+        if rest.bytes(length)?.eq_ignore_ascii_case(wanted.as_bytes()) {
+            return Ok(true);
+        }
+        let name = rest.number()?;
+        rest.bytes(name.saturating_sub(1))?;
+        for _ in 0..rest.number()? {
+            let length = rest.number()?;
+            rest.bytes(length)?;
+        }
+    }
+    Ok(false)
 }
 
 fn bad(why: &str) -> BadRow {
@@ -69,6 +86,12 @@ fn write_number(mut number: usize, bytes: &mut Vec<u8>) {
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
+    /// What a page holds behind its check sum.
+    fn of(page: &'a [u8]) -> Result<Self, BadRow> {
+        let (sum, rest) = page.split_first_chunk::<CHECK_SUM_BYTES>().ok_or_else(|| bad("is too short"))?;
+        if crc32c::crc32c(rest) == u32::from_be_bytes(*sum) { Ok(Self(rest)) } else { Err(bad("has a wrong check sum")) }
+    }
+
     fn number(&mut self) -> Result<usize, BadRow> {
         let mut number = 0;
         for shift in [0, 7, 14, 21, 28] {
@@ -90,9 +113,13 @@ impl<'a> Rest<'a> {
     }
 
     fn text(&mut self, length: usize) -> Result<&'a str, BadRow> {
-        let (text, rest) = self.0.split_at_checked(length).ok_or_else(|| bad("is cut"))?;
+        std::str::from_utf8(self.bytes(length)?).map_err(|_| bad("has a text that is none"))
+    }
+
+    fn bytes(&mut self, length: usize) -> Result<&'a [u8], BadRow> {
+        let (bytes, rest) = self.0.split_at_checked(length).ok_or_else(|| bad("is cut"))?;
         self.0 = rest;
-        std::str::from_utf8(text).map_err(|_| bad("has a text that is none"))
+        Ok(bytes)
     }
 }
 
@@ -122,6 +149,23 @@ mod tests {
         write_page(&page(), &mut bytes);
         assert_eq!(read_page(&bytes[6..]), Ok(page()));
         assert_eq!(read_page(&[0; 4]), Ok(vec![]));
+    }
+
+    #[test]
+    fn an_address_is_found_without_reading_the_others() {
+        let mut bytes = Vec::new();
+        write_page(&page(), &mut bytes);
+        for (wanted, expected) in [
+            ("Taro@EXAMPLE.jp", true),
+            ("hanako@example.com", true),
+            ("x@example.com", true),
+            ("太郎", false),
+            ("example.com", false),
+            ("", false),
+        ] {
+            assert_eq!(has_address(&bytes, wanted), Ok(expected), "{wanted}");
+        }
+        assert!(has_address(&bytes[..40], "nobody@example.jp").is_err());
     }
 
     #[test]
