@@ -7,6 +7,7 @@ use super::{
     compose::{Composed, Sealed, seal},
     gate::check_hours,
     intake::{Entry, Intake, aside},
+    scan::Suspect,
     warnings,
 };
 use crate::{
@@ -107,8 +108,12 @@ impl Intake {
         let again = Again { first, recipients, id: self.new_id(now), caller: visitor.into_caller(), now };
         let (job, message) = aside(bytes, move || again.job_of(&message, &settings)).await??;
         if job.awaits_approval() {
-            warnings.push("the job awaits approval, as the first one did: it goes when somebody approves it".to_owned());
+            warnings
+                .push("the job awaits approval, as the first one did: it goes when somebody approves it".to_owned());
         }
+        // What was sent before there was a scanner, or by a rule that asked for none, is looked at as a whole.
+        let suspect = Suspect { field: "job_id".to_owned(), bytes: message.bytes.clone() };
+        warnings.extend(self.scan(&account, vec![suspect]).await?);
         let routed_account_id = String::new();
         let entry = Entry { account, job, message, warnings, routed_account_id, idempotency };
         self.enter(entry, wanted.dry_run, now).await
@@ -123,7 +128,9 @@ impl Wanted {
         for (index, number) in request.states.iter().enumerate() {
             use v1::RecipientState as State;
             match State::try_from(*number) {
-                Ok(state @ (State::Submitted | State::Failed | State::Expired | State::Cancelled)) => states.push(state),
+                Ok(state @ (State::Submitted | State::Failed | State::Expired | State::Cancelled)) => {
+                    states.push(state)
+                }
                 _ => violations.add(format_args!("states[{index}]"), "must be SUBMITTED, FAILED, EXPIRED or CANCELLED"),
             }
         }
@@ -149,7 +156,8 @@ impl Wanted {
         }
         let is_meant = |recipient: &&Recipient| {
             let named = self.addresses.is_empty() || self.addresses.iter().any(|address| is(recipient, address));
-            named && (self.states.is_empty() || final_state(recipient).is_some_and(|state| self.states.contains(&state)))
+            named
+                && (self.states.is_empty() || final_state(recipient).is_some_and(|state| self.states.contains(&state)))
         };
         let fresh = |recipient: &Recipient| Recipient {
             state: RecipientState::Pending { deferral: None },
@@ -187,8 +195,7 @@ impl Again {
         };
         let renewed = renew(message, identity).map_err(|error| violations.add(error.field, error.reason)).ok();
         let renewed = violations.finish(renewed)?;
-        let composed =
-            Composed { message: renewed.message, message_id, subject: first.subject, warnings: Vec::new() };
+        let composed = Composed { message: renewed.message, message_id, subject: first.subject, warnings: Vec::new() };
         let Sealed { message, facts, subject } = seal(composed);
 
         let to: Vec<_> = recipients.iter().map(|one| Mailbox { name: None, address: one.address.clone() }).collect();
