@@ -68,6 +68,7 @@ mod tests {
             tokens: TokenKeeper::new(Arc::clone(&storage), Arc::new(TokenClient::default()), clock),
             desk: desk::open().0,
             dial: Arc::new(TcpDialer),
+            scanner: None,
             host_name: "client.test".parse().expect("a name"),
             shutdown: CancellationToken::new(),
         })

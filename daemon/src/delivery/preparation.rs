@@ -114,7 +114,7 @@ fn message_of(content: Content, key: MessageKey, renderers: &Mutex<Renderers>) -
         Content::Merge { template, recipient, date } => {
             let identity = Identity::of_merge(key, &template.draft.from.address, date);
             let renderer = renderers.lock().unwrap_or_else(PoisonError::into_inner).of(&template, key.job)?;
-            Ok(renderer.render(&recipient, &identity))
+            renderer.render(&recipient, &identity)
         }
     }
 }

@@ -20,7 +20,12 @@ use self::{
     desk::{Desk, Outcome},
     incoming::PayloadHash,
 };
-use super::{gate::check_quotas, planner::Planner, warnings};
+use super::{
+    gate::check_quotas,
+    planner::Planner,
+    scan::{Scanning, suspects_of},
+    warnings,
+};
 use crate::{
     domain::{
         ids::JobId,
@@ -33,7 +38,7 @@ use crate::{
         status::Refusal,
         visibility::Visitor,
     },
-    storage::{Acceptance, Idempotency, MergeSubmission, SharedStorage, StorageError},
+    storage::{Acceptance, AccountRecord, Idempotency, MergeSubmission, SharedStorage, StorageError},
 };
 
 /// Longest time in which a stream has to end. Less than a call may take, so that the caller is told why.
@@ -46,6 +51,7 @@ pub(super) struct MergeIntake {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     planner: Planner,
+    scanning: Scanning,
     shutdown: CancellationToken,
     /// The streams under way. Each has a task of its own, which tidies up even when its caller has left.
     streams: TaskTracker,
@@ -67,6 +73,7 @@ impl MergeIntake {
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
             planner,
+            scanning: Scanning::new(parts.scanner.clone()),
             shutdown: parts.shutdown.clone(),
             streams: TaskTracker::new(),
         }
@@ -145,6 +152,11 @@ impl MergeIntake {
         let mut hash = opening.hash.take();
         let routing = self.storage.routing().await.map_err(Refusal::from)?;
         let mut desk = Desk::open(&self.storage, &opening, &routing).await?;
+        // Before a million recipients are read, if the account is known; else by the one that is left.
+        let scanned = match desk.named() {
+            Some(record) => Some(self.scan(&opening, record).await?),
+            None => None,
+        };
 
         // While a batch is being stored, the next one is read and checked.
         let mut storing: BoxFuture<'_, Result<(), StorageError>> = future::ready(Ok(())).boxed();
@@ -164,8 +176,16 @@ impl MergeIntake {
                 false => self.storage.stage(id, first, recipients),
             };
         }
-        let outcome = desk.finish()?;
+        let mut outcome = desk.finish()?;
+        outcome.warnings.extend(match scanned {
+            Some(warnings) => warnings,
+            None => self.scan(&opening, &outcome.routed.record).await?,
+        });
         self.accept(opening, outcome, hash).await
+    }
+
+    async fn scan(&self, opening: &Opening, record: &AccountRecord) -> Result<Vec<String>, Refusal> {
+        self.scanning.check(&record.account.settings.content, suspects_of(&opening.order)).await
     }
 
     /// Stores what was staged as one job.

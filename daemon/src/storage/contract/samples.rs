@@ -185,7 +185,7 @@ pub fn merge_recipient(index: u32) -> MergeRecipient {
     MergeRecipient {
         address: format!("user{index}@example.com").parse().expect("an address"),
         name: (!index.is_multiple_of(3)).then(|| format!("山田 {index}")),
-        values: vec![format!("v{index}")],
+        values: vec![Some(format!("v{index}"))],
     }
 }
 

@@ -1,8 +1,8 @@
 //! How the recipients of a merge job are kept: pages of bytes, as short as can be, each with its check sum.
 //!
 //! A page is the CRC-32C of what follows (big-endian), and then each recipient: the address, the name or nothing, the
-//! number of values and each of them. Lengths and numbers are LEB128; that of a name is one more than its length, and 0
-//! means that there is none.
+//! number of values and each of them or nothing. Lengths and numbers are LEB128; that of a name or a value is one more than
+//! its length, and 0 means that there is none.
 
 use super::{BadRow, job::parsed};
 use crate::domain::merge::MergeRecipient;
@@ -17,13 +17,11 @@ pub fn write_page(recipients: &[MergeRecipient], bytes: &mut Vec<u8>) {
     let start = bytes.len();
     bytes.extend_from_slice(&[0; CHECK_SUM_BYTES]);
     for recipient in recipients {
-        write_text(recipient.address.as_str(), 0, bytes);
-        match &recipient.name {
-            None => bytes.push(0),
-            Some(name) => write_text(name, 1, bytes),
-        }
+        write_number(recipient.address.as_str().len(), bytes);
+        bytes.extend_from_slice(recipient.address.as_str().as_bytes());
+        write_text(recipient.name.as_deref(), bytes);
         write_number(recipient.values.len(), bytes);
-        recipient.values.iter().for_each(|value| write_text(value, 0, bytes));
+        recipient.values.iter().for_each(|value| write_text(value.as_deref(), bytes));
     }
     let sum = crc32c::crc32c(&bytes[start + CHECK_SUM_BYTES..]);
     bytes[start..start + CHECK_SUM_BYTES].copy_from_slice(&sum.to_be_bytes());
@@ -39,15 +37,9 @@ pub fn read_page(page: &[u8]) -> Result<Vec<MergeRecipient>, BadRow> {
     while !rest.0.is_empty() {
         let length = rest.number()?;
         let address = parsed("recipient", rest.text(length)?)?;
-        let name = match rest.number()? {
-            0 => None,
-            length => Some(rest.text(length - 1)?.to_owned()),
-        };
+        let name = rest.optional_text()?;
         let count = rest.number()?;
-        let values = (0..count).map(|_| {
-            let length = rest.number()?;
-            rest.text(length).map(str::to_owned)
-        });
+        let values = (0..count).map(|_| rest.optional_text());
         recipients.push(MergeRecipient { address, name, values: values.collect::<Result<_, _>>()? });
     }
     Ok(recipients)
@@ -78,9 +70,9 @@ fn bad(why: &str) -> BadRow {
     BadRow::new("page of recipients", why)
 }
 
-fn write_text(text: &str, more: usize, bytes: &mut Vec<u8>) {
-    write_number(text.len() + more, bytes);
-    bytes.extend_from_slice(text.as_bytes());
+fn write_text(text: Option<&str>, bytes: &mut Vec<u8>) {
+    write_number(text.map_or(0, |text| text.len() + 1), bytes);
+    bytes.extend_from_slice(text.unwrap_or_default().as_bytes());
 }
 
 fn write_number(mut number: usize, bytes: &mut Vec<u8>) {
@@ -117,6 +109,13 @@ impl<'a> Rest<'a> {
         Err(bad("has a number that is too long"))
     }
 
+    fn optional_text(&mut self) -> Result<Option<String>, BadRow> {
+        match self.number()? {
+            0 => Ok(None),
+            length => self.text(length - 1).map(|text| Some(text.to_owned())),
+        }
+    }
+
     fn text(&mut self, length: usize) -> Result<&'a str, BadRow> {
         std::str::from_utf8(self.bytes(length)?).map_err(|_| bad("has a text that is none"))
     }
@@ -132,19 +131,19 @@ impl<'a> Rest<'a> {
 mod tests {
     use super::*;
 
-    fn recipient(address: &str, name: Option<&str>, values: &[&str]) -> MergeRecipient {
+    fn recipient(address: &str, name: Option<&str>, values: &[Option<&str>]) -> MergeRecipient {
         MergeRecipient {
             address: address.parse().unwrap(),
             name: name.map(str::to_owned),
-            values: values.iter().map(|value| (*value).to_owned()).collect(),
+            values: values.iter().map(|value| value.map(str::to_owned)).collect(),
         }
     }
 
     fn page() -> Vec<MergeRecipient> {
         vec![
-            recipient("taro@example.jp", Some("山田 太郎"), &["太郎", "", "7"]),
+            recipient("taro@example.jp", Some("山田 太郎"), &[Some("太郎"), Some(""), None, Some("7")]),
             recipient("hanako@example.com", None, &[]),
-            recipient("x@example.com", Some(""), &[&"v".repeat(20_000)]),
+            recipient("x@example.com", Some(""), &[Some(&"v".repeat(20_000)), None]),
         ]
     }
 

@@ -30,7 +30,7 @@ use crate::{
         },
         status::Refusal,
     },
-    storage::SharedStorage,
+    storage::{AccountRecord, SharedStorage},
 };
 
 /// Most accounts that check the recipients of one merge job at once.
@@ -83,6 +83,12 @@ impl<'a> Desk<'a> {
             None => desk.matching = Some(Matching::new(routing, sender_of(&opening.order)?, Kind::Merge)),
         }
         Ok(desk)
+    }
+
+    /// The account that the job names, if it does.
+    pub(super) fn named(&self) -> Option<&AccountRecord> {
+        let first = self.candidates.first().filter(|_| self.matching.is_none());
+        first.map(|candidate| &candidate.routed.record)
     }
 
     /// The recipients of one request, checked; or what is wrong with them. `first` is the place of the first of them.
