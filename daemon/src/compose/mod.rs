@@ -2,6 +2,7 @@
 
 mod charset;
 mod check;
+pub mod cuts;
 mod encode;
 pub mod identity;
 pub mod letterhead;

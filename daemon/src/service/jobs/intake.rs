@@ -7,6 +7,7 @@ use prost::Message as _;
 use tokio::sync::Semaphore;
 
 use super::{
+    attached::Attached,
     compose::{Birth, job_of},
     gate::{check_hours, check_quotas},
     planner::Planner,
@@ -22,6 +23,7 @@ use crate::{
         time::{Clock, Timestamp},
     },
     platform::entropy::Entropy,
+    policy::admission::message_bytes_max,
     service::{
         convert::{
             draft::{Order, to_order},
@@ -83,7 +85,10 @@ impl Intake {
         request: v1::SubmitJobRequest,
         visitor: Visitor,
     ) -> Result<v1::SubmitJobResponse, Refusal> {
-        let bytes = request.encoded_len();
+        // What it says of its files is told after what is wrong with the rest, and never of what was accepted before.
+        let attached = Attached::look_up(&self.storage, visitor.caller(), request.job.as_ref()).await;
+        let attached_bytes = attached.as_ref().map_or(0, Attached::bytes);
+        let bytes = request.encoded_len().saturating_add(usize::try_from(attached_bytes).unwrap_or(usize::MAX));
         let needed = u32::try_from(bytes / 1_024 + 1).unwrap_or(u32::MAX).min(UNDER_WAY_KIB_MAX);
         let _room = self.room.acquire_many(needed).await.map_err(|_| Refusal::ShuttingDown)?;
         let payload_hash = payload_hash(&request);
@@ -91,7 +96,7 @@ impl Intake {
         let key = order.key.take();
         let idempotency = key.map(|key| Idempotency { caller: visitor.caller().clone(), key, payload_hash });
         let repeated = idempotency.clone().filter(|_| !order.dry_run);
-        match self.take(order, idempotency, visitor, bytes).await {
+        match self.take(order, attached, idempotency, visitor, bytes).await {
             // What was accepted once is answered again, even when it could not be accepted any more.
             Err(refusal) => match self.earlier(repeated).await? {
                 Some(Acceptance::Existing(id)) => Ok(v1::SubmitJobResponse {
@@ -114,11 +119,13 @@ impl Intake {
 
     async fn take(
         &self,
-        order: Order,
+        mut order: Order,
+        attached: Result<Attached, Refusal>,
         idempotency: Option<Idempotency>,
         visitor: Visitor,
         bytes: usize,
     ) -> Result<v1::SubmitJobResponse, Refusal> {
+        let attached = attached?;
         let dry_run = order.dry_run;
         let now = self.clock.now();
         let routed = route(&self.storage, &order, &visitor, now).await?;
@@ -128,6 +135,8 @@ impl Intake {
         warnings.extend(warning);
         let settings = &record.account.settings;
         warnings.extend(check_hours(&settings.quiet_windows, order.send_at, order.hold, now)?);
+        attached.check(&order, message_bytes_max(&settings.limits, order.priority))?;
+        attached.fetch(&self.storage, visitor.caller(), &mut order, now).await?;
         let account = record.account.id.clone();
         let birth = Birth { id: self.new_id(now), caller: visitor.into_caller(), now, account, fallbacks };
         let (job, message) = compose(order, settings.clone(), birth, bytes).await?;

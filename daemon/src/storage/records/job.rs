@@ -78,6 +78,28 @@ pub struct JobRow {
     /// Who may send it instead; nothing when nobody may.
     #[prost(message, optional, tag = "30")]
     pub fallbacks: Option<FallbacksRow>,
+    /// The files that were cut out of the message, or of the content of a merge job, in their order.
+    #[prost(message, repeated, tag = "50")]
+    pub cuts: Vec<CutRow>,
+    /// The CRC-32C of the whole message, when files were cut out of it.
+    #[prost(uint32, tag = "51")]
+    pub whole_sum: u32,
+}
+
+/// A [`Cut`].
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CutRow {
+    /// Where the file belongs.
+    #[prost(uint64, tag = "1")]
+    pub at: u64,
+    /// The hash that names it.
+    #[prost(bytes = "vec", tag = "2")]
+    #[serde(with = "as_base64")]
+    pub file: Vec<u8>,
+    /// Its length.
+    #[prost(uint64, tag = "3")]
+    pub bytes: u64,
 }
 
 /// A [`Fallbacks`].
@@ -96,12 +118,27 @@ pub struct FallbacksRow {
 const PLACE_TAG: u32 = 22;
 
 /// Where a job's message is, and what it says of itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
-    /// Where it is.
+    /// Where it is, or what is left of it without the files that were cut out.
     pub location: Location,
     /// Whether it has bytes beyond ASCII.
     pub is_eight_bit: bool,
+    /// The files that were cut out, in their order.
+    pub cuts: Vec<Cut>,
+    /// The CRC-32C of the whole, when files were cut out; 0 for a merge job.
+    pub whole_sum: u32,
+}
+
+/// A file that was cut out of a message, because it is kept once for all that carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Where it belongs: its place in the whole message, in bytes; of a merge job, the index of the attachment.
+    pub at: u64,
+    /// The hash that names it.
+    pub file: [u8; 32],
+    /// Its length in bytes, before it is encoded.
+    pub bytes: u64,
 }
 
 /// Where a job's message is.
@@ -181,6 +218,8 @@ impl JobRow {
             },
             merge: job.merge().map(ProgressRow::from),
             fallbacks: job.fallbacks.as_deref().map(FallbacksRow::from),
+            cuts: body.cuts.iter().map(CutRow::from).collect(),
+            whole_sum: body.whole_sum,
         }
     }
 
@@ -238,13 +277,29 @@ impl JobRow {
             (None, []) => Location::Beside,
             (None, file) => Location::File(file.try_into().map_err(|_| BadRow::new("file", "is no hash"))?),
         };
-        Ok(Body { location, is_eight_bit: self.message_is_eight_bit })
+        let cuts = self.cuts.iter().map(Cut::try_from).collect::<Result<_, _>>()?;
+        Ok(Body { location, is_eight_bit: self.message_is_eight_bit, cuts, whole_sum: self.whole_sum })
     }
 
     /// Adds the place of the message to a row that was encoded before it was known; the fields of an encoded row may
     /// stand in any order.
     pub fn add_place(encoded: &mut Vec<u8>, place: Place) {
         prost::encoding::uint64::encode(PLACE_TAG, &place.to_number(), encoded);
+    }
+}
+
+impl From<&Cut> for CutRow {
+    fn from(cut: &Cut) -> Self {
+        Self { at: cut.at, file: cut.file.to_vec(), bytes: cut.bytes }
+    }
+}
+
+impl TryFrom<&CutRow> for Cut {
+    type Error = BadRow;
+
+    fn try_from(row: &CutRow) -> Result<Self, BadRow> {
+        let file = row.file.as_slice().try_into().map_err(|_| BadRow::new("cut", "is no hash"))?;
+        Ok(Self { at: row.at, file, bytes: row.bytes })
     }
 }
 
