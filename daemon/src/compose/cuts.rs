@@ -22,6 +22,17 @@ pub struct Stretch {
     pub bytes: usize,
 }
 
+impl Stretch {
+    /// How many bytes its content has, if it is what it looks like.
+    #[must_use]
+    pub fn content_bytes(&self, message: &[u8]) -> u64 {
+        let line_ends = self.bytes.saturating_sub(1) / (LINE_CHARS + LINE_END.len());
+        let padding = message[..self.at + self.bytes].iter().rev().take(2).filter(|byte| **byte == b'=').count();
+        let chars = self.bytes.saturating_sub(line_ends * LINE_END.len());
+        (chars / 4 * 3).saturating_sub(padding) as u64
+    }
+}
+
 /// How many bytes a file of so many has in base64, line ends between its lines included.
 #[must_use]
 pub const fn encoded_bytes(content_bytes: u64) -> u64 {
@@ -222,6 +233,7 @@ mod tests {
             let message = [&*header, b"\r\n", &*base64(&content), b"\r\n--end"].concat();
             let found = find(&message, 58);
             prop_assert_eq!(found.len(), 1);
+            prop_assert_eq!(found[0].content_bytes(&message), content.len() as u64);
             prop_assert_eq!(decode(&message, found[0]), Some(content));
         }
     }

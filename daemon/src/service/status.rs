@@ -262,7 +262,7 @@ impl Refusal {
                 Telling::new(Code::Aborted, "UPLOAD_UNFINISHED").with("offset_bytes", offset)
             }
             Self::UploadTooSlow(offset) => {
-                Telling::new(Code::DeadlineExceeded, "UPLOAD_TOO_SLOW").with("offset_bytes", offset)
+                Telling::new(Code::Aborted, "UPLOAD_TOO_SLOW").with("offset_bytes", offset)
             }
             Self::ShuttingDown => Telling::new(Code::Unavailable, "SHUTTING_DOWN").retry(SOON),
             Self::Storage(StorageError::Overloaded(_)) => {
@@ -481,7 +481,7 @@ mod tests {
         check(UploadError::TooMany("x").into(), Code::ResourceExhausted, "UPLOADS_FULL", true);
         check(UploadError::TooLong { bytes: 7 }.into(), Code::InvalidArgument, "INVALID_FIELDS", false);
         check(Refusal::UploadUnfinished(7), Code::Aborted, "UPLOAD_UNFINISHED", false);
-        check(Refusal::UploadTooSlow(7), Code::DeadlineExceeded, "UPLOAD_TOO_SLOW", false);
+        check(Refusal::UploadTooSlow(7), Code::Aborted, "UPLOAD_TOO_SLOW", false);
         check(StorageError::Overloaded("x").into(), Code::ResourceExhausted, "STORE_OVERLOADED", true);
         check(StorageError::Failed("x".into()).into(), Code::Unavailable, "STORE_FAILED", true);
         check(StorageError::Damaged("x".into()).into(), Code::DataLoss, "RECORD_DAMAGED", false);

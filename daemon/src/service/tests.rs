@@ -41,6 +41,7 @@ use crate::{
 
 mod access;
 mod accounts;
+mod blobs;
 mod consent;
 mod control;
 mod gate;

@@ -17,7 +17,7 @@ pub const BLOB_HOURS: u64 = 24;
 /// How long a part of a file waits for the rest, in hours.
 pub const UPLOAD_HOURS: u64 = 24;
 /// So many bytes a file counts at least against its caller's bound, so that small ones are bounded in number too.
-pub const BLOB_CHARGE_BYTES_MIN: u64 = 64 * 1_024;
+const BLOB_CHARGE_BYTES_MIN: u64 = 64 * 1_024;
 /// A use is noted when the last one that was noted is so long ago: not each of many jobs that use a file is one more
 /// change of the store.
 pub const USE_NOTED_EVERY: Duration = Duration::from_secs(60);

@@ -43,6 +43,8 @@ struct State {
     claims: BTreeMap<(FileHash, Caller), Claim>,
     /// What the claims come to, by caller.
     claimed: HashMap<Caller, u64>,
+    /// How many claims there are to files of which length.
+    lengths: HashMap<u64, usize>,
 }
 
 /// That a caller has uploaded a file.
@@ -107,7 +109,10 @@ impl Uploads {
             let entry = entry?;
             let facts = entry.metadata()?;
             let upload = entry.file_name().to_str().and_then(upload_of).filter(|upload| facts.len() <= upload.bytes);
-            let Some(upload) = upload.filter(|_| facts.is_file()) else {
+            if !facts.is_file() {
+                continue;
+            }
+            let Some(upload) = upload else {
                 tracing::warn!(file = %entry.path().display(), "a file among the uploads is none of them: it is removed");
                 fs::remove_file(entry.path())?;
                 continue;
@@ -152,6 +157,28 @@ impl Uploads {
         if *claimed == 0 {
             state.claimed.remove(&caller);
         }
+        if let Some(claim) = claim {
+            *state.lengths.entry(claim.bytes).or_default() += 1;
+        }
+        if let Some(Claim { bytes, .. }) = before
+            && let Some(count) = state.lengths.get_mut(&bytes)
+        {
+            *count -= 1;
+            if *count == 0 {
+                state.lengths.remove(&bytes);
+            }
+        }
+    }
+
+    /// Whether one of these is the length of a file that some caller has uploaded. Looks at none when nobody has.
+    #[must_use]
+    pub fn has_length(&self, lengths: impl FnOnce() -> Vec<u64>) -> bool {
+        if self.state().lengths.is_empty() {
+            return false;
+        }
+        let wanted = lengths();
+        let state = self.state();
+        wanted.iter().any(|length| state.lengths.contains_key(length))
     }
 
     /// Up to `limit` claims that were last used too long ago.

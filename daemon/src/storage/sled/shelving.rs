@@ -1,9 +1,8 @@
 //! How messages are put on their shelves and taken from them: large files are cut out, kept once for all messages that carry
 //! them, and put back.
 //!
-//! A message that fits into the spool is cut only where that costs no file of its own: its files are there already,
-//! because they were uploaded or because other messages have them. Any other would be a file as a whole; each large file
-//! in it becomes one instead, and what is left goes to the spool. A file is durable before the job that refers to it, which a
+//! A message that fits into the spool is cut only where that costs no file of its own: its files were uploaded before. Any
+//! other would be a file as a whole; each large file in it becomes one instead, and what is left goes to the spool. A file is durable before the job that refers to it, which a
 //! [`KeptFile`] sees to; the job's edge to it keeps it as long as the job is kept.
 //!
 //! What is read back is the message byte for byte, or an error: the files are compared with their hashes, what is left with
@@ -55,7 +54,12 @@ impl SledStore {
     /// Puts a message on its shelves.
     pub(super) async fn shelve(&self, message: Message) -> Result<Shelved, StorageError> {
         let is_large = message.bytes.len() > SPOOLED_BYTES_MAX;
-        if !is_large && cuts::find(&message.bytes, KNOWN_CUT_BYTES_MIN).is_empty() {
+        // Most messages end here: nothing of them was uploaded before, which their files' lengths tell, so nothing is hashed.
+        let lengths = || {
+            let stretches = cuts::find(&message.bytes, KNOWN_CUT_BYTES_MIN);
+            stretches.iter().map(|stretch| stretch.content_bytes(&message.bytes)).collect()
+        };
+        if !is_large && !self.uploads.has_length(lengths) {
             let body = Body { is_eight_bit: message.is_eight_bit, ..Body::default() };
             return Ok(Shelved { spooled: Some(message.bytes), body, files: Vec::new() });
         }
