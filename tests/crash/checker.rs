@@ -6,10 +6,11 @@ use std::{
 };
 
 use hikyaku_client::proto::{Job, JobState, Recipient, RecipientState, Verdict};
+use hikyaku_daemon::compose::cuts;
 
 use crate::{
     recorder::{Delivery, bare, most_in_window, times},
-    told::{Ending, Entry, Plan},
+    told::{Ending, Entry, Plan, carries_catalogue, catalogue},
 };
 
 /// How long after the daemon was killed a busy recorder may note what it had sent before.
@@ -214,7 +215,12 @@ fn no_revenants(books: &Books<'_>, allowed: &Allowed, findings: &mut Findings) {
 /// Whether the message has this key as its subject and in its body.
 fn holds(content: &[u8], key: &str) -> bool {
     let text = String::from_utf8_lossy(content);
-    text.contains(&format!("Subject: {key}\r\n")) && text.contains(&format!("{key} line 0"))
+    let is_whole = !carries_catalogue(key) || {
+        let expected = catalogue();
+        let found = cuts::find(content, expected.len());
+        found.into_iter().any(|stretch| cuts::decode(content, stretch).as_ref() == Some(&expected))
+    };
+    is_whole && text.contains(&format!("Subject: {key}\r\n")) && text.contains(&format!("{key} line 0"))
 }
 
 /// Each repetition is explained by an attempt in doubt in the job's journal.

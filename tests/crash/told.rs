@@ -84,10 +84,23 @@ impl Submission {
 
     /// The request.
     pub(crate) fn request(&self) -> SubmitJobRequest {
-        let draft = Draft::new(&self.account).subject(&self.key).text(self.text()).idempotency_key(&self.key);
+        let mut draft = Draft::new(&self.account).subject(&self.key).text(self.text()).idempotency_key(&self.key);
+        if carries_catalogue(&self.key) {
+            draft = draft.attach("catalogue.bin", "", catalogue());
+        }
         let draft = self.recipients.iter().fold(draft, |draft, recipient| draft.recipient("", recipient));
         if self.plan == Plan::Send { draft.into() } else { draft.hold().into() }
     }
+}
+
+/// Whether the submission of this key carries a file that others carry too: the store keeps it once for all of them.
+pub(crate) fn carries_catalogue(key: &str) -> bool {
+    key.bytes().fold(0_usize, |sum, byte| sum * 31 % 1_009 + usize::from(byte)).is_multiple_of(29)
+}
+
+/// The file, too large for the spool.
+pub(crate) fn catalogue() -> Vec<u8> {
+    (0_u32..16_384).flat_map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()).collect()
 }
 
 impl Told {

@@ -117,6 +117,7 @@ fn settings(store: &Store) -> SledSettings {
         intake_free_bytes_min: store.intake_free_bytes_min,
         work_free_bytes_min: store.work_free_bytes_min,
         ballast_bytes: store.ballast_bytes,
+        uploads: store.uploads,
         ..SledSettings::default()
     }
 }

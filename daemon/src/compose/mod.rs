@@ -2,6 +2,7 @@
 
 mod charset;
 mod check;
+pub mod cuts;
 mod encode;
 mod file_name;
 pub mod identity;

@@ -23,8 +23,8 @@ pub const CALLS_MAX: usize = 4_096;
 /// The probes' service, which is always let through: who is busy must not be restarted for it.
 const PROBES: &str = "/grpc.health.v1.Health/";
 
-/// The call whose service takes its stream in batch by batch, and bounds what it holds of it, before it answers.
-const SWALLOWED: &str = "/hikyaku.v1.JobService/SubmitMerge";
+/// The calls whose services take their streams in bit by bit, and bound what they hold of them, before they answer.
+const SWALLOWED: [&str; 2] = ["/hikyaku.v1.JobService/SubmitMerge", "/hikyaku.v1.BlobService/UploadBlob"];
 
 /// The room that the callers of all listeners share. Who finds none is told `RESOURCE_EXHAUSTED` at once.
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ where
             return std::future::ready(Ok(Status::from(Refusal::TooMany("calls")).into_http())).boxed();
         };
         let held = Held::default();
-        if request.uri().path() == SWALLOWED {
+        if SWALLOWED.contains(&request.uri().path()) {
             held.answered();
         }
         let metered =

@@ -2,6 +2,7 @@
 
 mod accounts;
 pub mod api_keys;
+mod blobs;
 mod classification;
 mod convert;
 pub mod guard;

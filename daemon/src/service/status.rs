@@ -16,6 +16,7 @@ use crate::{
     policy::routing::{NoRoute, RuleVerdict},
     storage::{
         CreateAccountError, DeleteAccountError, ROUTING_BYTES_MAX, SetRoutingError, StorageError, UpdateAccountError,
+        UploadError,
     },
 };
 
@@ -130,6 +131,18 @@ pub(super) enum Refusal {
     /// A stream did not end in its time.
     #[error("the stream has not ended within {} s: nothing was stored", .0.as_secs())]
     TooSlow(Duration),
+    /// The caller has uploaded no such file, or not lately.
+    #[error("you have uploaded no such file, or it was forgotten: upload it")]
+    NoBlob,
+    /// An upload does not go on as it was meant to.
+    #[error("{0}")]
+    Upload(UploadError),
+    /// The stream of an upload ended before the file did.
+    #[error("the stream has ended, and {0} bytes of the file are there: go on from them")]
+    UploadUnfinished(u64),
+    /// The stream of an upload did not go on in its time.
+    #[error("the stream was too slow, and {0} bytes of the file are there: go on from them")]
+    UploadTooSlow(u64),
     /// The daemon stops.
     #[error("the daemon is shutting down: go on after its restart")]
     ShuttingDown,
@@ -282,6 +295,14 @@ impl Refusal {
             Self::IssuerUnreachable(_) => Telling::new(Code::Unavailable, "ISSUER_UNREACHABLE").retry(SOON),
             Self::TooMany(_) => Telling::new(Code::ResourceExhausted, "TOO_MANY_CALLS").retry(SOON),
             Self::TooSlow(_) => Telling::new(Code::DeadlineExceeded, "STREAM_TOO_SLOW"),
+            Self::NoBlob => Telling::new(Code::NotFound, "BLOB_NOT_FOUND"),
+            Self::Upload(error) => upload_telling(error),
+            Self::UploadUnfinished(offset) => {
+                Telling::new(Code::Aborted, "UPLOAD_UNFINISHED").with("offset_bytes", offset)
+            }
+            Self::UploadTooSlow(offset) => {
+                Telling::new(Code::Aborted, "UPLOAD_TOO_SLOW").with("offset_bytes", offset)
+            }
             Self::ShuttingDown => Telling::new(Code::Unavailable, "SHUTTING_DOWN").retry(SOON),
             Self::Storage(StorageError::Overloaded(_)) => {
                 Telling::new(Code::ResourceExhausted, "STORE_OVERLOADED").retry(SOON)
@@ -387,6 +408,35 @@ fn wire_violations(violations: Vec<Violation>) -> Vec<FieldViolation> {
     kept
 }
 
+impl From<UploadError> for Refusal {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Storage(error) => Self::Storage(error),
+            UploadError::TooLong { .. } => Self::field("content", error.to_string()),
+            UploadError::OtherLength { .. } => Self::field("size_bytes", error.to_string()),
+            error => Self::Upload(error),
+        }
+    }
+}
+
+fn upload_telling(error: &UploadError) -> Telling {
+    match error {
+        UploadError::Unknown => Telling::new(Code::NotFound, "UPLOAD_NOT_FOUND"),
+        UploadError::Elsewhere { offset } => {
+            Telling::new(Code::Aborted, "UPLOAD_OFFSET").with("offset_bytes", offset)
+        }
+        UploadError::OtherContent { found } => {
+            let found = blake3::Hash::from(*found).to_hex();
+            Telling::new(Code::InvalidArgument, "UPLOAD_HASH_MISMATCH").with("blake3", found)
+        }
+        UploadError::TooMany(_) => Telling::new(Code::ResourceExhausted, "UPLOADS_FULL").retry(LATER),
+        // These are told as fields, or as the store's.
+        UploadError::TooLong { .. } | UploadError::OtherLength { .. } | UploadError::Storage(_) => {
+            Telling::new(Code::Internal, "INTERNAL")
+        }
+    }
+}
+
 impl Refusal {
     /// The refusal of new routing rules.
     pub(super) fn of_routing(error: SetRoutingError) -> Self {
@@ -468,6 +518,14 @@ mod tests {
         check(Refusal::WorkerAway, Code::Unavailable, "ACCOUNT_WORKER_AWAY", true);
         check(Refusal::QueueFull, Code::ResourceExhausted, "QUEUE_FULL", true);
         check(full.into(), Code::ResourceExhausted, "DISK_NEARLY_FULL", true);
+        check(Refusal::NoBlob, Code::NotFound, "BLOB_NOT_FOUND", false);
+        check(UploadError::Unknown.into(), Code::NotFound, "UPLOAD_NOT_FOUND", false);
+        check(UploadError::Elsewhere { offset: 7 }.into(), Code::Aborted, "UPLOAD_OFFSET", false);
+        check(UploadError::OtherContent { found: [7; 32] }.into(), Code::InvalidArgument, "UPLOAD_HASH_MISMATCH", false);
+        check(UploadError::TooMany("x").into(), Code::ResourceExhausted, "UPLOADS_FULL", true);
+        check(UploadError::TooLong { bytes: 7 }.into(), Code::InvalidArgument, "INVALID_FIELDS", false);
+        check(Refusal::UploadUnfinished(7), Code::Aborted, "UPLOAD_UNFINISHED", false);
+        check(Refusal::UploadTooSlow(7), Code::Aborted, "UPLOAD_TOO_SLOW", false);
         check(StorageError::Overloaded("x").into(), Code::ResourceExhausted, "STORE_OVERLOADED", true);
         check(StorageError::Failed("x".into()).into(), Code::Unavailable, "STORE_FAILED", true);
         check(StorageError::Damaged("x".into()).into(), Code::DataLoss, "RECORD_DAMAGED", false);

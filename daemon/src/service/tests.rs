@@ -44,6 +44,7 @@ mod access;
 mod accounts;
 mod addresses;
 mod approvals;
+mod blobs;
 mod consent;
 mod control;
 mod gate;

@@ -15,6 +15,9 @@ use std::{
     },
 };
 
+/// How much of a file is read or written at once.
+const BLOCK_BYTES: usize = 128 * 1_024;
+
 /// The name of a file: the hash of its content.
 pub type FileHash = [u8; 32];
 
@@ -89,42 +92,69 @@ impl Files {
     /// # Errors
     /// When reading or writing fails.
     pub fn store(&self, mut content: impl Read) -> io::Result<Pin> {
-        let number = self.shared.next_temporary.fetch_add(1, Ordering::Relaxed);
-        let temporary = self.shared.root.join(format!("new.{number}"));
-        let stored = self.write(&temporary, &mut content);
-        if stored.is_err() {
-            // What stays is removed at the next start.
-            let _ = fs::remove_file(&temporary);
-        }
-        stored
-    }
-
-    fn write(&self, temporary: &Path, content: &mut impl Read) -> io::Result<Pin> {
-        let mut file = File::create(temporary)?;
-        let mut hasher = blake3::Hasher::new();
-        let mut block = vec![0; 128 * 1_024];
+        let mut incoming = self.incoming()?;
+        let mut block = vec![0; BLOCK_BYTES];
         loop {
             match content.read(&mut block)? {
                 0 => break,
-                read => {
-                    hasher.update(&block[..read]);
-                    file.write_all(&block[..read])?;
-                }
+                read => incoming.write(&block[..read])?,
             }
         }
-        let pin = self.pin(*hasher.finalize().as_bytes());
-        let path = self.path(&pin.hash);
-        if path.exists() {
-            fs::remove_file(temporary)?;
-        } else {
-            file.sync_data()?;
-            if let Some(dir) = path.parent() {
-                fs::create_dir_all(dir)?;
-            }
-            fs::rename(temporary, &path)?;
+        incoming.finish()
+    }
+
+    /// The same for content in memory, of which nothing is written when it is there already. Blocks.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn store_bytes(&self, content: &[u8]) -> io::Result<Pin> {
+        match self.pin_known(*blake3::hash(content).as_bytes())? {
+            Some(pin) => Ok(pin),
+            None => self.store(content),
         }
-        // Also for a name that was there: another caller may have made it and not synced it yet.
-        self.make_name_durable(&path, pin.hash[0])?;
+    }
+
+    /// Pins the file of this hash and makes its name durable, if it is there. Blocks.
+    ///
+    /// # Errors
+    /// When a directory cannot be synced.
+    pub fn pin_known(&self, hash: FileHash) -> io::Result<Option<Pin>> {
+        let pin = self.pin(hash);
+        let path = self.path(&hash);
+        if !path.exists() {
+            return Ok(None);
+        }
+        // Another caller may have made it and not synced its name yet.
+        self.make_name_durable(&path, hash[0])?;
+        Ok(Some(pin))
+    }
+
+    /// Begins a file that comes in pieces.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn incoming(&self) -> io::Result<Incoming> {
+        let number = self.shared.next_temporary.fetch_add(1, Ordering::Relaxed);
+        let path = self.shared.root.join(format!("new.{number}"));
+        let file = File::create(&path)?;
+        Ok(Incoming { files: self.clone(), file, path, hasher: blake3::Hasher::new() })
+    }
+
+    /// Takes over a file that was written elsewhere on the same file system, and whose content has this hash. It takes the
+    /// place of one that is there, which may be damaged. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be synced or moved.
+    pub fn adopt(&self, path: &Path, hash: FileHash) -> io::Result<Pin> {
+        let pin = self.pin(hash);
+        // The content before its name, and the name before anything refers to it.
+        File::open(path)?.sync_data()?;
+        let target = self.path(&hash);
+        if let Some(dir) = target.parent() {
+            fs::create_dir_all(dir)?;
+        }
+        fs::rename(path, &target)?;
+        self.make_name_durable(&target, hash[0])?;
         Ok(pin)
     }
 
@@ -149,8 +179,16 @@ impl Files {
         if blake3::hash(&content).as_bytes() == hash {
             Ok(content)
         } else {
-            Err(io::Error::new(io::ErrorKind::InvalidData, "the file's content is not that of its name"))
+            Err(changed())
         }
+    }
+
+    /// Whether a file still is what its name says, without keeping it in memory. Blocks.
+    ///
+    /// # Errors
+    /// As [`Files::read`].
+    pub fn check(&self, hash: &FileHash) -> io::Result<()> {
+        if hash_of(&self.path(hash))? == *hash { Ok(()) } else { Err(changed()) }
     }
 
     /// Reads a part of a file as it is: whether it is what the file's name says is not known. Blocks.
@@ -226,6 +264,45 @@ impl Files {
     }
 }
 
+/// A file that comes in pieces; it goes again unless it is finished.
+#[derive(Debug)]
+pub struct Incoming {
+    files: Files,
+    file: File,
+    path: PathBuf,
+    hasher: blake3::Hasher,
+}
+
+impl Incoming {
+    /// Takes the next piece. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.hasher.update(piece);
+        self.file.write_all(piece)
+    }
+
+    /// Gives the file its name, unless one of that name is there. It is durable then. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be synced or moved.
+    pub fn finish(self) -> io::Result<Pin> {
+        let hash = *self.hasher.finalize().as_bytes();
+        match self.files.pin_known(hash)? {
+            Some(pin) => Ok(pin),
+            None => self.files.adopt(&self.path, hash),
+        }
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        // One that has its name by now is not here; what cannot be removed goes at the next start.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
         self.0.holds.fetch_sub(1, Ordering::SeqCst);
@@ -244,6 +321,26 @@ impl Drop for Pin {
     }
 }
 
+/// The hash of a file's content. Blocks.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn hash_of(path: &Path) -> io::Result<FileHash> {
+    let mut file = File::open(path)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut block = vec![0; BLOCK_BYTES];
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(*hasher.finalize().as_bytes()),
+            read => hasher.update(&block[..read]),
+        };
+    }
+}
+
+fn changed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the file's content is not that of its name")
+}
+
 /// Makes the names in a directory durable.
 ///
 /// # Errors
@@ -253,70 +350,4 @@ pub fn sync_dir(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn unreferenced() -> Result<bool, io::Error> {
-        Ok(false)
-    }
-
-    #[test]
-    fn equal_content_is_kept_once_and_read_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let files = Files::open(dir.path()).unwrap();
-        let first = files.store(&b"hello"[..]).unwrap();
-        let second = files.store(&b"hello"[..]).unwrap();
-        assert_eq!(first.hash, second.hash);
-        assert_eq!(files.read(&first.hash).unwrap(), b"hello");
-        assert_eq!(files.all().unwrap(), [first.hash]);
-    }
-
-    #[test]
-    fn a_name_that_is_not_durable_is_never_answered() {
-        // Two hexadecimal digits: a directory of files.
-        fn fail_below(path: &Path) -> io::Result<()> {
-            let is_below = path.file_name().is_some_and(|name| name.len() == 2);
-            if is_below { Err(io::Error::other("no sync")) } else { sync_dir(path) }
-        }
-        fn fail_at_the_root(path: &Path) -> io::Result<()> {
-            let is_root = path.file_name().is_some_and(|name| name.len() != 2) && path.read_dir()?.next().is_some();
-            if is_root { Err(io::Error::other("no sync")) } else { sync_dir(path) }
-        }
-        for sync in [fail_below, fail_at_the_root] {
-            let dir = tempfile::tempdir().unwrap();
-            let files = Files::open_with(dir.path(), sync).unwrap();
-            assert!(files.store(&b"hello"[..]).is_err());
-            assert_eq!(files.all().unwrap().len(), 1, "the name is there");
-            assert!(files.store(&b"hello"[..]).is_err(), "but nobody has made it durable");
-            let files = Files::open(dir.path()).unwrap();
-            assert!(files.store(&b"hello"[..]).is_ok());
-        }
-    }
-
-    #[test]
-    fn a_file_is_collected_when_nothing_needs_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let files = Files::open(dir.path()).unwrap();
-        let pin = files.store(&b"hello"[..]).unwrap();
-        let hash = pin.hash;
-        assert!(!files.collect(&hash, unreferenced).unwrap(), "pinned");
-        drop(pin);
-        assert!(!files.collect(&hash, || Ok::<_, io::Error>(true)).unwrap(), "referenced");
-        assert!(files.collect(&hash, unreferenced).unwrap());
-        assert!(!files.collect(&hash, unreferenced).unwrap(), "gone");
-        assert!(files.all().unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_changed_file_and_half_written_ones_are_noticed() {
-        let dir = tempfile::tempdir().unwrap();
-        let files = Files::open(dir.path()).unwrap();
-        let pin = files.store(&b"hello"[..]).unwrap();
-        fs::write(files.path(&pin.hash), b"jello").unwrap();
-        assert_eq!(files.read(&pin.hash).unwrap_err().kind(), io::ErrorKind::InvalidData);
-        fs::write(dir.path().join("new.7"), b"half").unwrap();
-        let files = Files::open(dir.path()).unwrap();
-        assert!(!dir.path().join("new.7").exists());
-        assert_eq!(files.all().unwrap().len(), 1);
-    }
-}
+mod tests;

@@ -16,6 +16,7 @@
 use std::sync::Arc;
 
 mod account_store;
+mod blob_store;
 pub mod blobs;
 mod care;
 #[cfg(test)]
@@ -30,9 +31,14 @@ mod routing_store;
 pub mod settlement;
 pub mod sled;
 pub mod spool;
+pub mod uploads;
 
 pub use self::{
     account_store::{AccountRecord, AccountStore, CreateAccountError, DeleteAccountError, UpdateAccountError},
+    blob_store::{
+        Appended, BLOB_BYTES_MAX, BLOB_HOURS, BadUploadId, Begun, Blob, BlobStore, PIECE_BYTES_MAX, Piece, UPLOAD_HOURS,
+        USE_NOTED_EVERY, Upload, UploadError, UploadId, UploadLimits, charge_of,
+    },
     care::{Findings, Progress, StoreCare},
     event_log::EventLog,
     job_store::{Acceptance, Controlled, Idempotency, JobFilter, JobPage, JobRecord, JobStore, Page, Submission},
@@ -54,9 +60,15 @@ pub const LATER_SCAN_JOBS_MAX: usize = 5_000;
 pub const IDEMPOTENCY_DAYS: u64 = 7;
 
 /// A whole store: what `app::wiring` makes, and what the layers above share.
-pub trait Storage: AccountStore + RoutingStore + JobStore + MergeStore + Queue + EventLog + StoreCare {}
+pub trait Storage:
+    AccountStore + RoutingStore + JobStore + MergeStore + BlobStore + Queue + EventLog + StoreCare
+{
+}
 
-impl<T: AccountStore + RoutingStore + JobStore + MergeStore + Queue + EventLog + StoreCare> Storage for T {}
+impl<T> Storage for T where
+    T: AccountStore + RoutingStore + JobStore + MergeStore + BlobStore + Queue + EventLog + StoreCare
+{
+}
 
 /// A store that several tasks share.
 pub type SharedStorage = Arc<dyn Storage>;

@@ -22,6 +22,7 @@ use crate::{
     domain::account::EhloName,
     platform::logging::{LogFilter, LogFormat},
     service::api_keys::ApiKeys,
+    storage::UploadLimits,
     wire::clamd::ScannerPlace,
 };
 
@@ -65,6 +66,8 @@ pub struct Store {
     pub work_free_bytes_min: u64,
     /// Size of the ballast.
     pub ballast_bytes: u64,
+    /// How much callers may upload.
+    pub uploads: UploadLimits,
 }
 
 /// A Unix socket.
@@ -178,6 +181,19 @@ fn store(reader: &mut Reader) -> Store {
         intake_free_bytes_min: reader.optional(&settings::STORE_INTAKE_FREE_BYTES_MIN),
         work_free_bytes_min: reader.value(&settings::STORE_WORK_FREE_BYTES_MIN),
         ballast_bytes: reader.value(&settings::STORE_BALLAST_BYTES),
+        uploads: uploads(reader),
+    }
+}
+
+fn uploads(reader: &mut Reader) -> UploadLimits {
+    let mut count = |setting| usize::try_from(reader.value(setting)).unwrap_or(usize::MAX);
+    let uploads_per_caller_max = count(&settings::STORE_UPLOADS_PER_CALLER_MAX);
+    let uploads_max = count(&settings::STORE_UPLOADS_MAX);
+    UploadLimits {
+        uploads_per_caller_max,
+        uploads_max,
+        bytes_per_caller_max: reader.value(&settings::STORE_UPLOAD_BYTES_PER_CALLER_MAX),
+        bytes_max: reader.value(&settings::STORE_UPLOAD_BYTES_MAX),
     }
 }
 

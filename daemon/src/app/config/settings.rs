@@ -64,6 +64,36 @@ pub(super) const STORE_BALLAST_BYTES: Setting<u64> = Setting {
     parse: whole_within::<0, 1_099_511_627_776>,
 };
 
+pub(super) const STORE_UPLOADS_PER_CALLER_MAX: Setting<u64> = Setting {
+    key: "store.uploads_per_caller_max",
+    doc: "Most files that one caller may have begun to upload; what is not gone on with is forgotten after 24 hours.",
+    default: Default::Value("16"),
+    parse: whole_within::<1, 100_000>,
+};
+
+pub(super) const STORE_UPLOADS_MAX: Setting<u64> = Setting {
+    key: "store.uploads_max",
+    doc: "The same over all callers.",
+    default: Default::Value("256"),
+    parse: whole_within::<1, 100_000>,
+};
+
+pub(super) const STORE_UPLOAD_BYTES_PER_CALLER_MAX: Setting<u64> = Setting {
+    key: "store.upload_bytes_per_caller_max",
+    doc: "\
+Most bytes that one caller may have uploaded in the last 24 hours, each file once; one counts as 65536 at least. What jobs
+use they keep, whatever is forgotten here.",
+    default: Default::Value("4294967296"),
+    parse: whole_within::<1_048_576, 1_099_511_627_776>,
+};
+
+pub(super) const STORE_UPLOAD_BYTES_MAX: Setting<u64> = Setting {
+    key: "store.upload_bytes_max",
+    doc: "The same over all callers.",
+    default: Default::Value("17179869184"),
+    parse: whole_within::<1_048_576, 1_099_511_627_776>,
+};
+
 pub(super) const SEAL_KEY_FILE: Setting<PathBuf> = Setting {
     key: "seal.key_file",
     doc: "\
@@ -209,6 +239,10 @@ pub(super) const ALL: &[Entry] = &[
     STORE_INTAKE_FREE_BYTES_MIN.entry(),
     STORE_WORK_FREE_BYTES_MIN.entry(),
     STORE_BALLAST_BYTES.entry(),
+    STORE_UPLOADS_PER_CALLER_MAX.entry(),
+    STORE_UPLOADS_MAX.entry(),
+    STORE_UPLOAD_BYTES_PER_CALLER_MAX.entry(),
+    STORE_UPLOAD_BYTES_MAX.entry(),
     SEAL_KEY_FILE.entry(),
     UNIX_PATH.entry(),
     UNIX_MODE.entry(),

@@ -45,6 +45,15 @@ pub(in crate::service) fn to_time(
     Some(Timestamp::from_millis(seconds * 1_000 + millis))
 }
 
+/// The hash that names a file, as a caller writes it.
+pub(in crate::service) fn to_blob_id(text: &str, at: impl Display, violations: &mut Violations) -> Option<[u8; 32]> {
+    let hash = blake3::Hash::from_hex(text).ok();
+    if hash.is_none() {
+        violations.add(at, "must be a BLAKE3 hash of 64 hex digits");
+    }
+    hash.map(|hash| *hash.as_bytes())
+}
+
 /// A length of time on the wire.
 pub(in crate::service) fn from_duration(length: Duration) -> prost_types::Duration {
     prost_types::Duration {

@@ -7,6 +7,7 @@ use prost::Message as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
+    attached::Attached,
     compose::{Birth, Made, job_of},
     gate::{check_hours, check_quotas},
     planner::Planner,
@@ -22,6 +23,7 @@ use crate::{
         time::{Clock, Timestamp},
     },
     platform::entropy::Entropy,
+    policy::admission::message_bytes_max,
     service::{
         convert::draft::{Order, to_order},
         parts::Parts,
@@ -52,6 +54,8 @@ pub(super) struct Entry {
     pub(super) account: AccountRecord,
     pub(super) job: Job,
     pub(super) message: Message,
+    /// What a virus scanner may have to see.
+    pub(super) suspects: Vec<Suspect>,
     pub(super) warnings: Vec<String>,
     /// The account, when routing chose it; empty otherwise.
     pub(super) routed_account_id: String,
@@ -93,14 +97,17 @@ impl Intake {
         request: v1::SubmitJobRequest,
         visitor: Visitor,
     ) -> Result<v1::SubmitJobResponse, Refusal> {
-        let bytes = request.encoded_len();
+        // What it says of its files is told after what is wrong with the rest, and never of what was accepted before.
+        let attached = Attached::look_up(&self.storage, visitor.caller(), request.job.as_ref()).await;
+        let attached_bytes = attached.as_ref().map_or(0, Attached::bytes);
+        let bytes = request.encoded_len().saturating_add(usize::try_from(attached_bytes).unwrap_or(usize::MAX));
         let _room = self.room(bytes).await?;
         let payload_hash = payload_hash(&request);
         let mut order = to_order(request)?;
         let key = order.key.take();
         let idempotency = key.map(|key| Idempotency { caller: visitor.caller().clone(), key, payload_hash });
         let repeated = idempotency.clone().filter(|_| !order.dry_run);
-        let answer = self.take(order, idempotency, visitor, bytes).await;
+        let answer = self.take(order, attached, idempotency, visitor, bytes).await;
         self.or_earlier(answer, repeated).await
     }
 
@@ -121,23 +128,27 @@ impl Intake {
 
     async fn take(
         &self,
-        order: Order,
+        mut order: Order,
+        attached: Result<Attached, Refusal>,
         idempotency: Option<Idempotency>,
         visitor: Visitor,
         bytes: usize,
     ) -> Result<v1::SubmitJobResponse, Refusal> {
+        let attached = attached?;
         let dry_run = order.dry_run;
         let now = self.clock.now();
-        let suspects = suspects_of(&order);
-        let mut entry = self.entry_of(order, visitor, bytes, now).await?;
+        let mut entry = self.entry_of(order, &attached, visitor, bytes, now).await?;
+        let suspects = std::mem::take(&mut entry.suspects);
         entry.warnings.extend(self.scan(&entry.account, suspects).await?);
         self.enter(Entry { idempotency, ..entry }, dry_run, now).await
     }
 
-    /// The job that an order becomes, with its message; nothing is stored. `bytes` is the size of the request.
+    /// The job that an order becomes, with its message; nothing is stored. `bytes` is the size of the request and of what it has
+    /// attached.
     pub(super) async fn entry_of(
         &self,
-        order: Order,
+        mut order: Order,
+        attached: &Attached,
         visitor: Visitor,
         bytes: usize,
         now: Timestamp,
@@ -150,12 +161,15 @@ impl Intake {
         let settings = &record.account.settings;
         warnings.extend(check_hours(&settings.quiet_windows, order.send_at, order.waits_for_somebody(), now)?);
         warnings.extend(warnings::of_order(&order, now));
+        attached.check(&order, message_bytes_max(&settings.limits, order.priority))?;
+        attached.fetch(&self.storage, visitor.caller(), &mut order, now).await?;
+        let suspects = suspects_of(&order);
         let account = record.account.id.clone();
         let birth = Birth { id: self.new_id(now), caller: visitor.into_caller(), now, account, fallbacks };
         let settings = settings.clone();
         let Made { job, message, warnings: lost } = aside(bytes, move || job_of(order, &settings, birth)).await??;
         warnings.extend(lost);
-        Ok(Entry { account: record, job, message, warnings, routed_account_id, idempotency: None })
+        Ok(Entry { account: record, job, message, suspects, warnings, routed_account_id, idempotency: None })
     }
 
     /// Has what could be infected scanned as the account wants it.
@@ -170,7 +184,7 @@ impl Intake {
         dry_run: bool,
         now: Timestamp,
     ) -> Result<v1::SubmitJobResponse, Refusal> {
-        let Entry { account, job, message, mut warnings, routed_account_id, idempotency } = entry;
+        let Entry { account, job, message, mut warnings, routed_account_id, idempotency, .. } = entry;
         check_quotas(&self.storage, &account, &job, now).await?;
         let planned = self.planner.of_new(&account, &job, now).await?;
         warnings.extend(warnings::of_plan(planned.as_ref(), job.expires_at));

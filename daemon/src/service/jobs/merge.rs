@@ -21,6 +21,7 @@ use self::{
     incoming::PayloadHash,
 };
 use super::{
+    attached::Attached,
     gate::check_quotas,
     planner::Planner,
     scan::{Scanning, suspects_of},
@@ -33,7 +34,10 @@ use crate::{
     },
     platform::entropy::Entropy,
     service::{
-        convert::draft::{Order, to_merge_order},
+        convert::{
+            draft::{Order, to_merge_order},
+            limits::MESSAGE_BYTES_MAX,
+        },
         parts::Parts,
         status::Refusal,
         visibility::Visitor,
@@ -109,10 +113,11 @@ impl MergeIntake {
         let deadline = Instant::now() + STREAM_DURATION_MAX;
         let mut source = Source { requests, deadline, shutdown: self.shutdown.clone() };
         let head = source.head().await?;
+        let attached = Attached::look_up(&self.storage, visitor.caller(), head.job.as_ref()).await;
         let hash = (!head.idempotency_key.is_empty() && !head.dry_run).then(|| PayloadHash::new(&head));
         let order = to_merge_order(head).map_err(Refusal::from)?;
         let now = self.clock.now();
-        let opening = Opening { order, visitor, id: self.new_id(now), now, hash };
+        let mut opening = Opening { order, visitor, id: self.new_id(now), now, hash };
         // What was accepted once is answered again, even when it could not be accepted any more.
         let known = match (&opening.order.key, &opening.hash) {
             (Some(_), Some(_)) => self.storage.submitted(&opening.idempotency([0; 32])).await.map_err(Refusal::from)?,
@@ -121,6 +126,9 @@ impl MergeIntake {
         if known.is_some() {
             return self.compare(opening, source).await;
         }
+        let attached = attached?;
+        attached.check(&opening.order, MESSAGE_BYTES_MAX)?;
+        attached.fetch(&self.storage, opening.visitor.caller(), &mut opening.order, now).await?;
         let id = opening.id;
         let answer = Box::pin(self.stage(opening, source)).await;
         if answer.is_err()

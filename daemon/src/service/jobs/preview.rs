@@ -3,7 +3,7 @@
 use hikyaku_proto::v1::{self, preview_job_request::What};
 use prost::Message as _;
 
-use super::{intake::Entry, service::Jobs};
+use super::{attached::Attached, intake::Entry, service::Jobs};
 use crate::{
     compose::{identity::Identity, merge::render},
     domain::{ids::MessageKey, job::Job, mail::Message},
@@ -45,10 +45,12 @@ impl Jobs {
     }
 
     async fn preview_draft(&self, draft: v1::JobDraft, visitor: Visitor) -> Result<v1::PreviewJobResponse, Refusal> {
-        let bytes = draft.encoded_len();
+        let attached = Attached::look_up(&self.storage, visitor.caller(), Some(&draft)).await?;
+        let attached_bytes = usize::try_from(attached.bytes()).unwrap_or(usize::MAX);
+        let bytes = draft.encoded_len().saturating_add(attached_bytes);
         let _room = self.intake.room(bytes).await?;
         let request = v1::SubmitJobRequest { job: Some(draft), ..v1::SubmitJobRequest::default() };
-        let entry = self.intake.entry_of(to_order(request)?, visitor, bytes, self.clock.now()).await?;
+        let entry = self.intake.entry_of(to_order(request)?, &attached, visitor, bytes, self.clock.now()).await?;
         let Entry { job, message, warnings, .. } = entry;
         Ok(v1::PreviewJobResponse { warnings, ..of_plain(&job, message) })
     }

@@ -115,7 +115,9 @@ impl Intake {
         let suspect = Suspect { field: "job_id".to_owned(), bytes: message.bytes.clone() };
         warnings.extend(self.scan(&account, vec![suspect]).await?);
         let routed_account_id = String::new();
-        let entry = Entry { account, job, message, warnings, routed_account_id, idempotency };
+        // It was scanned when it was accepted first.
+        let suspects = Vec::new();
+        let entry = Entry { account, job, message, suspects, warnings, routed_account_id, idempotency };
         self.enter(entry, wanted.dry_run, now).await
     }
 }

@@ -4,6 +4,7 @@
 mod accounts;
 mod approvals;
 mod attempts;
+pub(in crate::storage) mod blobs;
 mod control;
 mod diversions;
 mod ends;
@@ -68,6 +69,15 @@ async fn check_submitting(make: &impl AsyncFn() -> SharedStorage) {
             lists_begin_with_the_youngest,
             filters_hold_all_at_once,
             lists_filter_by_state_at_the_given_time,
+        }
+        blobs {
+            a_file_is_uploaded_in_pieces,
+            an_upload_goes_on_where_it_is,
+            what_was_not_promised_is_forgotten,
+            a_hash_alone_opens_nothing,
+            files_and_uploads_are_forgotten_in_time,
+            uploads_are_bounded_by_caller_and_in_all,
+            messages_with_files_come_back_whole,
         }
     }
 }

@@ -161,6 +161,7 @@ impl Model {
         });
         self.pruned = pruned;
         self.keys.retain(|_, used| !may_go(now.since(used.at) > remembered));
+        self.prune_blobs(now, may_go);
         gone as u64
     }
 

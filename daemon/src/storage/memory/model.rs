@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use super::blobs::{Part, Whole};
 use crate::{
     domain::{
         account::Account,
@@ -21,6 +22,7 @@ use crate::{
     },
     storage::{
         AccountRecord, CreateAccountError, DeleteAccountError, PAGE_MAX, SetRoutingError, UpdateAccountError,
+        blobs::FileHash,
         settlement::Mark,
     },
 };
@@ -51,6 +53,10 @@ pub(super) struct Model {
     pub(super) routing: Arc<Routing>,
     /// Recipients of merge jobs to come.
     pub(super) staged: BTreeMap<JobId, Vec<MergeRecipient>>,
+    /// Files that are being uploaded.
+    pub(super) uploads: Vec<Part>,
+    /// Files that were uploaded, and by whom.
+    pub(super) blobs: BTreeMap<(FileHash, Caller), Whole>,
 }
 
 /// A job with what belongs to it.

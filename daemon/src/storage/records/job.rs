@@ -86,6 +86,12 @@ pub struct JobRow {
     #[prost(bytes = "vec", tag = "32")]
     #[serde(with = "as_base64")]
     pub resent: Vec<u8>,
+    /// The files that were cut out of the message, or of the content of a merge job, in their order.
+    #[prost(message, repeated, tag = "50")]
+    pub cuts: Vec<CutRow>,
+    /// The CRC-32C of the whole message, when files were cut out of it.
+    #[prost(uint32, tag = "51")]
+    pub whole_sum: u32,
 }
 
 /// An [`Approval`].
@@ -98,6 +104,22 @@ pub struct ApprovalRow {
     /// Who gave it.
     #[prost(string, tag = "2")]
     pub by: String,
+}
+
+/// A [`Cut`].
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CutRow {
+    /// Where the file belongs.
+    #[prost(uint64, tag = "1")]
+    pub at: u64,
+    /// The hash that names it.
+    #[prost(bytes = "vec", tag = "2")]
+    #[serde(with = "as_base64")]
+    pub file: Vec<u8>,
+    /// Its length.
+    #[prost(uint64, tag = "3")]
+    pub bytes: u64,
 }
 
 /// A [`Fallbacks`].
@@ -116,12 +138,27 @@ pub struct FallbacksRow {
 const PLACE_TAG: u32 = 22;
 
 /// Where a job's message is, and what it says of itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
-    /// Where it is.
+    /// Where it is, or what is left of it without the files that were cut out.
     pub location: Location,
     /// Whether it has bytes beyond ASCII.
     pub is_eight_bit: bool,
+    /// The files that were cut out, in their order.
+    pub cuts: Vec<Cut>,
+    /// The CRC-32C of the whole, when files were cut out; 0 for a merge job.
+    pub whole_sum: u32,
+}
+
+/// A file that was cut out of a message, because it is kept once for all that carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Where it belongs: its place in the whole message, in bytes; of a merge job, the index of the attachment.
+    pub at: u64,
+    /// The hash that names it.
+    pub file: [u8; 32],
+    /// Its length in bytes, before it is encoded.
+    pub bytes: u64,
 }
 
 /// Where a job's message is.
@@ -203,6 +240,8 @@ impl JobRow {
             fallbacks: job.fallbacks.as_deref().map(FallbacksRow::from),
             approval: job.approval.as_ref().map(ApprovalRow::from),
             resent: job.resent.map(|id| id.to_bytes().to_vec()).unwrap_or_default(),
+            cuts: body.cuts.iter().map(CutRow::from).collect(),
+            whole_sum: body.whole_sum,
         }
     }
 
@@ -262,7 +301,8 @@ impl JobRow {
             (None, []) => Location::Beside,
             (None, file) => Location::File(file.try_into().map_err(|_| BadRow::new("file", "is no hash"))?),
         };
-        Ok(Body { location, is_eight_bit: self.message_is_eight_bit })
+        let cuts = self.cuts.iter().map(Cut::try_from).collect::<Result<_, _>>()?;
+        Ok(Body { location, is_eight_bit: self.message_is_eight_bit, cuts, whole_sum: self.whole_sum })
     }
 
     /// Adds the place of the message to a row that was encoded before it was known; the fields of an encoded row may
@@ -285,6 +325,21 @@ impl ApprovalRow {
     fn into_approval(self) -> Result<Approval, BadRow> {
         let Some(at) = self.at else { return Ok(Approval::Awaited) };
         Ok(Approval::Given { at: Timestamp::from_millis(at), by: parsed("approved by", &self.by)? })
+    }
+}
+
+impl From<&Cut> for CutRow {
+    fn from(cut: &Cut) -> Self {
+        Self { at: cut.at, file: cut.file.to_vec(), bytes: cut.bytes }
+    }
+}
+
+impl TryFrom<&CutRow> for Cut {
+    type Error = BadRow;
+
+    fn try_from(row: &CutRow) -> Result<Self, BadRow> {
+        let file = row.file.as_slice().try_into().map_err(|_| BadRow::new("cut", "is no hash"))?;
+        Ok(Self { at: row.at, file, bytes: row.bytes })
     }
 }
 

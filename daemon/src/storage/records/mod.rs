@@ -4,6 +4,7 @@
 //! means what its absence meant. The same rows are what `export` writes as JSON lines.
 
 pub mod account;
+pub mod blob;
 mod codes;
 pub mod event;
 pub mod history;

@@ -5,7 +5,7 @@ use prost::Message as _;
 use super::{
     account::AccountRow,
     event::EventsRow,
-    job::{Body, JobRow, Location},
+    job::{Body, Cut, JobRow, Location},
     ledger::MarkRow,
 };
 use crate::{
@@ -37,7 +37,8 @@ where
 
 #[track_caller]
 fn check_job(job: &Job) {
-    let body = Body { location: Location::File([9; 32]), is_eight_bit: true };
+    let cuts = vec![Cut { at: 7, file: [8; 32], bytes: 1 << 33 }, Cut { at: u64::MAX, file: [0; 32], bytes: 0 }];
+    let body = Body { location: Location::File([9; 32]), is_eight_bit: true, cuts, whole_sum: 5 };
     let row = travelled(JobRow::new(job, &body));
     assert_eq!(row.body(), Ok(body));
     assert_eq!(row.into_job(job.id).as_ref(), Ok(job));

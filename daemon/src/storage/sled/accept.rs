@@ -11,6 +11,7 @@ use super::{
     disk::Disk,
     jobs::{SPOOLED_BYTES_MAX, divert_key, expiry_key, job_event, ready_entry},
     keys::Key,
+    shelving::Shelved,
     txn::Txn,
     writer::{BYTES_PER_COMMIT_MAX, CHANGES_PER_COMMIT_MAX, Patience, Weight},
 };
@@ -27,7 +28,7 @@ use crate::{
         blobs::{FileHash, Files, Pin},
         records::{
             idempotency::IdempotencyRow,
-            job::{Body, JobRow, Location},
+            job::{Body, JobRow},
         },
     },
 };
@@ -134,23 +135,19 @@ impl SledStore {
         let is_full = self.is_full(&job.account);
         // The committer refuses what comes without its account's number or is full, so no file is written for it.
         let is_large = message.bytes.len() > SPOOLED_BYTES_MAX;
-        let file = if is_large && entry.is_some() && !is_full {
-            let content = message.bytes.clone();
-            let pin = self.in_background(move |store| store.store_file(&content)).await?;
-            Some(KeptFile::new(pin, &self.disk, &self.shelves.files))
+        let shelved = if is_large && (entry.is_none() || is_full) {
+            Shelved { spooled: None, body: Body::default(), files: Vec::new() }
         } else {
-            None
+            self.shelve(message).await?
         };
-        let location = file.as_ref().map_or(Location::Beside, |file| Location::File(*file.hash()));
-        let body = Body { location, is_eight_bit: message.is_eight_bit };
+        let Shelved { spooled, body, files } = shelved;
         let edge = |file: &KeptFile| codec::single(&Key::FileEdge { file: *file.hash(), job: job.id }, &[]);
-        let entries = file.iter().map(edge).collect();
-        let files = file.into_iter().collect();
+        let entries = files.iter().map(edge).collect();
         let mut prepared = self.prepared(&job, &body, entries, files, idempotency);
         prepared.is_full = is_full && is_large;
-        if !is_large {
-            prepared.bytes += message.bytes.len();
-            prepared.message = Some(message.bytes);
+        if let Some(spooled) = spooled {
+            prepared.bytes += spooled.len();
+            prepared.message = Some(spooled);
         }
         Ok(prepared)
     }
@@ -205,22 +202,23 @@ impl SledStore {
     }
 
     pub(super) fn store_file(&self, content: &[u8]) -> Result<Pin, StorageError> {
-        self.shelves.files.store(content).map_err(|error| {
-            self.space.look();
-            match (cause_of(&error), self.space.check()) {
-                (Cause::BrokenDisk, _) => {
-                    self.disk.failure.record(format_args!("cannot write a message's file: {error}"))
-                }
-                (Cause::FullDisk, Err(refusal)) => refusal,
-                (Cause::FullDisk, Ok(())) => {
-                    StorageError::DiskNearlyFull { free_bytes: 0, needed_bytes: content.len() as u64 }
-                }
-                (Cause::Passing, _) => {
-                    tracing::warn!(%error, "a message's file cannot be written: its submission is refused");
-                    StorageError::Overloaded("a message's file cannot be written at present")
-                }
+        self.shelves.files.store_bytes(content).map_err(|error| self.file_error(&error, content.len() as u64))
+    }
+
+    /// What it means that a file of so many bytes cannot be written.
+    pub(super) fn file_error(&self, error: &io::Error, bytes: u64) -> StorageError {
+        self.space.look();
+        match (cause_of(error), self.space.check()) {
+            (Cause::BrokenDisk, _) => {
+                self.disk.failure.record(format_args!("cannot write a file of a message: {error}"))
             }
-        })
+            (Cause::FullDisk, Err(refusal)) => refusal,
+            (Cause::FullDisk, Ok(())) => StorageError::DiskNearlyFull { free_bytes: 0, needed_bytes: bytes },
+            (Cause::Passing, _) => {
+                tracing::warn!(%error, "a file of a message cannot be written: it is refused");
+                StorageError::Overloaded("a file of a message cannot be written at present")
+            }
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     jobs::{self, Shelves},
     keys::{Family, Key},
     open,
+    shelving::SoundFiles,
     txn::{Journal, Txn},
     writer::{Patience, Weight},
 };
@@ -149,10 +150,14 @@ fn check_copy(copy: &Path) -> Result<u64, String> {
     let (spool, _) = Spool::open(&copy.join("spool")).map_err(|error| error.to_string())?;
     let disk = Disk { tree: (*db).clone(), failure: Failure::new() };
     let shelves = Shelves { spool, files: files.clone() };
+    let sound = SoundFiles::default();
     let found = Summary::of(&db, |key, value| {
         match Key::parse(key) {
             Some(Key::FileEdge { file, job }) => {
-                files.read(&file).map_err(|error| format!("the message of job {job}: {error}"))?;
+                sound.check(&files, &file).map_err(|error| format!("the message of job {job}: {error}"))?;
+            }
+            Some(Key::Blob { file, .. }) => {
+                sound.check(&files, &file).map_err(|error| format!("an uploaded file: {error}"))?;
             }
             Some(Key::Job { job, chunk: 0 }) => check_message(&disk, &shelves, job)?,
             _ => {}
@@ -176,7 +181,7 @@ fn check_copy(copy: &Path) -> Result<u64, String> {
 fn check_message(disk: &Disk, shelves: &Shelves, job: JobId) -> Result<(), String> {
     let stored = jobs::load(disk, job).map_err(|error| error.to_string())?;
     match stored.filter(|stored| matches!(stored.body.location, Location::Spool(_))) {
-        Some(stored) => jobs::load_message(disk, shelves, &stored).map(drop).map_err(|error| error.to_string()),
+        Some(stored) => jobs::load_body(disk, shelves, &stored).map(drop).map_err(|error| error.to_string()),
         None => Ok(()),
     }
 }
@@ -249,9 +254,10 @@ impl SledStore {
         let summary = Summary::of(&copy, |_, _| Ok(())).map_err(|why| target_error(&why))?;
         let finish = || -> io::Result<()> {
             let files = Files::open(&target.join("files"))?;
-            for key in copy.scan_prefix(Family::FileEdge.prefix()).keys() {
+            let families = [Family::FileEdge, Family::Blob];
+            for key in families.iter().flat_map(|family| copy.scan_prefix(family.prefix()).keys()) {
                 let key = key.map_err(io::Error::other)?;
-                if let Some(Key::FileEdge { file, .. }) = Key::parse(&key) {
+                if let Some(Key::FileEdge { file, .. } | Key::Blob { file, .. }) = Key::parse(&key) {
                     copy_file(&self.shelves.files.path(&file), &files.path(&file))?;
                 }
             }

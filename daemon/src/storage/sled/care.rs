@@ -7,7 +7,11 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{SledStore, disk::Disk, keys::Family};
+use super::{
+    SledStore,
+    disk::Disk,
+    keys::{Family, Key},
+};
 use crate::{
     domain::time::Timestamp,
     storage::{
@@ -56,11 +60,16 @@ impl StoreCare for SledStore {
     }
 }
 
-/// Deletes a file that no job refers to any more.
+/// Deletes a file that no job refers to any more and no caller has uploaded lately.
 pub(super) fn collect_file(disk: &Disk, files: &Files, hash: &FileHash) {
-    let is_referenced = || {
-        let prefix = [&Family::FileEdge.prefix()[..], hash].concat();
-        disk.seek(&prefix, &prefix).map(|key| key.is_some()).map_err(std::io::Error::other)
+    let is_referenced = || -> std::io::Result<bool> {
+        for family in [Family::FileEdge, Family::Blob] {
+            let prefix = Key::of_file(family, hash);
+            if disk.seek(&prefix, &prefix).map_err(std::io::Error::other)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     };
     if let Err(error) = files.collect(hash, is_referenced) {
         tracing::warn!(%error, "cannot delete a file that is not needed any more; verify finds it again");

@@ -6,12 +6,13 @@ use async_trait::async_trait;
 
 use super::{
     SledStore,
-    jobs::{self, Before, StoredJob, job_event, load_message},
+    jobs::{self, Before, StoredJob, job_event},
     keys::{Family, Key},
     merge::{
         again::{Rest, control_merge},
         open::OpenMerge,
     },
+    shelving::load_message,
     txn::Txn,
     writer::{Patience, Weight},
 };
@@ -157,7 +158,7 @@ fn approve_one(txn: &mut Txn, id: JobId, by: &Caller, now: Timestamp) -> Result<
 impl SledStore {
     /// A job's message; a file is read in the background.
     pub(super) async fn message_of(&self, stored: &Arc<StoredJob>) -> Result<Message, StorageError> {
-        if !matches!(stored.body.location, Location::File(_)) {
+        if !matches!(stored.body.location, Location::File(_)) && stored.body.cuts.is_empty() {
             return load_message(&self.disk, &self.shelves, stored);
         }
         let stored = Arc::clone(stored);

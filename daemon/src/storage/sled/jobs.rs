@@ -1,6 +1,6 @@
 //! How jobs are read and rewritten together with what is derived from them.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 use ::sled::IVec;
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use super::{
     codec,
     disk::{self, Disk, View},
     keys::Key,
+    shelving::rest_bytes,
 };
 use crate::{
     domain::{
@@ -17,7 +18,6 @@ use crate::{
         event::{Event, EventKind, JobChange},
         ids::{JobId, MessageKey},
         job::{Flight, Job, Schedule},
-        mail::Message,
         time::Timestamp,
     },
     storage::{
@@ -64,17 +64,12 @@ pub(super) struct Shelves {
     pub(super) files: Files,
 }
 
-/// Reads a job's message. May block for long when it is a file.
-pub(super) fn load_message(disk: &Disk, shelves: &Shelves, stored: &StoredJob) -> Result<Message, StorageError> {
-    let bytes = load_body(disk, shelves, stored)?;
-    Ok(Message { bytes, is_eight_bit: stored.body.is_eight_bit })
-}
-
-/// Reads the bytes of a job's message, or of a merge job's content. May block for long when they are a file.
+/// Reads the bytes of a job's message, or of a merge job's content, without the files that were cut out of them. May block
+/// for long when they are a file.
 pub(super) fn load_body(disk: &Disk, shelves: &Shelves, stored: &StoredJob) -> Result<Bytes, StorageError> {
     let id = stored.job.id;
     let read = match stored.body.location {
-        Location::Spool(place) => shelves.spool.read(place, id, stored.job.message.bytes),
+        Location::Spool(place) => shelves.spool.read(place, id, rest_bytes(stored)),
         Location::File(hash) => shelves.files.read(&hash).map(Bytes::from),
         Location::Beside => {
             let read = disk::read(disk, |chunk| Key::Body { job: id, chunk })?;
@@ -82,14 +77,19 @@ pub(super) fn load_body(disk: &Disk, shelves: &Shelves, stored: &StoredJob) -> R
             Ok(Bytes::from(read.ok_or_else(missing)?.value))
         }
     };
-    read.map_err(|error| match error.kind() {
+    read.map_err(|error| unreadable_message(id, &error))
+}
+
+/// What it means that a part of a job's message cannot be read.
+pub(super) fn unreadable_message(id: JobId, error: &io::Error) -> StorageError {
+    match error.kind() {
         ErrorKind::NotFound | ErrorKind::InvalidData => StorageError::Damaged(format!("message of {id}: {error}")),
         // Too many open files, say: the message may be as good as ever.
         _ => {
             tracing::warn!(job = %id, %error, "a message cannot be read at present");
             StorageError::Overloaded("a message cannot be read at present")
         }
-    })
+    }
 }
 
 /// The frames of a job's row.

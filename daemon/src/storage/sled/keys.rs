@@ -53,8 +53,10 @@ pub(super) enum Family {
     Segment = 0x70,
     /// Bytes of the spool that are not synced there.
     Tail = 0x72,
-    /// Which job's message is in which file.
+    /// Which job's message is in which file, or has it as a part.
     FileEdge = 0x71,
+    /// Which caller has uploaded which file.
+    Blob = 0x73,
     /// Records that could not be read, as they were.
     Quarantine = 0x7f,
 }
@@ -84,13 +86,14 @@ pub(super) enum Key {
     Events { seq: u64, chunk: u16 },
     Segment { number: u32 },
     FileEdge { file: [u8; 32], job: JobId },
+    Blob { file: [u8; 32], caller: [u8; 16] },
     Tail { place: Place, chunk: u16 },
     Quarantine { number: u32, original: Vec<u8> },
 }
 
 impl Family {
     /// All families.
-    pub(super) const ALL: [Self; 24] = [
+    pub(super) const ALL: [Self; 25] = [
         Self::Meta,
         Self::Account,
         Self::Standing,
@@ -113,6 +116,7 @@ impl Family {
         Self::Events,
         Self::Segment,
         Self::FileEdge,
+        Self::Blob,
         Self::Tail,
         Self::Quarantine,
     ];
@@ -161,6 +165,7 @@ impl Key {
             Self::Events { .. } => Family::Events,
             Self::Segment { .. } => Family::Segment,
             Self::FileEdge { .. } => Family::FileEdge,
+            Self::Blob { .. } => Family::Blob,
             Self::Tail { .. } => Family::Tail,
             Self::Quarantine { .. } => Family::Quarantine,
         }
@@ -205,6 +210,7 @@ impl Key {
             Self::Events { seq, chunk } => put(&[&seq.to_be_bytes(), &chunk.to_be_bytes()]),
             Self::Tail { place, chunk } => put(&[&place.to_number().to_be_bytes(), &chunk.to_be_bytes()]),
             Self::FileEdge { file, job } => put(&[file, &job.to_bytes()]),
+            Self::Blob { file, caller } => put(&[file, caller]),
             Self::Quarantine { number, original } => put(&[&number.to_be_bytes(), original]),
         }
         bytes
@@ -214,6 +220,13 @@ impl Key {
     pub(super) fn stem(&self) -> Vec<u8> {
         let mut bytes = self.to_bytes();
         bytes.truncate(bytes.len() - 2);
+        bytes
+    }
+
+    /// What all keys about one file begin with, in the families that sort by file.
+    pub(super) fn of_file(family: Family, file: &[u8; 32]) -> [u8; 33] {
+        let mut bytes = [family as u8; 33];
+        bytes[1..].copy_from_slice(file);
         bytes
     }
 
@@ -264,6 +277,7 @@ impl Key {
             Family::Segment => Self::Segment { number: rest.u32()? },
             Family::Tail => Self::Tail { place: Place::from_number(rest.u64()?), chunk: rest.u16()? },
             Family::FileEdge => Self::FileEdge { file: rest.take()?, job: rest.job()? },
+            Family::Blob => Self::Blob { file: rest.take()?, caller: rest.take()? },
             Family::Quarantine => {
                 let number = rest.u32()?;
                 Self::Quarantine { number, original: std::mem::take(&mut rest.0).to_vec() }

@@ -1,7 +1,7 @@
 //! The embedded engine: sled 0.34.7 behind a fence.
 //!
-//! A store is a directory: `db/` is sled's, `spool/` holds messages, `files/` large ones,
-//! `ballast` is given up when the disk is nearly
+//! A store is a directory: `db/` is sled's, `spool/` holds messages, `files/` large ones and the files that were cut out of
+//! them, `uploads/` parts of such files, `ballast` is given up when the disk is nearly
 //! full, `lock` keeps a second daemon out, `format` says that there is a store. What sled cannot be trusted with is done here: one thread writes (`writer`),
 //! our own descriptor is synced after each commit, no value is longer than 4,000 bytes (`codec`), opening is guarded
 //! (`open`), and the first error stops the store (`disk`).
@@ -17,13 +17,16 @@ use tokio::sync::{Notify, watch};
 use crate::{
     domain::{event::Cursor, ids::AccountId, time::Clock},
     platform::sealing::Sealer,
-    storage::StorageError,
+    storage::{StorageError, uploads::Uploads},
 };
 
 mod accept;
 mod account_store;
 mod attempts;
 mod backup;
+mod blob_store;
+#[cfg(test)]
+mod blob_tests;
 mod care;
 #[cfg(test)]
 mod care_tests;
@@ -55,6 +58,7 @@ mod segments;
 mod settings;
 #[cfg(test)]
 mod settings_tests;
+mod shelving;
 mod space;
 mod tally;
 mod tip;
@@ -76,6 +80,7 @@ use merge::{
     read::{PageRead, TemplateRead},
     recent::Recent,
 };
+use shelving::SoundFiles;
 use space::Space;
 use tally::AccountEntry;
 use tip::Tip;
@@ -90,6 +95,8 @@ pub struct SledStore {
     writer: Arc<Writer>,
     disk: Disk,
     shelves: Shelves,
+    uploads: Uploads,
+    sound: SoundFiles,
     known: Arc<KnownAccounts>,
     routing: routing::KnownRouting,
     space: Space,
@@ -186,6 +193,7 @@ struct Publisher {
     changed: Arc<Changed>,
     head: watch::Sender<Cursor>,
     shelves: Shelves,
+    uploads: Uploads,
     known: Arc<KnownAccounts>,
     routing: routing::KnownRouting,
     tip: Tip,
@@ -205,6 +213,9 @@ impl Audience for Publisher {
         self.known.forget(&made.rewritten);
         if let Some(routing) = made.routing {
             self.routing.set(routing);
+        }
+        for (caller, hash, claim) in made.claims {
+            self.uploads.note(caller, hash, claim);
         }
         for hash in made.loose_files {
             care::collect_file(&txn.disk, &self.shelves.files, &hash);

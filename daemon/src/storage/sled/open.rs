@@ -12,7 +12,9 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    Changed, Publisher, SledStore, care, codec,
+    Changed, Publisher, SledStore,
+    blob_store::load_claims,
+    care, codec,
     disk::{Disk, Failure},
     jobs::Shelves,
     known::KnownAccounts,
@@ -25,6 +27,7 @@ use super::{
     routing::KnownRouting,
     seal, segments,
     settings::SledSettings,
+    shelving::SoundFiles,
     space::Space,
     tip::{TIP_FILE, Tip},
     txn::{META_FORMAT, Txn},
@@ -36,6 +39,7 @@ use crate::{
     storage::{
         blobs::{Files, sync_dir},
         spool::{Spool, SpoolWriter},
+        uploads::Uploads,
     },
 };
 
@@ -57,6 +61,8 @@ pub(super) fn open(
     let db_path = path.join("db");
     let db = open_fenced(path, &db_path, &settings, clock.as_ref())?;
     let (shelves, spool_writer) = open_shelves(path)?;
+    let uploads_path = path.join("uploads");
+    let uploads = Uploads::open(&uploads_path, settings.uploads).map_err(broken(&uploads_path))?;
     sync_dir(path).map_err(broken(path))?;
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         sync_dir(parent).map_err(broken(parent))?;
@@ -67,6 +73,7 @@ pub(super) fn open(
     let (accounts, next_account) = load_accounts(&disk)?;
     let (head, next_seq) = load_head(&disk)?;
     let tip = open_tip(path, next_seq)?;
+    load_claims(&disk, &uploads)?;
     care::collect_left_files(&disk, &shelves.files);
     segments::restore(&disk, &shelves.spool)?;
     segments::sweep(&disk, &shelves.spool)?;
@@ -81,6 +88,7 @@ pub(super) fn open(
         changed: Arc::clone(&changed),
         head: head.clone(),
         shelves: shelves.clone(),
+        uploads: uploads.clone(),
         known: Arc::clone(&known),
         routing: routing.clone(),
         tip,
@@ -94,6 +102,8 @@ pub(super) fn open(
         writer: Arc::new(writer),
         disk,
         shelves,
+        uploads,
+        sound: SoundFiles::default(),
         known,
         routing,
         space,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     SledStore,
     accept::day_of,
+    blob_store::forget_claim,
     codec, disk, jobs,
     keys::{Family, Key},
     merge::forget::{delete_some, doom},
@@ -12,7 +13,7 @@ use super::{
     writer::{CHANGES_PER_COMMIT_MAX, Patience, Weight},
 };
 use crate::{
-    domain::{ids::JobId, job::Job, time::Timestamp},
+    domain::{ids::{Caller, JobId}, job::Job, time::Timestamp},
     storage::{
         IDEMPOTENCY_DAYS, STAGED_HOURS, StorageError,
         records::{event::EventsRow, idempotency::IdempotencyRow, job::Location},
@@ -20,12 +21,14 @@ use crate::{
 };
 
 /// A record that may go. The committer looks again: a job may have been opened meanwhile.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Old {
     Job(JobId),
     Doomed(JobId),
     Events(u64),
     Key { day: u32, hash: [u8; 16] },
+    /// What a caller has uploaded.
+    Claim { caller: Caller, file: [u8; 32], now: Timestamp },
 }
 
 impl SledStore {
@@ -38,11 +41,11 @@ impl SledStore {
         let staged = Duration::from_secs(STAGED_HOURS * 3_600);
         let find = move |store: &Self| {
             store.staging.forget_before(JobId::first_at(now.before(staged)));
-            store.find_old(finished_before, limit, now)
+            let forgotten = store.uploads.forget_old(now);
+            Ok((forgotten, store.find_old(finished_before, limit, now)?))
         };
-        let found = self.in_background(find).await?;
+        let (mut gone, found) = self.in_background(find).await?;
         let head = *self.head.borrow();
-        let mut gone = 0;
         for part in found.chunks(CHANGES_PER_COMMIT_MAX) {
             let part = part.to_vec();
             let weight = Weight { changes: part.len(), bytes: part.len() * 64 };
@@ -67,6 +70,8 @@ impl SledStore {
         self.find_old_jobs(finished_before, limit, &mut found)?;
         self.find_old_events(finished_before, limit, &mut found)?;
         self.find_old_keys(now, limit, &mut found)?;
+        let claims = self.uploads.old_claims(now, limit.saturating_sub(found.len()));
+        found.extend(claims.into_iter().map(|(file, caller)| Old::Claim { caller, file, now }));
         Ok(found)
     }
 
@@ -157,6 +162,7 @@ fn forget(txn: &mut Txn, old: Old, before: Timestamp) -> Result<u64, StorageErro
             txn.remove_key(&Key::IdempotencyDay { day, hash });
             Ok(1)
         }
+        Old::Claim { caller, file, now } => forget_claim(txn, caller, file, now),
     }
 }
 
@@ -165,6 +171,10 @@ fn forget_job(txn: &mut Txn, id: JobId, before: Timestamp) -> Result<u64, Storag
         return Ok(0);
     };
     txn.remove_frames(|chunk| Key::Job { job: id, chunk }, 0..stored.frames);
+    for cut in &stored.body.cuts {
+        txn.remove_key(&Key::FileEdge { file: cut.file, job: id });
+        txn.made.loose_files.insert(cut.file);
+    }
     match stored.body.location {
         Location::Spool(place) => txn.unspool(place)?,
         Location::File(file) => {

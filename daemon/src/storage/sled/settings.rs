@@ -1,5 +1,7 @@
 //! What an operator may choose about the store.
 
+use crate::storage::UploadLimits;
+
 /// What an operator may choose about the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SledSettings {
@@ -16,6 +18,8 @@ pub struct SledSettings {
     /// Size of the file that is given up when the disk is nearly full, so that settlements can still be written; 0 for
     /// none.
     pub ballast_bytes: u64,
+    /// How much callers may upload.
+    pub uploads: UploadLimits,
 }
 
 impl Default for SledSettings {
@@ -27,6 +31,7 @@ impl Default for SledSettings {
             intake_free_bytes_min: None,
             work_free_bytes_min: 256 << 20,
             ballast_bytes: 64 << 20,
+            uploads: UploadLimits::default(),
         }
     }
 }

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     SledStore,
     accept::day_of,
+    blob_store::put_claim,
     codec, disk, jobs,
     keys::{Family, Key},
     routing,
+    shelving::Shelved,
     tally::AccountEntry,
     txn::{META_NEXT_ACCOUNT, Txn, cursor},
     writer::{Patience, Weight},
@@ -25,6 +27,7 @@ use crate::{
         blobs::Pin,
         records::{
             account::AccountRow,
+            blob::BlobRow,
             event::EventsRow,
             idempotency::IdempotencyRow,
             job::{Body, JobRow, Location},
@@ -35,17 +38,20 @@ use crate::{
             standing::StandingRow,
             tokens::TokensRow,
         },
+        uploads::Claim,
     },
 };
 
+mod files;
 mod put;
 
+use files::{Written, hash_of_text, text_of_hash};
 use put::{put_job, put_mark, put_outcomes, put_part};
 
 /// The form of the lines that this version writes.
 const LINES_FORMAT: u32 = 1;
 /// What is exported, in an order in which it can be imported.
-const EXPORTED: [Family; 9] = [
+const EXPORTED: [Family; 10] = [
     Family::Account,
     Family::Routing,
     Family::Job,
@@ -55,6 +61,7 @@ const EXPORTED: [Family; 9] = [
     Family::Idempotency,
     Family::Bucket,
     Family::Events,
+    Family::Blob,
 ];
 /// After how many lines progress is told.
 const LINES_PER_REPORT: u64 = 1_000;
@@ -76,10 +83,18 @@ enum Line {
     Routing {
         row: RoutingRow,
     },
+    /// A piece of a file that lines after it refer to.
+    File {
+        blake3: String,
+        /// The length of the whole file.
+        bytes: u64,
+        offset: u64,
+        content: String,
+    },
     Job {
         id: String,
         row: Box<JobRow>,
-        /// The message of a plain job, or the content of a merge job.
+        /// The message of a plain job, or the content of a merge job, without the files that were cut out.
         message: String,
     },
     Recipients {
@@ -112,6 +127,10 @@ enum Line {
         seq: u64,
         row: EventsRow,
     },
+    Blob {
+        file: String,
+        row: BlobRow,
+    },
     End {
         records: u64,
         /// How many records were left out because they could not be read.
@@ -122,7 +141,9 @@ enum Line {
 
 impl SledStore {
     pub(super) fn export_to(&self, out: &mut (dyn Write + Send), progress: &dyn Progress) -> Result<u64, StorageError> {
-        let (mut count, mut damaged) = (0, 0);
+        let _held = self.shelves.files.hold();
+        self.sound.forget_all();
+        let (mut count, mut damaged, mut files) = (0, 0, Written::default());
         write_line(out, &Line::Store { format: LINES_FORMAT })?;
         for family in EXPORTED {
             for entry in self.disk.tree.scan_prefix(family.prefix()).keys() {
@@ -136,6 +157,7 @@ impl SledStore {
                     line => line?,
                 };
                 let Some(line) = line else { continue };
+                count += self.export_files(&line, &mut files, out)?;
                 write_line(out, &line)?;
                 count += 1;
                 if count % LINES_PER_REPORT == 0 {
@@ -170,8 +192,10 @@ impl SledStore {
             Key::Job { job, chunk: 0 } => {
                 let Some(stored) = jobs::load(disk, job)? else { return Ok(None) };
                 let message = jobs::load_body(disk, &self.shelves, &stored)?;
+                self.check_cuts(&stored)?;
                 // The message goes with the line; where it is kept is for the next store to decide.
-                let row = Box::new(JobRow::new(&stored.job, &Body { location: Location::Beside, ..stored.body }));
+                let body = Body { location: Location::Beside, ..stored.body };
+                let row = Box::new(JobRow::new(&stored.job, &body));
                 Some(Line::Job { id: job.to_string(), row, message: BASE64_STANDARD.encode(&message) })
             }
             Key::Recipients { job, first, chunk: 0 } => {
@@ -200,6 +224,11 @@ impl SledStore {
                 let row = disk::read_row::<EventsRow>(disk, |chunk| Key::Events { seq, chunk })?;
                 row.map(|row| Line::Events { seq, row: row.value })
             }
+            Key::Blob { file, .. } => {
+                let row = disk::read_row::<BlobRow>(disk, |_| key.clone())?;
+                self.check_exported(&file)?;
+                row.map(|row| Line::Blob { file: text_of_hash(&file), row: row.value })
+            }
             _ => None,
         })
     }
@@ -213,7 +242,8 @@ impl SledStore {
         if !is_empty {
             return Err(bad_line(0, "the store holds accounts or jobs already"));
         }
-        let (mut count, mut number, mut text, mut ended) = (0, 0, String::new(), false);
+        let _held = self.shelves.files.hold();
+        let (mut count, mut number, mut text, mut ended, mut coming) = (0, 0, String::new(), false, None);
         loop {
             text.clear();
             number += 1;
@@ -231,6 +261,10 @@ impl SledStore {
                         tracing::warn!(records = damaged, "the export had left damaged records out");
                     }
                 }
+                line @ Line::File { .. } => {
+                    self.import_piece(line, &mut coming)?;
+                    count += 1;
+                }
                 line => {
                     self.import_line(line, text.len()).await?;
                     count += 1;
@@ -244,33 +278,26 @@ impl SledStore {
     }
 
     async fn import_line(&self, line: Line, bytes: usize) -> Result<(), StorageError> {
-        let (message, pin) = match &line {
-            Line::Job { message, .. } => {
-                let message = BASE64_STANDARD.decode(message).map_err(|error| bad_line(0, error))?;
-                if message.len() > jobs::SPOOLED_BYTES_MAX {
-                    let pin = self.in_background(move |store| store.store_file(&message)).await?;
-                    (Vec::new(), Some(pin))
-                } else {
-                    (message, None)
-                }
-            }
+        let (shelved, pin) = match &line {
+            Line::Job { row, message, .. } => (Some(self.shelve_imported(row, message).await?), None),
             Line::Recipients { row, .. } if row.pages.len() > jobs::SPOOLED_BYTES_MAX => {
                 let pages = row.pages.clone();
                 let pin = self.in_background(move |store| store.store_file(&pages)).await?;
-                (Vec::new(), Some(pin))
+                (None, Some(pin))
             }
-            _ => (Vec::new(), None),
+            _ => (None, None),
         };
-        let bytes = if pin.is_some() { 4_096 } else { bytes };
-        let put = move |txn: &mut Txn| put_line(txn, line, &message, pin.as_ref()).map(|()| pin);
+        let is_in_file = pin.is_some() || shelved.as_ref().is_some_and(|shelved| shelved.spooled.is_none());
+        let bytes = if is_in_file { 4_096 } else { bytes };
+        let put = move |txn: &mut Txn| put_line(txn, line, shelved.as_ref(), pin.as_ref()).map(|()| (shelved, pin));
         self.writer.commit(Weight { changes: 1, bytes }, Patience::Wait, put).await.map(drop)
     }
 }
 
-fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Result<(), StorageError> {
+fn put_line(txn: &mut Txn, line: Line, shelved: Option<&Shelved>, pin: Option<&Pin>) -> Result<(), StorageError> {
     let bad = |error: &dyn std::fmt::Display| bad_line(0, error);
     match line {
-        Line::Store { .. } | Line::End { .. } => {}
+        Line::Store { .. } | Line::File { .. } | Line::End { .. } => {}
         Line::Account { number, row, standing, tokens } => {
             let id: crate::domain::ids::AccountId = row.id.parse().map_err(|error| bad(&error))?;
             txn.next_account = txn.next_account.max(number.saturating_add(1));
@@ -289,7 +316,10 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
             txn.made.changed.insert(id);
         }
         Line::Routing { row } => routing::put(txn, &row)?,
-        Line::Job { id, row, .. } => put_job(txn, &id, *row, message, pin)?,
+        Line::Job { id, row, .. } => {
+            let shelved = shelved.ok_or_else(|| bad(&"its message is missing"))?;
+            put_job(txn, &id, *row, shelved)?;
+        }
         Line::Recipients { job, first, row } => {
             let job: JobId = job.parse().map_err(|error| bad(&error))?;
             put_part(txn, job, first, row, pin);
@@ -318,6 +348,11 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
             txn.next_seq = txn.next_seq.max(seq.saturating_add(1));
             txn.made.head = Some(cursor(seq, row.events.len()));
             txn.put_row(|chunk| Key::Events { seq, chunk }, &row, 0);
+        }
+        Line::Blob { file, row } => {
+            let file = hash_of_text(&file).ok_or_else(|| bad(&"a file's name is no hash"))?;
+            let caller = row.caller().map_err(|error| bad(&error))?;
+            put_claim(txn, caller, file, Claim { bytes: row.bytes, used_at: row.used_at() });
         }
     }
     Ok(())

@@ -22,7 +22,7 @@ use crate::{
     domain::{
         backlog::Queued,
         event::{Cursor, Event},
-        ids::AccountId,
+        ids::{AccountId, Caller},
         job::Priority,
         ledger::{Charge, ObservedLimit, QuotaKey},
         routing::Routing,
@@ -34,6 +34,7 @@ use crate::{
             ledger::{OBSERVED_BUCKET, QuotaKeyRow, UsageRow},
         },
         spool::SpoolWriter,
+        uploads::Claim,
     },
 };
 
@@ -109,6 +110,8 @@ pub(super) struct Made {
     pub(super) empty_segments: Vec<u32>,
     /// Files that have lost a reference.
     pub(super) loose_files: HashSet<[u8; 32]>,
+    /// Who has uploaded which file since, or is not known to have any more.
+    pub(super) claims: Vec<(Caller, [u8; 32], Option<Claim>)>,
     /// The head of the event log, if it grew.
     pub(super) head: Option<Cursor>,
 }

@@ -2,12 +2,14 @@
 //!
 //! The check reads in the background; the committer looks again at what it changes, so the store may be in use.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, io::ErrorKind};
 
 use ::sled::IVec;
 
 use super::{
-    SledStore, attempts, care, codec,
+    SledStore, attempts,
+    blob_store::claim_set_aside,
+    care, codec,
     disk::{self, View},
     jobs,
     keys::{Family, Key},
@@ -27,7 +29,7 @@ use crate::{
     storage::{
         Findings, Progress, StorageError,
         records::{
-            account::AccountRow, event::EventsRow, idempotency::IdempotencyRow, job::Location, ledger::MarkRow,
+            account::AccountRow, blob::BlobRow, event::EventsRow, idempotency::IdempotencyRow, job::Location, ledger::MarkRow,
             ledger::UsageRow, merge::PartRow, standing::StandingRow, tokens::TokensRow,
         },
     },
@@ -42,6 +44,7 @@ const PART_WEIGHT: Weight = Weight { changes: 1, bytes: 64 * 1_024 };
 
 impl SledStore {
     pub(super) async fn verify_all(&self, progress: &dyn Progress) -> Result<Findings, StorageError> {
+        self.sound.forget_all();
         let mut findings = Findings::default();
         let mut after: Vec<u8> = Vec::new();
         let total = u64::try_from(self.in_background(|store| Ok(store.disk.tree.len())).await?).unwrap_or(u64::MAX);
@@ -61,6 +64,7 @@ impl SledStore {
             progress.report(done, total.max(done));
         }
         self.known.forget_all();
+        self.sound.forget_all();
         self.mend_tallies(&mut findings).await?;
         self.collect_files().await?;
         Ok(findings)
@@ -81,7 +85,7 @@ impl SledStore {
                 Some(Wrong::Missing(ready, value)) => txn.put(ready.clone(), value.clone()),
                 Some(Wrong::Unreadable(_)) => {
                     quarantine(txn, &key)?;
-                    restore_derived(txn, &key)?;
+                    restore_derived(txn, &store, &key)?;
                 }
                 Some(Wrong::Mute(_)) => take_out_of_queue(txn, &key)?,
             }
@@ -174,7 +178,8 @@ fn is_record(key: &[u8]) -> bool {
         | Some(Key::Mark { chunk, .. } | Key::Body { chunk, .. } | Key::Events { chunk, .. })
         | Some(Key::Recipients { chunk, .. } | Key::Outcomes { chunk, .. } | Key::Tokens { chunk, .. })
         | Some(Key::Routing { chunk }) => chunk == 0,
-        Some(Key::Meta { .. } | Key::Idempotency { .. } | Key::Bucket { .. } | Key::FileEdge { .. }) => true,
+        Some(Key::Meta { .. } | Key::Idempotency { .. } | Key::Bucket { .. } | Key::FileEdge { .. })
+        | Some(Key::Blob { .. }) => true,
         _ => false,
     }
 }
@@ -220,6 +225,7 @@ fn check(view: &impl View, store: &SledStore, key: &[u8]) -> Result<Option<Wrong
                 .and_then(|row| bad(row.map(|row| row.value.into_usage(bucket))))
         }
         Key::FileEdge { file, job } => disk::read(view, |_| Key::FileEdge { file, job }).map(drop),
+        Key::Blob { file, .. } => check_claim(view, store, &parsed, &file),
         Key::Expiry { job, .. } => {
             let stored = disk::readable(jobs::load(view, job))?;
             let is_expected = stored.is_some_and(|stored| jobs::expiry_key(&stored.job).as_ref() == Some(&parsed));
@@ -249,12 +255,18 @@ fn check_job(view: &impl View, store: &SledStore, id: JobId) -> Result<Option<Wr
     };
     let content = match stored.job.merge() {
         Some(_) => store.check_content(&stored),
-        None => jobs::load_message(&store.disk, &store.shelves, &stored).map(drop),
+        None => store.check_parts(&stored),
     };
     match content {
         Ok(()) => {}
         Err(StorageError::Damaged(why)) => return Ok(Some(Wrong::Mute(format!("job {id}: {why}")))),
         Err(error) => return Err(error),
+    }
+    for cut in &stored.body.cuts {
+        let (key, value) = codec::single(&Key::FileEdge { file: cut.file, job: id }, &[]);
+        if view.get(&key)?.is_none() {
+            return Ok(Some(Wrong::Missing(key, value)));
+        }
     }
     let Some(account) = store.number_of(&stored.job.account) else {
         return Ok(None);
@@ -274,6 +286,16 @@ fn check_job(view: &impl View, store: &SledStore, id: JobId) -> Result<Option<Wr
         }
     }
     Ok(None)
+}
+
+/// Whether a caller's claim to a file can be read, and its file is what it says.
+fn check_claim(view: &impl View, store: &SledStore, key: &Key, file: &[u8; 32]) -> Result<(), StorageError> {
+    let row = disk::read_row::<BlobRow>(view, |_| key.clone())?;
+    bad(row.map(|row| row.value.caller()))?;
+    store.sound.check(&store.shelves.files, file).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::InvalidData => StorageError::Damaged(format!("{key:?}: {error}")),
+        _ => StorageError::Overloaded("an uploaded file cannot be read at present"),
+    })
 }
 
 fn expected_divert(view: &impl View, account: u32, stored: &jobs::StoredJob) -> Result<Option<Key>, StorageError> {
@@ -307,7 +329,7 @@ fn expected_ready(
 /// Moves all frames of a value to quarantine, as they are.
 fn quarantine(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
     let counts_frames = is_record(key)
-        && !matches!(Family::of(key), Some(Family::Meta | Family::Idempotency | Family::Bucket | Family::FileEdge));
+        && !matches!(Family::of(key), Some(Family::Meta | Family::Idempotency | Family::Bucket | Family::FileEdge | Family::Blob));
     let keys = match Key::parse(key).filter(|_| counts_frames) {
         Some(parsed) => txn.keys_with(&parsed.stem())?,
         None => vec![key.clone()],
@@ -330,7 +352,7 @@ fn quarantine(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
 
 /// What quarantined records leave behind because others rely on it: a mark, without which its job would be sent again
 /// unasked, and an edge, without which a message's file would be deleted.
-fn restore_derived(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
+fn restore_derived(txn: &mut Txn, store: &SledStore, key: &IVec) -> Result<(), StorageError> {
     match Key::parse(key) {
         Some(Key::Mark { account, job, index, chunk: 0 }) => {
             if let Some(mark) = attempts::rebuilt_mark(txn, MessageKey { job, index })? {
@@ -338,9 +360,12 @@ fn restore_derived(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
             }
         }
         Some(Key::Routing { .. }) => routing::forgotten(txn),
+        Some(claim @ Key::Blob { .. }) => claim_set_aside(txn, &store.uploads, &claim),
         Some(edge @ Key::FileEdge { file, job }) => {
             let stored = disk::readable(jobs::load(txn, job))?;
-            let is_its = |stored: &jobs::StoredJob| stored.body.location == Location::File(file);
+            let is_its = |stored: &jobs::StoredJob| {
+                stored.body.location == Location::File(file) || stored.body.cuts.iter().any(|cut| cut.file == file)
+            };
             if stored.is_some_and(|stored| is_its(&stored) || stored.job.merge().is_some()) {
                 let (key, value) = codec::single(&edge, &[]);
                 txn.put(key, value);

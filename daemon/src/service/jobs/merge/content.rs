@@ -15,8 +15,14 @@ use crate::{
     },
     policy::admission::{self, Content, Submission},
     service::{
-        convert::{draft::Order, violations::Violation},
-        jobs::compose::{beginning, draft_of, on_the_wire},
+        convert::{
+            draft::Order,
+            violations::{Violation, Violations},
+        },
+        jobs::{
+            attached::{Attached, check_sizes},
+            compose::{beginning, draft_of, on_the_wire},
+        },
     },
 };
 
@@ -52,6 +58,11 @@ pub(super) fn content_of(
     };
     for found in admission::check_merge(&submission, settings, now) {
         violations.add(on_the_wire(&found.field), found.reason);
+    }
+    let bytes_max = admission::message_bytes_max(&settings.limits, order.priority);
+    if let Err(too_large) = check_sizes(order, &Attached::default(), bytes_max) {
+        violations.add(too_large.field, too_large.description);
+        return violations.finish(None);
     }
     let made = read_template(draft).and_then(|template| Ok((Renderer::new(&template, id)?, template)));
     let made = made.map_err(|ComposeError { field, reason }| violations.add(on_the_wire(&field), reason)).ok();

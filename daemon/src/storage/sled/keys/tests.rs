@@ -51,6 +51,7 @@ fn any_key() -> impl Strategy<Value = Key> {
         any::<(u64, u16)>().prop_map(|(seq, chunk)| Key::Events { seq, chunk }),
         any::<(u64, u16)>().prop_map(|(place, chunk)| Key::Tail { place: Place::from_number(place), chunk }),
         (any::<[u8; 32]>(), job).prop_map(|(file, job)| Key::FileEdge { file, job }),
+        any::<([u8; 32], [u8; 16])>().prop_map(|(file, caller)| Key::Blob { file, caller }),
         (any::<u32>(), prop::collection::vec(any::<u8>(), 0..60))
             .prop_map(|(number, original)| Key::Quarantine { number, original }),
     ]

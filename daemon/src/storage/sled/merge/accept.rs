@@ -49,8 +49,11 @@ impl SledStore {
             entries.extend(codec::frames(key, &row.encode_to_vec()));
             files.extend(file);
         }
-        let content = TemplateRow::from(template).encode_to_vec();
-        let mut body = Body::default();
+        let mut content = TemplateRow::from(template);
+        let (cuts, attached) = self.shelve_attachments(&template.draft, &mut content)?;
+        files.extend(attached);
+        let content = content.encode_to_vec();
+        let mut body = Body { cuts, ..Body::default() };
         if content.len() > SPOOLED_BYTES_MAX {
             let file = KeptFile::new(self.store_file(&content)?, &self.disk, &self.shelves.files);
             body.location = Location::File(*file.hash());

@@ -63,8 +63,10 @@ impl SledStore {
         }
         let damaged = |why: String| StorageError::Damaged(format!("content of {job}: {why}"));
         let bytes = load_body(&self.disk, &self.shelves, stored)?;
-        let weight = bytes.len();
-        let row = TemplateRow::decode(bytes).map_err(|error| damaged(error.to_string()))?;
+        let cut: u64 = stored.body.cuts.iter().map(|cut| cut.bytes).sum();
+        let weight = bytes.len().saturating_add(usize::try_from(cut).unwrap_or(usize::MAX));
+        let mut row = TemplateRow::decode(bytes).map_err(|error| damaged(error.to_string()))?;
+        self.attach(stored, &mut row)?;
         let template = MergeTemplate::try_from(row).map_err(|error| damaged(error.to_string()))?;
         let template = Arc::new(template);
         self.templates.put(Arc::new(TemplateRead { job, template: Arc::clone(&template) }), weight);
@@ -224,6 +226,7 @@ impl SledStore {
 
     /// Whether the content and all recipients of a merge job can be read. Blocks.
     pub(in crate::storage::sled) fn check_content(&self, stored: &StoredJob) -> Result<(), StorageError> {
+        self.check_cuts(stored)?;
         self.template_of(stored)?;
         let messages = stored.job.merge().map_or(0, |progress| progress.messages);
         let mut next = 0;

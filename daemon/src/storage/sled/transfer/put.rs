@@ -20,6 +20,7 @@ use crate::{
             codec, jobs,
             keys::Key,
             merge::outcomes::{OUTCOMES_PER_PAGE, load_page, place_of},
+            shelving::Shelved,
             txn::Txn,
         },
     },
@@ -74,28 +75,28 @@ pub(super) fn put_job(
     txn: &mut Txn,
     id: &str,
     row: JobRow,
-    message: &[u8],
-    pin: Option<&Pin>,
+    shelved: &Shelved,
 ) -> Result<(), StorageError> {
     let bad = |error: &dyn std::fmt::Display| bad_line(0, error);
     let id: JobId = id.parse().map_err(|error| bad(&error))?;
-    let location = match pin {
-        Some(pin) => Location::File(pin.hash),
+    let location = match &shelved.spooled {
+        None => shelved.body.location,
         // The content of a merge job stands beside its row.
-        None if row.merge.is_some() => {
-            let frames = codec::frames(|chunk| Key::Body { job: id, chunk }, message);
+        Some(content) if row.merge.is_some() => {
+            let frames = codec::frames(|chunk| Key::Body { job: id, chunk }, content);
             frames.into_iter().for_each(|(key, value)| txn.put(key, value));
             Location::Beside
         }
-        None => Location::Spool(txn.spool(id, message)?),
+        Some(message) => Location::Spool(txn.spool(id, message)?),
     };
-    let body = Body { location, is_eight_bit: row.message_is_eight_bit };
+    let body = Body { location, ..shelved.body.clone() };
     let job = row.into_job(id).map_err(|error| bad(&error))?;
     for (key, value) in jobs::job_frames(&job, &body) {
         txn.put(key, value);
     }
-    if let Some(pin) = pin {
-        let (key, value) = codec::single(&Key::FileEdge { file: pin.hash, job: id }, &[]);
+    let files = body.cuts.iter().map(|cut| cut.file);
+    for file in files.chain(shelved.files.iter().map(|file| *file.hash())) {
+        let (key, value) = codec::single(&Key::FileEdge { file, job: id }, &[]);
         txn.put(key, value);
     }
     let account = txn.accounts.get(&job.account).map(|entry| entry.number);
