@@ -2,6 +2,7 @@
 
 mod charset;
 mod check;
+pub mod dkim;
 mod encode;
 pub mod identity;
 pub mod letterhead;

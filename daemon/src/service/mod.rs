@@ -4,6 +4,7 @@ mod accounts;
 pub mod api_keys;
 mod classification;
 mod convert;
+mod dkim;
 pub mod guard;
 mod jobs;
 pub mod load;

@@ -6,8 +6,9 @@ use hikyaku_proto::{
     DESCRIPTOR_SET,
     v1::{
         account_service_server::AccountServiceServer, classification_service_server::ClassificationServiceServer,
-        job_service_server::JobServiceServer, provider_service_server::ProviderServiceServer,
-        route_service_server::RouteServiceServer, store_service_server::StoreServiceServer,
+        dkim_service_server::DkimServiceServer, job_service_server::JobServiceServer,
+        provider_service_server::ProviderServiceServer, route_service_server::RouteServiceServer,
+        store_service_server::StoreServiceServer,
     },
 };
 use tonic::{server::NamedService, service::Routes, transport::Server};
@@ -17,6 +18,7 @@ use tower::layer::util::{Identity, Stack};
 use super::{
     accounts::Accounts,
     classification::Classification,
+    dkim::DkimKeysAndRules,
     guard::{Guard, GuardLayer},
     jobs::service::Jobs,
     load::{Load, LoadLayer},
@@ -49,6 +51,7 @@ pub async fn routes(parts: Parts) -> (Routes, Health) {
     let store = StoreServiceServer::new(Store::new(&parts));
     let providers = ProviderServiceServer::new(Providers::new(&parts));
     let routing = RouteServiceServer::new(RoutingRules::new(&parts));
+    let dkim = DkimServiceServer::new(DkimKeysAndRules::new(&parts));
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let health = Health { reporter };
     health.set_not_serving().await;
@@ -61,6 +64,7 @@ pub async fn routes(parts: Parts) -> (Routes, Health) {
         .add_service(store)
         .add_service(providers)
         .add_service(routing)
+        .add_service(dkim)
         .add_service(health_service)
         .add_service(reflection)
         .add_service(reflection_alpha);
@@ -99,7 +103,7 @@ pub struct Health {
 }
 
 impl Health {
-    const SERVICES: [&'static str; 7] = [
+    const SERVICES: [&'static str; 8] = [
         "",
         <JobServiceServer<Jobs> as NamedService>::NAME,
         <AccountServiceServer<Accounts> as NamedService>::NAME,
@@ -107,6 +111,7 @@ impl Health {
         <StoreServiceServer<Store> as NamedService>::NAME,
         <ProviderServiceServer<Providers> as NamedService>::NAME,
         <RouteServiceServer<RoutingRules> as NamedService>::NAME,
+        <DkimServiceServer<DkimKeysAndRules> as NamedService>::NAME,
     ];
 
     /// The daemon takes calls.

@@ -26,12 +26,12 @@ use super::{
     routes::{Health, routes, server},
 };
 use crate::{
-    accounts::tokens::TokenKeeper,
+    accounts::{signers::Signers, tokens::TokenKeeper},
     delivery::desk,
     domain::time::{Clock, Timestamp},
     platform::entropy::SeededEntropy,
     policy::classify::rules::Rules,
-    storage::memory::MemoryStore,
+    storage::{SharedStorage, memory::MemoryStore},
     wire::{
         dial::TcpDialer,
         dns::NameServers,
@@ -43,6 +43,7 @@ mod access;
 mod accounts;
 mod consent;
 mod control;
+mod dkim;
 mod gate;
 mod jobs;
 mod letterhead;
@@ -100,6 +101,7 @@ impl Api {
         let clock = Arc::new(TickingClock(AtomicU64::new(BEGIN_MS)));
         let told: Arc<dyn Clock> = Arc::<TickingClock>::clone(&clock);
         let tokens = TokenKeeper::new(Arc::<MemoryStore>::clone(&storage), issuer, Arc::clone(&told));
+        let shared: SharedStorage = Arc::<MemoryStore>::clone(&storage);
         let parts = Parts {
             storage: Arc::<MemoryStore>::clone(&storage),
             clock: told,
@@ -107,6 +109,7 @@ impl Api {
             rules: Arc::clone(&RULES),
             dns: Arc::new(NameServers::new(None)),
             tokens,
+            signers: Signers::new(&shared),
             desk: desk::open().0,
             dial: Arc::new(TcpDialer),
             host_name: "client.test".parse().expect("a name"),

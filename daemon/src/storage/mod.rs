@@ -20,6 +20,7 @@ pub mod blobs;
 mod care;
 #[cfg(test)]
 pub mod contract;
+mod dkim_store;
 mod event_log;
 mod job_store;
 pub mod memory;
@@ -34,6 +35,7 @@ pub mod spool;
 pub use self::{
     account_store::{AccountRecord, AccountStore, CreateAccountError, DeleteAccountError, UpdateAccountError},
     care::{Findings, Progress, StoreCare},
+    dkim_store::{AddDkimKeyError, DKIM_RULES_BYTES_MAX, DeleteDkimKeyError, DkimStore, PrivateKey, SetDkimRulesError},
     event_log::EventLog,
     job_store::{Acceptance, Controlled, Idempotency, JobFilter, JobPage, JobRecord, JobStore, Page, Submission},
     merge_store::{
@@ -54,9 +56,12 @@ pub const LATER_SCAN_JOBS_MAX: usize = 5_000;
 pub const IDEMPOTENCY_DAYS: u64 = 7;
 
 /// A whole store: what `app::wiring` makes, and what the layers above share.
-pub trait Storage: AccountStore + RoutingStore + JobStore + MergeStore + Queue + EventLog + StoreCare {}
+pub trait Storage:
+    AccountStore + RoutingStore + DkimStore + JobStore + MergeStore + Queue + EventLog + StoreCare
+{
+}
 
-impl<T: AccountStore + RoutingStore + JobStore + MergeStore + Queue + EventLog + StoreCare> Storage for T {}
+impl<T: AccountStore + RoutingStore + DkimStore + JobStore + MergeStore + Queue + EventLog + StoreCare> Storage for T {}
 
 /// A store that several tasks share.
 pub type SharedStorage = Arc<dyn Storage>;

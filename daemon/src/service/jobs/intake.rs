@@ -7,12 +7,13 @@ use prost::Message as _;
 use tokio::sync::Semaphore;
 
 use super::{
-    compose::{Birth, job_of},
+    compose::{Birth, job_of, keys_for},
     gate::{check_hours, check_quotas},
     planner::Planner,
     route::{Routed, route},
 };
 use crate::{
+    accounts::signers::Signers,
     domain::{
         account::AccountSettings,
         ids::JobId,
@@ -36,7 +37,8 @@ use crate::{
 
 /// Submissions that are composed at once may hold this much, over all callers, in KiB.
 const UNDER_WAY_KIB_MAX: u32 = 512 * 1_024;
-/// Submissions of this size are composed on a thread of their own, in bytes: it takes milliseconds.
+/// Submissions of this size, and those that are signed, are composed on a thread of their own, in bytes: it takes
+/// milliseconds.
 const COMPOSED_ASIDE_BYTES: usize = 256 * 1_024;
 
 /// Takes submissions in.
@@ -46,6 +48,7 @@ pub(super) struct Intake {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     planner: Planner,
+    signers: Signers,
     room: Arc<Semaphore>,
 }
 
@@ -56,6 +59,7 @@ impl Intake {
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
             planner,
+            signers: parts.signers.clone(),
             room: Arc::new(Semaphore::new(UNDER_WAY_KIB_MAX as usize)),
         }
     }
@@ -123,13 +127,14 @@ impl Intake {
         let now = self.clock.now();
         let routed = route(&self.storage, &order, &visitor, now).await?;
         let routed_account_id = routed.answer();
+        let keys = keys_for(&self.signers, &order, &routed).await?;
         let Routed { record, fallbacks, warning, .. } = routed;
         let mut warnings = warnings(&record, now);
         warnings.extend(warning);
         let settings = &record.account.settings;
         warnings.extend(check_hours(&settings.quiet_windows, order.send_at, order.hold, now)?);
         let account = record.account.id.clone();
-        let birth = Birth { id: self.new_id(now), caller: visitor.into_caller(), now, account, fallbacks };
+        let birth = Birth { id: self.new_id(now), caller: visitor.into_caller(), now, account, fallbacks, keys };
         let (job, message) = compose(order, settings.clone(), birth, bytes).await?;
         check_quotas(&self.storage, &record, &job, now).await?;
         let planned = self.planner.of_new(&record, &job, now).await?;
@@ -192,7 +197,7 @@ async fn compose(
     birth: Birth,
     bytes: usize,
 ) -> Result<(Job, Message), Refusal> {
-    let made: Result<(Job, Message), Vec<Violation>> = if bytes < COMPOSED_ASIDE_BYTES {
+    let made: Result<(Job, Message), Vec<Violation>> = if bytes < COMPOSED_ASIDE_BYTES && birth.keys.is_empty() {
         job_of(order, &settings, birth)
     } else {
         let aside = tokio::task::spawn_blocking(move || job_of(order, &settings, birth));

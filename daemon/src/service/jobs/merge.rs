@@ -21,6 +21,7 @@ use self::{
 };
 use super::{gate::check_quotas, planner::Planner};
 use crate::{
+    accounts::signers::Signers,
     domain::{
         ids::JobId,
         time::{Clock, Timestamp},
@@ -45,6 +46,7 @@ pub(super) struct MergeIntake {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     planner: Planner,
+    signers: Signers,
     shutdown: CancellationToken,
     /// The streams under way. Each has a task of its own, which tidies up even when its caller has left.
     streams: TaskTracker,
@@ -66,6 +68,7 @@ impl MergeIntake {
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
             planner,
+            signers: parts.signers.clone(),
             shutdown: parts.shutdown.clone(),
             streams: TaskTracker::new(),
         }
@@ -143,7 +146,7 @@ impl MergeIntake {
         let id = opening.id;
         let mut hash = opening.hash.take();
         let routing = self.storage.routing().await.map_err(Refusal::from)?;
-        let mut desk = Desk::open(&self.storage, &opening, &routing).await?;
+        let mut desk = Desk::open(&self.storage, &self.signers, &opening, &routing).await?;
 
         // While a batch is being stored, the next one is read and checked.
         let mut storing: BoxFuture<'_, Result<(), StorageError>> = future::ready(Ok(())).boxed();

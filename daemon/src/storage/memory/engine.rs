@@ -65,12 +65,12 @@ impl MemoryStore {
         Arc::new(Self { model: Mutex::new(model), head, touched: Notify::new() })
     }
 
-    fn model(&self) -> MutexGuard<'_, Model> {
+    pub(super) fn model(&self) -> MutexGuard<'_, Model> {
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a change, then tells of it.
-    fn change<T>(&self, change: impl FnOnce(&mut Model) -> T) -> Result<T, StorageError> {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Model) -> T) -> Result<T, StorageError> {
         let mut model = self.model();
         if model.closed {
             return Err(closed());

@@ -3,6 +3,8 @@
 //! Nothing in it is derived: the ready order, the tallies and the states are worked out from the jobs whenever someone
 //! asks. It is as slow as that sounds, and serves tests, which compare every other engine with it.
 
+mod dkim;
+mod dkim_store;
 mod engine;
 mod jobs;
 mod merges;

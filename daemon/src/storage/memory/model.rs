@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use super::dkim::DkimModel;
 use crate::{
     domain::{
         account::Account,
@@ -49,6 +50,8 @@ pub(super) struct Model {
     pub(super) closed: bool,
     /// The routing rules.
     pub(super) routing: Arc<Routing>,
+    /// DKIM keys and rules.
+    pub(super) dkim: DkimModel,
     /// Recipients of merge jobs to come.
     pub(super) staged: BTreeMap<JobId, Vec<MergeRecipient>>,
 }

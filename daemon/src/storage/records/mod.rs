@@ -5,6 +5,7 @@
 
 pub mod account;
 mod codes;
+pub mod dkim;
 pub mod event;
 pub mod history;
 pub mod idempotency;

@@ -32,6 +32,8 @@ pub struct TemplateRow {
     pub attachments: Vec<AttachmentRow>,
     #[prost(uint32, tag = "11")]
     pub charset: u32,
+    #[prost(bool, tag = "12")]
+    pub forbid_dkim: bool,
 }
 
 /// A header of the client's own.
@@ -81,6 +83,7 @@ impl From<&MergeTemplate> for TemplateRow {
             headers: headers.iter().map(header).collect(),
             attachments: attachments.iter().map(attachment).collect(),
             charset: charset.code(),
+            forbid_dkim: template.forbid_dkim,
         }
     }
 }
@@ -108,6 +111,6 @@ impl TryFrom<TemplateRow> for MergeTemplate {
             attachments: row.attachments.into_iter().map(attachment).collect(),
             charset: Code::from_code(row.charset)?,
         };
-        Ok(Self { draft, variables: row.variables })
+        Ok(Self { draft, variables: row.variables, forbid_dkim: row.forbid_dkim })
     }
 }

@@ -30,6 +30,7 @@ mod care_tests;
 mod codec;
 mod disk;
 mod divert;
+mod dkim;
 mod event_log;
 mod expiry;
 mod job_store;
@@ -92,6 +93,7 @@ pub struct SledStore {
     shelves: Shelves,
     known: Arc<KnownAccounts>,
     routing: routing::KnownRouting,
+    dkim: dkim::KnownDkim,
     space: Space,
     directory: Directory,
     changed: Arc<Changed>,
@@ -188,6 +190,7 @@ struct Publisher {
     shelves: Shelves,
     known: Arc<KnownAccounts>,
     routing: routing::KnownRouting,
+    dkim: dkim::KnownDkim,
     tip: Tip,
 }
 
@@ -206,6 +209,7 @@ impl Audience for Publisher {
         if let Some(routing) = made.routing {
             self.routing.set(routing);
         }
+        self.dkim.learn(made.dkim);
         for hash in made.loose_files {
             care::collect_file(&txn.disk, &self.shelves.files, &hash);
         }

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::{
     Changed, Publisher, SledStore, care, codec,
     disk::{Disk, Failure},
+    dkim::KnownDkim,
     jobs::Shelves,
     known::KnownAccounts,
     loaded::{load_accounts, load_head, read_number},
@@ -75,6 +76,7 @@ pub(super) fn open(
     let changed = Arc::new(Changed::default());
     let known = Arc::<KnownAccounts>::default();
     let routing = KnownRouting::load(&disk)?;
+    let dkim = KnownDkim::load(&disk)?;
     let head = watch::Sender::new(head);
     let publisher = Publisher {
         directory: Arc::clone(&directory),
@@ -83,6 +85,7 @@ pub(super) fn open(
         shelves: shelves.clone(),
         known: Arc::clone(&known),
         routing: routing.clone(),
+        dkim: dkim.clone(),
         tip,
     };
     let txn = Txn::new(disk.clone(), accounts, next_account, next_seq, spool_writer);
@@ -96,6 +99,7 @@ pub(super) fn open(
         shelves,
         known,
         routing,
+        dkim,
         space,
         directory,
         changed,

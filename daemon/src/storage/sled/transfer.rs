@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     SledStore,
     accept::day_of,
-    codec, disk, jobs,
+    codec, disk, dkim, jobs,
     keys::{Family, Key},
     routing,
     tally::AccountEntry,
@@ -25,6 +25,7 @@ use crate::{
         blobs::Pin,
         records::{
             account::AccountRow,
+            dkim::{DkimKeyRow, DkimRulesRow},
             event::EventsRow,
             idempotency::IdempotencyRow,
             job::{Body, JobRow, Location},
@@ -45,9 +46,11 @@ use put::{put_job, put_mark, put_outcomes, put_part};
 /// The form of the lines that this version writes.
 const LINES_FORMAT: u32 = 1;
 /// What is exported, in an order in which it can be imported.
-const EXPORTED: [Family; 9] = [
+const EXPORTED: [Family; 11] = [
     Family::Account,
     Family::Routing,
+    Family::DkimKey,
+    Family::DkimRules,
     Family::Job,
     Family::Recipients,
     Family::Outcomes,
@@ -75,6 +78,12 @@ enum Line {
     },
     Routing {
         row: RoutingRow,
+    },
+    DkimKey {
+        row: DkimKeyRow,
+    },
+    DkimRules {
+        row: DkimRulesRow,
     },
     Job {
         id: String,
@@ -166,6 +175,11 @@ impl SledStore {
             Key::Routing { chunk: 0 } => {
                 let row = disk::read_row::<RoutingRow>(disk, |chunk| Key::Routing { chunk })?;
                 row.map(|row| Line::Routing { row: row.value })
+            }
+            Key::DkimKey { hash, chunk: 0 } => dkim::row_of_key(disk, hash)?.map(|row| Line::DkimKey { row }),
+            Key::DkimRules { chunk: 0 } => {
+                let row = disk::read_row::<DkimRulesRow>(disk, |chunk| Key::DkimRules { chunk })?;
+                row.map(|row| Line::DkimRules { row: row.value })
             }
             Key::Job { job, chunk: 0 } => {
                 let Some(stored) = jobs::load(disk, job)? else { return Ok(None) };
@@ -289,6 +303,8 @@ fn put_line(txn: &mut Txn, line: Line, message: &[u8], pin: Option<&Pin>) -> Res
             txn.made.changed.insert(id);
         }
         Line::Routing { row } => routing::put(txn, &row)?,
+        Line::DkimKey { row } => dkim::put_key(txn, &row)?,
+        Line::DkimRules { row } => dkim::put_rules(txn, &row)?,
         Line::Job { id, row, .. } => put_job(txn, &id, *row, message, pin)?,
         Line::Recipients { job, first, row } => {
             let job: JobId = job.parse().map_err(|error| bad(&error))?;

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     domain::{
         backlog::Queued,
+        dkim::{DkimKey, DkimRules},
         event::{Cursor, Event},
         ids::AccountId,
         job::Priority,
@@ -103,6 +104,8 @@ pub(super) struct Made {
     pub(super) rewritten: HashSet<AccountId>,
     /// The routing rules, if they changed.
     pub(super) routing: Option<Arc<Routing>>,
+    /// What became of DKIM keys and rules, in this order.
+    pub(super) dkim: Vec<DkimNews>,
     /// Accounts whose queue, settings or standing changed.
     pub(super) changed: HashSet<AccountId>,
     /// Segments of the spool to which nothing refers any more.
@@ -111,6 +114,17 @@ pub(super) struct Made {
     pub(super) loose_files: HashSet<[u8; 32]>,
     /// The head of the event log, if it grew.
     pub(super) head: Option<Cursor>,
+}
+
+/// What a commit has made of a DKIM key or of the rules.
+#[derive(Debug)]
+pub(super) enum DkimNews {
+    /// It is new.
+    Key(Box<DkimKey>),
+    /// The key whose name has this hash is gone.
+    Gone([u8; 16]),
+    /// The rules are these now.
+    Rules(Arc<DkimRules>),
 }
 
 impl View for Txn {

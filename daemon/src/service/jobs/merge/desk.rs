@@ -10,6 +10,7 @@ use super::{
     incoming::{Bounds, Incoming, Whole},
 };
 use crate::{
+    accounts::signers::Signers,
     domain::{
         address::Address,
         ids::AccountId,
@@ -23,13 +24,14 @@ use crate::{
     service::{
         convert::violations::Violation,
         jobs::{
+            compose::keys_for,
             gate::check_hours,
             intake::warnings,
             route::{Routed, follow, named, sender_of},
         },
         status::Refusal,
     },
-    storage::SharedStorage,
+    storage::{SharedStorage, StorageError},
 };
 
 /// Most accounts that check the recipients of one merge job at once.
@@ -38,6 +40,7 @@ const CANDIDATES_MAX: usize = 4;
 /// Who checks the recipients.
 pub(super) struct Desk<'a> {
     storage: &'a SharedStorage,
+    signers: &'a Signers,
     opening: &'a Opening,
     /// What the rules say, unless the job names its account.
     matching: Option<Matching<'a>>,
@@ -67,13 +70,14 @@ impl<'a> Desk<'a> {
     /// A desk for a job that names its account, or, with `matching`, for one that does not.
     pub(super) async fn open(
         storage: &'a SharedStorage,
+        signers: &'a Signers,
         opening: &'a Opening,
         routing: &'a Routing,
     ) -> Result<Self, Refusal> {
-        let mut desk = Self { storage, opening, matching: None, candidates: Vec::new(), unfit: Vec::new() };
+        let mut desk = Self { storage, signers, opening, matching: None, candidates: Vec::new(), unfit: Vec::new() };
         match &opening.order.account {
             Some(id) => {
-                let candidate = desk.candidate(id.clone(), named(storage, id, &opening.visitor).await?);
+                let candidate = desk.candidate(id.clone(), named(storage, id, &opening.visitor).await?).await?;
                 if let Err(violations) = candidate.checked {
                     return Err(violations.into());
                 }
@@ -168,7 +172,10 @@ impl<'a> Desk<'a> {
         let now = is_due.then_some(self.opening.now);
         for way in ways {
             match follow(self.storage, *way, from, self.opening.visitor.caller(), now).await {
-                Ok(routed) => self.candidates.push(self.candidate(way.account.clone(), routed)),
+                Ok(routed) => {
+                    let candidate = self.candidate(way.account.clone(), routed).await?;
+                    self.candidates.push(candidate);
+                }
                 Err(refusal @ Refusal::NoRoute { .. }) => self.unfit.push((way.account.clone(), refusal)),
                 Err(refusal) => return Err(refusal),
             }
@@ -184,17 +191,20 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn candidate(&self, account: AccountId, routed: Routed) -> Candidate {
+    async fn candidate(&self, account: AccountId, routed: Routed) -> Result<Candidate, StorageError> {
         let Opening { order, id, now, .. } = self.opening;
         let settings = &routed.record.account.settings;
         let bounds = Bounds {
             message_bytes_max: message_bytes_max(&settings.limits, order.priority),
             recipient_names: settings.content.recipient_names,
         };
+        let keys = keys_for(self.signers, order, &routed).await?;
         let content = content_of(order, settings, *id, *now);
-        let checked = content
-            .map(|MergeContent { template, renderer, identity }| (template, Incoming::new(renderer, identity, bounds)));
-        Candidate { account, routed, checked }
+        let checked = content.map(|MergeContent { template, renderer, identity }| {
+            let template = MergeTemplate { forbid_dkim: routed.forbid_dkim, ..template };
+            (template, Incoming::new(renderer, identity, bounds).signed_by(keys))
+        });
+        Ok(Candidate { account, routed, checked })
     }
 
     /// What is wrong in view of the account that would have been chosen.
