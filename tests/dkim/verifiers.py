@@ -1,6 +1,9 @@
-"""What do others say of a signed message? Each verifier is given the records instead of the name system."""
+"""What do others say of a signed message? Each verifier is given the records instead of the name system.
+
+A message passes when all of its signatures do whose algorithm the verifier knows; there has to be one."""
 
 import os
+import re
 import subprocess
 import tempfile
 
@@ -11,7 +14,7 @@ Mail::DKIM::DNS::resolver(Net::DNS::Resolver->new(
 my $verifier = Mail::DKIM::Verifier->new;
 local $/; my $message = <STDIN>;
 $verifier->PRINT($message); $verifier->CLOSE;
-print join(",", map { $_->result } $verifier->signatures);
+print join(",", map { $_->algorithm . "=" . $_->result } $verifier->signatures);
 """
 # Algorithms that the Mail::DKIM of a host may lack are a file of their own in it.
 PERL_KNOWS = "use Mail::DKIM::Algorithm::ed25519_sha256; 1"
@@ -57,10 +60,11 @@ class MailDkim:
         run = subprocess.run(
             ["perl", "-e", PERL], input=raw, env=self.environment, capture_output=True, timeout=VERIFIER_SECONDS_MAX
         )
-        results = run.stdout.decode()
         if run.returncode != 0:
             raise RuntimeError(f"Mail::DKIM broke down: {run.stderr.decode()}")
-        return results != "" and all(result == "pass" for result in results.split(","))
+        told = [one.split("=", 1) for one in run.stdout.decode().split(",") if one]
+        results = [result for algorithm, result in told if algorithm.split("-")[0] in self.algorithms]
+        return results != [] and all(result == "pass" for result in results)
 
 
 class Opendkim:
@@ -83,7 +87,8 @@ class Opendkim:
             command = ["opendkim", "-x", f"{folder}/conf", "-t", f"{folder}/message", "-vv"]
             run = subprocess.run(command, capture_output=True, timeout=VERIFIER_SECONDS_MAX)
         told = (run.stdout + run.stderr).decode()
-        return "verification (s=" in told and "succeeded" in told
+        results = re.findall(r"\bdkim=(\w+)", told)
+        return results != [] and all(result == "pass" for result in results)
 
 
 KNOWN = {verifier.name: verifier for verifier in (Dkimpy, MailDkim, Opendkim)}

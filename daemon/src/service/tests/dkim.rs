@@ -131,8 +131,11 @@ async fn jobs_are_signed_and_counted_with_their_signatures() {
     let fields = "DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed; d=example.jp;\r\n s=s1; t=1700000000;\r\n";
     assert!(signed.starts_with(fields), "{signed}");
     assert_eq!(answer.message_bytes, signed.len() as u64);
-    let raw = b"From: Sales <sales@example.jp>\nTo: taro@example.com\n\nHi\n".to_vec();
-    let draft = v1::JobDraft { content: Some(v1::job_draft::Content::Raw(raw)), ..draft("sales", "taro@example.com") };
+    let raw = b"From: Sales <sales@example.jp>\nTo: taro@example.com\n\nHi\n";
+    let draft = v1::JobDraft {
+        content: Some(v1::job_draft::Content::Raw(raw.as_slice().into())),
+        ..draft("sales", "taro@example.com")
+    };
     let answer = api.submit(draft).await.expect("a good job");
     assert!(message(&api, &answer.job_id).await.contains("; d=example.jp;"));
 }
