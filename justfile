@@ -26,6 +26,10 @@ doc:
 deny:
     cargo deny check
 
+# Mail from a real daemon, verified by dkimpy, Mail::DKIM and opendkim.
+dkim:
+    bash tests/dkim/check
+
 # The systemd unit, the image and the manifests, by every checker that is there.
 deploy:
     bash deploy/check.sh

@@ -9,7 +9,7 @@ use std::{
 };
 
 use hikyaku_daemon::{
-    accounts::tokens::TokenKeeper,
+    accounts::{signers::Signers, tokens::TokenKeeper},
     delivery::{Context, connections::ConnectionSlots, desk, supervisor},
     domain::time::Clock,
     platform::{clock::VirtualClock, entropy::SeededEntropy},
@@ -61,6 +61,7 @@ impl Estate {
             tokens: TokenKeeper::new(Arc::clone(&self.storage), issuer, Arc::clone(&clock)),
             clock,
             entropy: Arc::new(SeededEntropy::new(self.seed.wrapping_add(start << 32))),
+            signers: Signers::new(&self.storage),
             verp: VerpKey::new([7; 32]),
             host_name: "hikyakud.sim.example".parse()?,
             connections: ConnectionSlots::new(self.connections_max),

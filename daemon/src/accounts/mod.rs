@@ -3,6 +3,7 @@
 pub mod live;
 pub mod opening;
 pub mod pop_gate;
+pub mod signers;
 pub mod standing;
 pub mod tokens;
 

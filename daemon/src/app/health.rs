@@ -45,7 +45,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        accounts::tokens::TokenKeeper,
+        accounts::{signers::Signers, tokens::TokenKeeper},
         delivery::desk,
         domain::time::{Clock, Timestamp},
         platform::{clock::VirtualClock, entropy::SeededEntropy},
@@ -66,6 +66,7 @@ mod tests {
             rules: Arc::new(Rules::built_in()),
             dns: Arc::new(NameServers::new(None)),
             tokens: TokenKeeper::new(Arc::clone(&storage), Arc::new(TokenClient::default()), clock),
+            signers: Signers::new(&storage),
             desk: desk::open().0,
             dial: Arc::new(TcpDialer),
             scanner: None,

@@ -17,7 +17,10 @@ use super::{
     listeners::Listeners,
 };
 use crate::{
-    accounts::tokens::{TokenKeeper, idle},
+    accounts::{
+        signers::Signers,
+        tokens::{TokenKeeper, idle},
+    },
     delivery::{self, connections::ConnectionSlots, desk, supervisor, supervisor::DeliveryError},
     domain::time::Clock,
     platform::{
@@ -170,6 +173,7 @@ impl Daemon {
         let issuer = Arc::new(TokenClient::default());
         let tokens = TokenKeeper::new(Arc::clone(&storage), issuer, Arc::clone(&clock));
         let (desk, asks) = desk::open();
+        let signers = Signers::new(&storage);
         let dial: Arc<dyn Dial> = Arc::new(TcpDialer);
         let host_name = config.delivery.host_name.clone().unwrap_or_else(host::name);
         let parts = Parts {
@@ -179,6 +183,7 @@ impl Daemon {
             rules: Arc::clone(&rules),
             dns: Arc::new(NameServers::new(config.dns_server)),
             tokens: tokens.clone(),
+            signers: signers.clone(),
             desk,
             dial: Arc::clone(&dial),
             scanner: scanner(&config),
@@ -203,6 +208,7 @@ impl Daemon {
             host_name,
             connections: ConnectionSlots::new(config.delivery.connections_max),
             tokens: tokens.clone(),
+            signers,
             stopping: stop_delivery.clone(),
         };
         let grace = config.delivery.shutdown_grace.saturating_sub(CALLS_END_MAX);
@@ -307,6 +313,7 @@ mod tests {
             rules: Arc::new(Rules::built_in()),
             dns: Arc::new(NameServers::new(None)),
             tokens: tokens.clone(),
+            signers: Signers::new(&storage),
             desk: desk::open().0,
             dial: Arc::new(TcpDialer),
             scanner: None,

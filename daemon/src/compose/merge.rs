@@ -48,7 +48,7 @@ pub fn read_template(draft: Draft) -> Result<MergeTemplate, ComposeError> {
             return Err(ComposeError::new(field, "has a {{, {% or {#, but headers are no templates"));
         }
     }
-    Ok(MergeTemplate { draft, variables })
+    Ok(MergeTemplate { draft, variables, forbid_dkim: false })
 }
 
 /// Composes one message of a merge job. Whoever composes several keeps a [`Renderer`].
@@ -103,7 +103,7 @@ impl Renderer {
     /// # Errors
     /// The first field of the draft that can be written into no message, as when it is composed for one.
     pub fn new(template: &MergeTemplate, job: JobId) -> Result<Self, ComposeError> {
-        let MergeTemplate { draft, variables } = template;
+        let MergeTemplate { draft, variables, .. } = template;
         let first = MessageKey { job, index: 0 };
         check_draft(draft, &Identity::of_merge(first, &draft.from.address, Timestamp::EPOCH))?;
         let mut known = variables.clone();

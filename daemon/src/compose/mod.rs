@@ -3,6 +3,7 @@
 mod charset;
 mod check;
 pub mod cuts;
+pub mod dkim;
 mod encode;
 mod file_name;
 pub mod identity;

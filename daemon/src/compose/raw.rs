@@ -73,6 +73,14 @@ pub fn adopt_raw(bytes: &[u8], identity: &Identity) -> Result<AdoptedMessage, Co
     Ok(AdoptedMessage { message, from, message_id, subject })
 }
 
+/// The address in From of a raw message, as far as [`adopt_raw`] will find one.
+#[must_use]
+pub fn from_of_raw(bytes: &[u8]) -> Option<Address> {
+    let text = crlf(&bytes[..bytes.len().min(HEADER_BYTES_MAX)]);
+    let (header, _) = split_header(&text).ok()?;
+    from(&fields(header).ok()?).ok()
+}
+
 fn wrong(reason: impl Into<String>) -> ComposeError {
     ComposeError::new(FIELD, reason)
 }
@@ -213,6 +221,15 @@ mod tests {
         assert_eq!(adopted.from.as_str(), "t@example.jp");
         assert_eq!(adopted.subject, "a b");
         assert!(!adopted.message.is_eight_bit);
+    }
+
+    #[test]
+    fn the_sender_is_known_before_the_message_is_adopted() {
+        for raw in ["From: Taro <t@example.jp>\nTo: a@x.jp\n\nhi", "Subject: x\rfrom:\r\n t@example.jp\r\n\r\n"] {
+            let adopted = adopt(raw).expect(raw);
+            assert_eq!(from_of_raw(raw.as_bytes()), Some(adopted.from), "{raw:?}");
+        }
+        assert_eq!(from_of_raw(b"Subject: x\n\nFrom: t@example.jp\n"), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    accounts::tokens::TokenKeeper,
+    accounts::{signers::Signers, tokens::TokenKeeper},
     domain::time::Clock,
     platform::entropy::Entropy,
     policy::{classify::rules::Rules, verp::VerpKey},
@@ -54,6 +54,8 @@ pub struct Context {
     pub connections: Arc<ConnectionSlots>,
     /// The access tokens of accounts that sign in with OAuth 2.
     pub tokens: TokenKeeper,
+    /// The keys that sign messages.
+    pub signers: Signers,
     /// Cancelled when the daemon stops: nothing new is sent then, and what is past its mark is finished.
     pub stopping: CancellationToken,
 }

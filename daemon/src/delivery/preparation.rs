@@ -10,11 +10,19 @@ use super::{
     errand::{Errand, ErrandResult, MarkStage, Return},
 };
 use crate::{
+    accounts::signers::Signers,
     compose::{
+        dkim::{SigningKey, sign},
         identity::{ComposeError, Identity},
         merge::Renderers,
     },
-    domain::{account::InDoubtPolicy, address::Address, ids::MessageKey, ledger::Charge, mail::Message},
+    domain::{
+        account::InDoubtPolicy,
+        address::Address,
+        ids::{JobId, MessageKey},
+        ledger::Charge,
+        mail::Message,
+    },
     policy::quota::permit::measured,
     storage::{Consignment, Content, StorageError, Tenure, TenureError, settlement::MarkOutcome},
 };
@@ -51,6 +59,7 @@ impl Preparation {
         let started = context.clock.now();
         let (mut marks, mut answers) = (Vec::new(), Vec::new());
         let (mut stranded, mut returns) = (Vec::new(), Vec::new());
+        let mut keys = BatchKeys { signers: context.signers.clone(), known: None };
         let found = join_all(assignments.iter().map(|assignment| consignment(&context, assignment))).await;
         for (assignment, found) in assignments.into_iter().zip(found) {
             let consignment = match found {
@@ -62,10 +71,11 @@ impl Preparation {
                 }
             };
             let Consignment { key, tries, recipients, mut envelope, content } = consignment;
-            let message = match message_of(content, key, &renderers) {
+            let message = match message_of(content, key, &renderers, &mut keys).await {
                 Ok(message) => message,
+                Err(error) if error.is_fatal() => return Err(error.into()),
                 Err(error) => {
-                    let result = ErrandResult::Unreadable(StorageError::Damaged(error.to_string()));
+                    let result = ErrandResult::Unreadable(error);
                     returns.push(Return { message: key, bytes: None, marked: false, result });
                     continue;
                 }
@@ -107,15 +117,45 @@ impl Preparation {
     }
 }
 
-/// The message that a content is, or becomes.
-fn message_of(content: Content, key: MessageKey, renderers: &Mutex<Renderers>) -> Result<Message, ComposeError> {
-    match content {
-        Content::Composed(message) => Ok(message),
-        Content::Merge { template, recipient, date } => {
-            let identity = Identity::of_merge(key, &template.draft.from.address, date);
-            let renderer = renderers.lock().unwrap_or_else(PoisonError::into_inner).of(&template, key.job)?;
-            renderer.render(&recipient, &identity)
+/// The message that a content is, or becomes. A plain job was signed when it was accepted.
+async fn message_of(
+    content: Content,
+    key: MessageKey,
+    renderers: &Mutex<Renderers>,
+    keys: &mut BatchKeys,
+) -> Result<Message, StorageError> {
+    let (template, recipient, date) = match content {
+        Content::Composed(message) => return Ok(message),
+        Content::Merge { template, recipient, date } => (template, recipient, date),
+    };
+    let from = &template.draft.from.address;
+    let keys = if template.forbid_dkim { Vec::new() } else { keys.of(key.job, from).await? };
+    let identity = Identity::of_merge(key, from, date);
+    let unreadable = |error: ComposeError| StorageError::Damaged(error.to_string());
+    let renderer = renderers.lock().unwrap_or_else(PoisonError::into_inner).of(&template, key.job).map_err(unreadable)?;
+    if keys.is_empty() {
+        return renderer.render(&recipient, &identity).map_err(unreadable);
+    }
+    // A signature takes a millisecond, or ten. It bears the message's date, so that each attempt sends the same bytes.
+    let signing = move || Ok(sign(renderer.render(&recipient, &identity)?, &keys, date));
+    let signed = tokio::task::spawn_blocking(signing).await;
+    signed.map_err(|_| StorageError::Damaged(format!("the message {key} cannot be signed")))?.map_err(unreadable)
+}
+
+/// The keys that sign the messages of a batch, most of which are of one job.
+struct BatchKeys {
+    signers: Signers,
+    known: Option<(JobId, Vec<Arc<SigningKey>>)>,
+}
+
+impl BatchKeys {
+    async fn of(&mut self, job: JobId, from: &Address) -> Result<Vec<Arc<SigningKey>>, StorageError> {
+        if let Some((_, keys)) = self.known.as_ref().filter(|(known, _)| *known == job) {
+            return Ok(keys.clone());
         }
+        let keys = self.signers.of(from).await?;
+        self.known = Some((job, keys.clone()));
+        Ok(keys)
     }
 }
 

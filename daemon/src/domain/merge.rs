@@ -19,6 +19,8 @@ pub struct MergeTemplate {
     pub draft: Draft,
     /// The variables that the draft uses, each once. The values of a recipient stand in this order.
     pub variables: Vec<String>,
+    /// Whether the job's route leaves DKIM signatures out. Others are put on as each message is composed.
+    pub forbid_dkim: bool,
 }
 
 /// One recipient of a merge job, who gets a message of his own.

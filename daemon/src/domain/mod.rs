@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod backlog;
 pub mod charset;
 pub mod control;
+pub mod dkim;
 pub mod event;
 pub mod flight;
 pub mod ids;

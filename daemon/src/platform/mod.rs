@@ -4,5 +4,6 @@ pub mod clock;
 pub mod entropy;
 pub mod leaps;
 pub mod logging;
+pub mod rsa;
 pub mod sealing;
 pub mod shutdown;

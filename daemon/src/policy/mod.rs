@@ -7,6 +7,7 @@ pub mod diagnosis;
 pub mod discovery;
 pub mod dispatch;
 pub mod diversion;
+pub mod dkim;
 pub mod fair_share;
 pub mod learning;
 pub mod oauth;

@@ -56,6 +56,8 @@ pub struct Way<'a> {
     pub account: &'a AccountId,
     /// The accounts that are used instead.
     pub fallbacks: &'a [AccountId],
+    /// Whether DKIM signatures are left out.
+    pub forbid_dkim: bool,
 }
 
 /// Why a job has no route.
@@ -142,7 +144,7 @@ impl<'a> Matching<'a> {
             }
         }
         open.push(match &self.routing.default_account {
-            Some(account) => Ok(Way { rule: DEFAULT_RULE, account, fallbacks: &[] }),
+            Some(account) => Ok(Way { rule: DEFAULT_RULE, account, fallbacks: &[], forbid_dkim: false }),
             None => Err(NoRoute::NoMatch),
         });
         open
@@ -160,7 +162,8 @@ impl<'a> Matching<'a> {
         if rule.forbid_merge && self.kind == Kind::Merge {
             return Err(NoRoute::ForbidsMerge(rule.name.as_str().to_owned()));
         }
-        Ok(Way { rule: rule.name.as_str(), account: &rule.account, fallbacks: &rule.fallbacks })
+        let (account, fallbacks) = (&rule.account, &rule.fallbacks);
+        Ok(Way { rule: rule.name.as_str(), account, fallbacks, forbid_dkim: rule.forbid_dkim })
     }
 
     /// The rules that were looked at, in their order; the last one decided.

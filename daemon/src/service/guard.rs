@@ -27,13 +27,15 @@ pub enum Guard {
     Keys(ApiKeys),
 }
 
-/// What a caller needs for a call. Roles will be told apart here.
+/// What a caller needs for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
     /// Nothing: probes have no key, and learn only whether the daemon serves.
     Open,
     /// To be known.
     KnownCaller,
+    /// To be an admin.
+    Admin,
 }
 
 /// The rule of a method; nothing for one that does not exist.
@@ -84,6 +86,18 @@ fn rule_of(path: &str) -> Option<Rule> {
             matches!(method, "GetRouting" | "SetRouting" | "ExplainRoute").then_some(Rule::KnownCaller)
         }
         "hikyaku.v1.BlobService" => matches!(method, "BeginUpload" | "UploadBlob" | "GetBlob").then_some(Rule::KnownCaller),
+        "hikyaku.v1.DkimService" => matches!(
+            method,
+            "CreateDkimKey"
+                | "ImportDkimKey"
+                | "GetDkimKey"
+                | "ListDkimKeys"
+                | "DeleteDkimKey"
+                | "CheckDkimKey"
+                | "GetDkimRules"
+                | "SetDkimRules"
+        )
+        .then_some(Rule::Admin),
         "hikyaku.v1.ClassificationService" => (method == "Classify").then_some(Rule::KnownCaller),
         "hikyaku.v1.StoreService" => matches!(method, "BackupStore" | "VerifyStore").then_some(Rule::KnownCaller),
         "grpc.reflection.v1.ServerReflection" | "grpc.reflection.v1alpha.ServerReflection" => {
@@ -104,6 +118,9 @@ impl Guard {
         let (caller, role) = self.caller(request.headers())?;
         if rule.is_none() {
             return Err(Status::unimplemented("there is no such method"));
+        }
+        if rule == Some(Rule::Admin) && role != Role::Admin {
+            return Err(Refusal::NotAllowed("only admins may call this method").into());
         }
         request.extensions_mut().insert(caller);
         request.extensions_mut().insert(role);
@@ -259,6 +276,16 @@ mod tests {
         let (key, line) = new_key(&"boss".parse().expect("a name"), Role::Admin, &SeededEntropy::new(1));
         let guard = Guard::Keys(ApiKeys::parse(&line).expect("a key"));
         check(&guard, GET_JOB, Some(&format!("Bearer {}", key.expose())), Ok(Some("boss")));
+    }
+
+    #[test]
+    fn members_do_not_reach_the_keys() {
+        let (key, line) = new_key(&"shop".parse().expect("a name"), Role::Member, &SeededEntropy::new(1));
+        let guard = Guard::Keys(ApiKeys::parse(&line).expect("a key"));
+        let bearer = format!("Bearer {}", key.expose());
+        check(&guard, "/hikyaku.v1.DkimService/ListDkimKeys", Some(&bearer), Err(Code::PermissionDenied));
+        check(&guard, "/hikyaku.v1.DkimService/ListDkimKeys", None, Err(Code::Unauthenticated));
+        check(&Guard::Local, "/hikyaku.v1.DkimService/ListDkimKeys", None, Ok(Some("local")));
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ pub mod api_keys;
 mod blobs;
 mod classification;
 mod convert;
+mod dkim;
 pub mod guard;
 mod jobs;
 pub mod load;

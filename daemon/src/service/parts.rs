@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    accounts::tokens::TokenKeeper,
+    accounts::{signers::Signers, tokens::TokenKeeper},
     delivery::desk::Desk,
     domain::{account::EhloName, time::Clock},
     platform::entropy::Entropy,
@@ -29,6 +29,8 @@ pub struct Parts {
     pub dns: Arc<dyn Dns>,
     /// The access tokens of accounts that sign in with OAuth 2.
     pub tokens: TokenKeeper,
+    /// The keys that sign messages.
+    pub signers: Signers,
     /// Asks the accounts' workers.
     pub desk: Desk,
     /// How servers are reached that are tested.

@@ -122,6 +122,10 @@ mod tests {
             let found = ServiceRecord { priority: 0, weight: 1, port: 587, target };
             Ok(if name == "_submission._tcp.example.jp" { vec![found] } else { Vec::new() })
         }
+
+        async fn texts(&self, _: &str) -> Result<Vec<String>, DnsError> {
+            Err(DnsError::TimedOut)
+        }
     }
 
     async fn discovered(address: &str) -> Result<v1::DiscoverSettingsResponse, Refusal> {

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use hikyaku_proto::{
     DESCRIPTOR_SET,
     v1::{
-        account_service_server::AccountServiceServer, blob_service_server::BlobServiceServer, classification_service_server::ClassificationServiceServer,
+        account_service_server::AccountServiceServer, blob_service_server::BlobServiceServer,
+        classification_service_server::ClassificationServiceServer, dkim_service_server::DkimServiceServer,
         job_service_server::JobServiceServer, provider_service_server::ProviderServiceServer,
         route_service_server::RouteServiceServer, store_service_server::StoreServiceServer,
     },
@@ -18,6 +19,7 @@ use super::{
     accounts::Accounts,
     blobs::Blobs,
     classification::Classification,
+    dkim::DkimKeysAndRules,
     guard::{Guard, GuardLayer},
     jobs::service::Jobs,
     load::{Load, LoadLayer},
@@ -51,6 +53,7 @@ pub async fn routes(parts: Parts) -> (Routes, Health) {
     let providers = ProviderServiceServer::new(Providers::new(&parts));
     let routing = RouteServiceServer::new(RoutingRules::new(&parts));
     let blobs = BlobServiceServer::new(Blobs::new(&parts));
+    let dkim = DkimServiceServer::new(DkimKeysAndRules::new(&parts));
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let health = Health { reporter };
     health.set_not_serving().await;
@@ -64,6 +67,7 @@ pub async fn routes(parts: Parts) -> (Routes, Health) {
         .add_service(providers)
         .add_service(routing)
         .add_service(blobs)
+        .add_service(dkim)
         .add_service(health_service)
         .add_service(reflection)
         .add_service(reflection_alpha);
@@ -111,6 +115,7 @@ impl Health {
         <ProviderServiceServer<Providers> as NamedService>::NAME,
         <RouteServiceServer<RoutingRules> as NamedService>::NAME,
         <BlobServiceServer<Blobs> as NamedService>::NAME,
+        <DkimServiceServer<DkimKeysAndRules> as NamedService>::NAME,
     ];
 
     /// The daemon takes calls.

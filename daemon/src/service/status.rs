@@ -9,6 +9,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 use super::convert::violations::Violation;
 use crate::{
     domain::{
+        dkim::{DKIM_KEYS_MAX, DkimKeyId},
         ids::{AccountId, Etag, JobId},
         job::ControlRefusal,
         time::Timestamp,
@@ -70,6 +71,18 @@ pub(super) enum Refusal {
     /// A routing rule names the account.
     #[error("the routing rule {0} names the account: change the rules first")]
     AccountRouted(String),
+    /// There is no such key.
+    #[error("there is no DKIM key {0}")]
+    NoDkimKey(DkimKeyId),
+    /// The key's name is taken.
+    #[error("there is a DKIM key {0} already")]
+    DkimKeyExists(DkimKeyId),
+    /// A rule names the key.
+    #[error("{0} names the key: change the DKIM rules first")]
+    DkimKeyNamed(String),
+    /// There are as many keys as there may be.
+    #[error("there are {DKIM_KEYS_MAX} DKIM keys already: delete those that are no longer used")]
+    DkimKeysFull,
     /// The rules give a job no account.
     #[error("{why}{told}")]
     NoRoute {
@@ -248,6 +261,10 @@ impl Refusal {
                 Telling::new(Code::FailedPrecondition, "ACCOUNT_HAS_OPEN_JOBS").with("open_jobs", count)
             }
             Self::AccountRouted(rule) => Telling::new(Code::FailedPrecondition, "ACCOUNT_IS_ROUTED").with("rule", rule),
+            Self::NoDkimKey(id) => Telling::new(Code::NotFound, "DKIM_KEY_NOT_FOUND").with("dkim_key_id", id),
+            Self::DkimKeyExists(id) => Telling::new(Code::AlreadyExists, "DKIM_KEY_EXISTS").with("dkim_key_id", id),
+            Self::DkimKeyNamed(_) => Telling::new(Code::FailedPrecondition, "DKIM_KEY_IS_NAMED"),
+            Self::DkimKeysFull => Telling::new(Code::ResourceExhausted, "TOO_MANY_DKIM_KEYS"),
             Self::NoRoute { .. } => Telling::new(Code::FailedPrecondition, "NO_ROUTE"),
             Self::TooManyRoutes(_) => Telling::new(Code::FailedPrecondition, "TOO_MANY_ROUTES"),
             Self::AccountBusy(count) => {

@@ -26,12 +26,12 @@ use super::{
     routes::{Health, routes, server},
 };
 use crate::{
-    accounts::tokens::TokenKeeper,
+    accounts::{signers::Signers, tokens::TokenKeeper},
     delivery::desk,
     domain::time::{Clock, Timestamp},
     platform::entropy::SeededEntropy,
     policy::classify::rules::Rules,
-    storage::memory::MemoryStore,
+    storage::{SharedStorage, memory::MemoryStore},
     wire::{
         clamd::Clamd,
         dial::TcpDialer,
@@ -47,6 +47,7 @@ mod approvals;
 mod blobs;
 mod consent;
 mod control;
+mod dkim;
 mod gate;
 mod jobs;
 mod letterhead;
@@ -123,6 +124,7 @@ impl Api {
         let clock = Arc::new(TickingClock(AtomicU64::new(BEGIN_MS)));
         let told: Arc<dyn Clock> = Arc::<TickingClock>::clone(&clock);
         let tokens = TokenKeeper::new(Arc::<MemoryStore>::clone(&storage), issuer, Arc::clone(&told));
+        let shared: SharedStorage = Arc::<MemoryStore>::clone(&storage);
         let parts = Parts {
             storage: Arc::<MemoryStore>::clone(&storage),
             clock: told,
@@ -130,6 +132,7 @@ impl Api {
             rules: Arc::clone(&RULES),
             dns: Arc::new(NameServers::new(None)),
             tokens,
+            signers: Signers::new(&shared),
             desk: desk::open().0,
             dial: Arc::new(TcpDialer),
             scanner,

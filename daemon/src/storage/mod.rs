@@ -21,6 +21,7 @@ pub mod blobs;
 mod care;
 #[cfg(test)]
 pub mod contract;
+mod dkim_store;
 mod event_log;
 mod job_store;
 pub mod memory;
@@ -40,6 +41,7 @@ pub use self::{
         USE_NOTED_EVERY, Upload, UploadError, UploadId, UploadLimits, charge_of,
     },
     care::{Findings, Progress, StoreCare},
+    dkim_store::{AddDkimKeyError, DKIM_RULES_BYTES_MAX, DeleteDkimKeyError, DkimStore, PrivateKey, SetDkimRulesError},
     event_log::EventLog,
     job_store::{Acceptance, Controlled, Idempotency, JobFilter, JobPage, JobRecord, JobStore, Page, Submission},
     merge_store::{
@@ -61,12 +63,12 @@ pub const IDEMPOTENCY_DAYS: u64 = 7;
 
 /// A whole store: what `app::wiring` makes, and what the layers above share.
 pub trait Storage:
-    AccountStore + RoutingStore + JobStore + MergeStore + BlobStore + Queue + EventLog + StoreCare
+    AccountStore + RoutingStore + DkimStore + JobStore + MergeStore + BlobStore + Queue + EventLog + StoreCare
 {
 }
 
 impl<T> Storage for T where
-    T: AccountStore + RoutingStore + JobStore + MergeStore + BlobStore + Queue + EventLog + StoreCare
+    T: AccountStore + RoutingStore + DkimStore + JobStore + MergeStore + BlobStore + Queue + EventLog + StoreCare
 {
 }
 

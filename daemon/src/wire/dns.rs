@@ -38,6 +38,12 @@ pub trait Dns: Send + Sync + Debug {
     /// # Errors
     /// When there is no answer.
     async fn services(&self, name: &str) -> Result<Vec<ServiceRecord>, DnsError>;
+
+    /// The TXT records of a name, each joined from its strings (RFC 6376 3.6.2.2); none when there are none.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    async fn texts(&self, name: &str) -> Result<Vec<String>, DnsError>;
 }
 
 /// Why there is no answer.
@@ -117,6 +123,15 @@ impl Dns for NameServers {
             _ => None,
         }))
     }
+
+    async fn texts(&self, name: &str) -> Result<Vec<String>, DnsError> {
+        let name = whole(name)?;
+        let found = answer(self.resolver()?.txt_lookup(name)).await?;
+        Ok(records(&found, |data| match data {
+            RData::TXT(txt) => Some(String::from_utf8_lossy(&txt.txt_data.concat()).into_owned()),
+            _ => None,
+        }))
+    }
 }
 
 /// The answer, or nothing when there are no such records.
@@ -157,7 +172,7 @@ mod tests {
         op::{Message, OpCode},
         rr::{
             Record,
-            rdata::{MX, SRV},
+            rdata::{MX, SRV, TXT},
         },
     };
     use tokio::net::UdpSocket;
@@ -193,6 +208,7 @@ mod tests {
         let server = name_server_knowing(vec![
             ("example.jp", RData::MX(MX::new(10, name("mx.example.jp.")))),
             ("_submission._tcp.example.jp", RData::SRV(SRV::new(1, 2, 587, name("smtp.example.jp.")))),
+            ("s1._domainkey.example.jp", RData::TXT(TXT::new(vec!["v=DKIM1; ".to_owned(), "p=abc".to_owned()]))),
             ("_imap._tcp.example.jp", RData::SRV(SRV::new(0, 0, 0, name(".")))),
         ])
         .await;
@@ -205,6 +221,8 @@ mod tests {
         let denied = dns.services("_imap._tcp.example.jp").await.expect("an answer");
         assert_eq!(denied[0].target, "");
         assert_eq!(dns.services("_pop3._tcp.example.jp").await, Ok(Vec::new()));
+        assert_eq!(dns.texts("s1._domainkey.example.jp").await, Ok(vec!["v=DKIM1; p=abc".to_owned()]));
+        assert_eq!(dns.texts("s2._domainkey.example.jp").await, Ok(Vec::new()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use std::{num::NonZeroU16, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hikyaku_daemon::{
-    accounts::tokens::TokenKeeper,
+    accounts::{signers::Signers, tokens::TokenKeeper},
     app::demo::capture::{CaptureServer, Rules as ServerRules},
     delivery::{
         Context,
@@ -75,6 +75,7 @@ impl Crowd {
             tokens: TokenKeeper::new(Arc::clone(&house.storage), issuer, Arc::clone(&clock)),
             clock,
             entropy: Arc::new(SeededEntropy::new(1)),
+            signers: Signers::new(&house.storage),
             verp: VerpKey::new([7; 32]),
             host_name: "test.example.jp".parse().expect("a name"),
             connections: ConnectionSlots::new(SLOTS),

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use hikyaku_daemon::{
-    accounts::tokens::TokenKeeper,
+    accounts::{signers::Signers, tokens::TokenKeeper},
     app::demo::capture::{CaptureServer, Records, Rules as ServerRules},
     delivery::{
         Context,
@@ -156,6 +156,7 @@ impl House {
             tokens: TokenKeeper::new(Arc::clone(&self.storage), issuer, Arc::clone(&clock)),
             clock,
             entropy: Arc::new(SeededEntropy::new(1)),
+            signers: Signers::new(&self.storage),
             verp: VerpKey::new([7; 32]),
             host_name: "test.example.jp".parse().expect("a name"),
             connections: ConnectionSlots::new(100),

@@ -4,7 +4,7 @@
 use std::{num::NonZeroU16, path::PathBuf, sync::Arc, time::Duration};
 
 use hikyaku_daemon::{
-    accounts::tokens::TokenKeeper,
+    accounts::{signers::Signers, tokens::TokenKeeper},
     delivery::{Context, connections::ConnectionSlots, supervisor},
     domain::{
         account::{Encryption, IssuerKind, OAuth2SignIn, OauthGrant, OauthIssuer, OauthMechanism, Server, SignIn},
@@ -150,6 +150,7 @@ async fn short_tokens_a_revoked_grant_and_new_consent_against_a_real_server() {
         dial: Arc::new(TcpDialer),
         clock,
         entropy: Arc::new(SeededEntropy::new(1)),
+        signers: Signers::new(&house.storage),
         verp: hikyaku_daemon::policy::verp::VerpKey::new([7; 32]),
         host_name: "client.lab.test".parse().expect("a name"),
         connections: ConnectionSlots::new(100),

@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use hikyaku_daemon::{
-    accounts::tokens::TokenKeeper,
+    accounts::{signers::Signers, tokens::TokenKeeper},
     delivery::{Context, connections::ConnectionSlots, desk, supervisor},
     domain::{
         account::{Credentials, Encryption, Host, PopBeforeSmtp, Server, SignIn},
@@ -144,6 +144,7 @@ impl Post {
             tokens: TokenKeeper::new(Arc::clone(&house.storage), issuer, Arc::clone(&clock)),
             clock,
             entropy: Arc::new(SeededEntropy::new(1)),
+            signers: Signers::new(&house.storage),
             verp: VerpKey::new([7; 32]),
             host_name: "test.example.jp".parse().expect("a name"),
             connections: ConnectionSlots::new(10),

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hikyaku_daemon::{
-    accounts::tokens::TokenKeeper,
+    accounts::{signers::Signers, tokens::TokenKeeper},
     delivery::{Context, connections::ConnectionSlots, supervisor},
     domain::{
         account::{Host, IssuerKind, OAuth2SignIn, OauthGrant, OauthIssuer, OauthMechanism, SignIn},
@@ -185,6 +185,7 @@ impl Scene {
             dial: Arc::new(realm.clone()),
             clock,
             entropy: Arc::new(SeededEntropy::new(1)),
+            signers: Signers::new(&house.storage),
             verp: hikyaku_daemon::policy::verp::VerpKey::new([7; 32]),
             host_name: "test.example.jp".parse().expect("a name"),
             connections: ConnectionSlots::new(100),

@@ -174,7 +174,7 @@ pub(super) const DELIVERY_HOST_NAME: Setting<EhloName> = Setting {
 
 pub(super) const DNS_SERVER: Setting<SocketAddr> = Setting {
     key: "dns.server",
-    doc: "Name server, address and port, that is asked for MX and SRV records to propose settings. Not set: the system's.",
+    doc: "Name server, address and port, that is asked to propose settings and to check DKIM keys. Not set: the system's.",
     default: Default::Absent("\"127.0.0.1:53\""),
     parse: socket_address,
 };

@@ -4,6 +4,7 @@
 pub(super) mod account;
 pub(super) mod account_filter;
 mod content;
+pub(super) mod dkim;
 pub(super) mod draft;
 pub(super) mod event;
 pub(super) mod filter;

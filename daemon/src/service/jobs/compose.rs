@@ -1,12 +1,17 @@
 //! How an order becomes a job with its message, or what is wrong with it in view of its account.
 
+use std::sync::Arc;
+
+use super::route::Routed;
 use crate::{
+    accounts::signers::Signers,
     compose::{
+        dkim::{SigningKey, sign},
         identity::{ComposeError, Identity},
         letterhead,
         losses::{Loss, losses},
         message::compose,
-        raw::adopt_raw,
+        raw::{adopt_raw, from_of_raw},
     },
     domain::{
         account::AccountSettings,
@@ -20,6 +25,7 @@ use crate::{
         draft::{Order, OrderContent},
         violations::{Violation, Violations},
     },
+    storage::StorageError,
 };
 
 /// What a job is made of besides its order.
@@ -29,6 +35,8 @@ pub(super) struct Birth {
     pub(super) now: Timestamp,
     pub(super) account: AccountId,
     pub(super) fallbacks: Option<Box<Fallbacks>>,
+    /// The keys that sign the message: see [`keys_for`].
+    pub(super) keys: Vec<Arc<SigningKey>>,
 }
 
 /// A job in its first state, with its message.
@@ -57,15 +65,46 @@ pub(super) struct Sealed {
     pub(super) warnings: Vec<String>,
 }
 
-/// Makes the job of an order and its message.
+/// The keys that sign the message of an order; none when its route forbids that.
+pub(super) async fn keys_for(
+    signers: &Signers,
+    order: &Order,
+    routed: &Routed,
+) -> Result<Vec<Arc<SigningKey>>, StorageError> {
+    if routed.forbid_dkim {
+        return Ok(Vec::new());
+    }
+    let written = match &order.content {
+        OrderContent::Mail { .. } => order.from.as_ref().map(|from| from.address.clone()),
+        // The rules are about the From that readers see.
+        OrderContent::Raw(bytes) => from_of_raw(bytes),
+    };
+    let settings = &routed.record.account.settings;
+    signers.of(written.as_ref().unwrap_or(&settings.from.address)).await
+}
+
+/// By which keys a message is signed, and when.
+struct Signing<'a> {
+    keys: &'a [Arc<SigningKey>],
+    now: Timestamp,
+}
+
+impl Signing<'_> {
+    fn sign(&self, composed: Composed) -> Composed {
+        Composed { message: sign(composed.message, self.keys, self.now), ..composed }
+    }
+}
+
+/// Makes the job of an order and its message, composed and signed.
 pub(super) fn job_of(mut order: Order, settings: &AccountSettings, birth: Birth) -> Result<Made, Vec<Violation>> {
-    let Birth { id, caller, now, account, fallbacks } = birth;
+    let Birth { id, caller, now, account, fallbacks, keys } = birth;
     add_defaults(&mut order, settings);
     let from = order.from.clone().unwrap_or_else(|| settings.from.clone());
     let due = order.send_at.map_or(now, |send_at| send_at.max(now));
     let identity = Identity::of_job(id, &from.address, due);
     let mut violations = order.address_violations(&settings.content);
-    let composed = compose_order(&order, &from, settings, &identity, now, &mut violations);
+    let signing = Signing { keys: &keys, now };
+    let composed = compose_order(&order, &from, settings, &identity, &signing, &mut violations);
     let Sealed { message, facts, subject, warnings } = seal(violations.finish(composed)?);
     let job = Job {
         id,
@@ -113,7 +152,7 @@ fn compose_order(
     from: &Mailbox,
     settings: &AccountSettings,
     identity: &Identity,
-    now: Timestamp,
+    signing: &Signing<'_>,
     violations: &mut Violations,
 ) -> Option<Composed> {
     let draft;
@@ -146,6 +185,7 @@ fn compose_order(
             }
         }
     };
+    let made = made.map(|composed| signing.sign(composed));
     let submission = Submission {
         content,
         to: &order.to,
@@ -157,7 +197,7 @@ fn compose_order(
         labels: order.labels.len(),
         priority: order.priority,
     };
-    for found in admission::check(&submission, settings, now) {
+    for found in admission::check(&submission, settings, signing.now) {
         let field = on_the_wire(&found.field);
         match found.recipient.and_then(|index| u32::try_from(index).ok()) {
             Some(index) => violations.add_for(index, field, found.reason),

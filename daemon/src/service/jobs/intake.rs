@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     attached::Attached,
-    compose::{Birth, Made, job_of},
+    compose::{Birth, Made, job_of, keys_for},
     gate::{check_hours, check_quotas},
     planner::Planner,
     route::{Routed, route},
@@ -16,6 +16,7 @@ use super::{
     warnings,
 };
 use crate::{
+    accounts::signers::Signers,
     domain::{
         ids::JobId,
         job::Job,
@@ -35,7 +36,8 @@ use crate::{
 
 /// Submissions that are composed at once may hold this much, over all callers, in KiB.
 const UNDER_WAY_KIB_MAX: u32 = 512 * 1_024;
-/// Submissions of this size are composed on a thread of their own, in bytes: it takes milliseconds.
+/// Submissions of this size, and those that are signed, are composed on a thread of their own, in bytes: it takes
+/// milliseconds.
 const COMPOSED_ASIDE_BYTES: usize = 256 * 1_024;
 
 /// Takes submissions in.
@@ -46,6 +48,7 @@ pub(super) struct Intake {
     entropy: Arc<dyn Entropy>,
     planner: Planner,
     scanning: Scanning,
+    signers: Signers,
     room: Arc<Semaphore>,
 }
 
@@ -70,6 +73,7 @@ impl Intake {
             entropy: Arc::clone(&parts.entropy),
             planner,
             scanning: Scanning::new(parts.scanner.clone()),
+            signers: parts.signers.clone(),
             room: Arc::new(Semaphore::new(UNDER_WAY_KIB_MAX as usize)),
         }
     }
@@ -155,6 +159,7 @@ impl Intake {
     ) -> Result<Entry, Refusal> {
         let routed = route(&self.storage, &order, &visitor, now).await?;
         let routed_account_id = routed.answer();
+        let keys = keys_for(&self.signers, &order, &routed).await?;
         let Routed { record, fallbacks, warning, .. } = routed;
         let mut warnings = warnings::of_account(&record, now);
         warnings.extend(warning);
@@ -165,7 +170,9 @@ impl Intake {
         attached.fetch(&self.storage, visitor.caller(), &mut order, now).await?;
         let suspects = suspects_of(&order);
         let account = record.account.id.clone();
-        let birth = Birth { id: self.new_id(now), caller: visitor.into_caller(), now, account, fallbacks };
+        let birth = Birth { id: self.new_id(now), caller: visitor.into_caller(), now, account, fallbacks, keys };
+        // A signature takes a millisecond, or ten.
+        let bytes = if birth.keys.is_empty() { bytes } else { bytes.max(COMPOSED_ASIDE_BYTES) };
         let settings = settings.clone();
         let Made { job, message, warnings: lost } = aside(bytes, move || job_of(order, &settings, birth)).await??;
         warnings.extend(lost);

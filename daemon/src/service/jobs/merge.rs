@@ -28,6 +28,7 @@ use super::{
     warnings,
 };
 use crate::{
+    accounts::signers::Signers,
     domain::{
         ids::JobId,
         time::{Clock, Timestamp},
@@ -56,6 +57,7 @@ pub(super) struct MergeIntake {
     entropy: Arc<dyn Entropy>,
     planner: Planner,
     scanning: Scanning,
+    signers: Signers,
     shutdown: CancellationToken,
     /// The streams under way. Each has a task of its own, which tidies up even when its caller has left.
     streams: TaskTracker,
@@ -78,6 +80,7 @@ impl MergeIntake {
             entropy: Arc::clone(&parts.entropy),
             planner,
             scanning: Scanning::new(parts.scanner.clone()),
+            signers: parts.signers.clone(),
             shutdown: parts.shutdown.clone(),
             streams: TaskTracker::new(),
         }
@@ -159,7 +162,7 @@ impl MergeIntake {
         let id = opening.id;
         let mut hash = opening.hash.take();
         let routing = self.storage.routing().await.map_err(Refusal::from)?;
-        let mut desk = Desk::open(&self.storage, &opening, &routing).await?;
+        let mut desk = Desk::open(&self.storage, &self.signers, &opening, &routing).await?;
         // Before a million recipients are read, if the account is known; else by the one that is left.
         let scanned = match desk.named() {
             Some(record) => Some(self.scan(&opening, record).await?),

@@ -23,6 +23,8 @@ pub(super) struct Routed {
     pub(super) fallbacks: Option<Box<Fallbacks>>,
     /// Whether the rules chose it.
     pub(super) is_chosen: bool,
+    /// Whether the rule forbids signatures.
+    pub(super) forbid_dkim: bool,
     /// What the caller should know of the choice.
     pub(super) warning: Option<String>,
 }
@@ -58,7 +60,7 @@ pub(super) async fn route(
 pub(super) async fn named(storage: &SharedStorage, id: &AccountId, visitor: &Visitor) -> Result<Routed, Refusal> {
     let record = visitor.account(storage, id).await?;
     let record = record.ok_or_else(|| Refusal::NoAccount { id: id.clone(), field: "job.account_id" })?;
-    Ok(Routed { record, fallbacks: None, is_chosen: false, warning: None })
+    Ok(Routed { record, fallbacks: None, is_chosen: false, forbid_dkim: false, warning: None })
 }
 
 /// The From of an order that names no account.
@@ -87,7 +89,7 @@ pub(super) async fn follow(
     let fallbacks = (!rest.is_empty()).then(|| Box::new(Fallbacks { from: from.clone(), accounts: rest }));
     let warning = (place > 0)
         .then(|| format!("the account {} does not send at present: the job goes by {} instead", all[0], all[place]));
-    Ok(Routed { record, fallbacks, is_chosen: true, warning })
+    Ok(Routed { record, fallbacks, is_chosen: true, forbid_dkim: way.forbid_dkim, warning })
 }
 
 /// The accounts of a way that can be read. One whose record is damaged is none for now.

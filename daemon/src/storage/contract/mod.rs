@@ -7,6 +7,7 @@ mod attempts;
 pub(in crate::storage) mod blobs;
 mod control;
 mod diversions;
+mod dkim;
 mod ends;
 mod jobs;
 mod ledger;
@@ -54,6 +55,13 @@ async fn check_submitting(make: &impl AsyncFn() -> SharedStorage) {
             an_account_with_open_jobs_is_kept,
             a_deleted_account_leaves_no_ledger_and_no_tenure,
             a_standing_that_is_set_already_writes_nothing,
+        }
+        dkim {
+            keys_are_kept_with_their_private_halves,
+            a_key_that_is_forgotten_is_gone,
+            a_key_that_is_named_is_kept,
+            dkim_rules_are_replaced_by_those_who_saw_the_last,
+            keys_are_bounded,
         }
         tokens {
             tokens_are_kept_beside_the_settings,

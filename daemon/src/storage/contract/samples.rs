@@ -6,6 +6,7 @@ use crate::{
     domain::{
         account::{Account, AccountSettings, Encryption, Server, Stamp},
         attempt::{Attempt, Fate, Finding, Outcome, Response},
+        dkim::{DkimAlgorithm, DkimKey, DkimKeyId, DkimRule, DkimRules},
         ids::{AccountId, Caller, Etag, JobId, Label, MessageKey},
         job::{Audience, Job, MessageFacts, Priority, Schedule},
         ledger::{Charge, QuotaKey},
@@ -21,7 +22,8 @@ use crate::{
         verdict::{Phase, Verdict},
     },
     storage::{
-        Acceptance, Idempotency, JobStore, MergeSubmission, SharedStorage, StorageError, Submission, Tenure,
+        Acceptance, Idempotency, JobStore, MergeSubmission, PrivateKey, SharedStorage, StorageError, Submission,
+        Tenure,
         settlement::{Mark, Settlement},
     },
 };
@@ -36,6 +38,29 @@ pub fn at(seconds: u64) -> Timestamp {
 #[must_use]
 pub fn account_id(text: &str) -> AccountId {
     text.parse().expect("an account id")
+}
+
+/// A key that never signs, and its private half, which is longer than one value of a store.
+#[must_use]
+pub fn dkim_key(selector: &str, domain: &str) -> (DkimKey, PrivateKey) {
+    let id = DkimKeyId::new(selector, domain).expect("a name");
+    let private = Secret::new(id.to_string().repeat(5_000 / id.to_string().len()).into_bytes());
+    let created = Stamp { at: at(1), by: caller() };
+    (DkimKey { id, algorithm: DkimAlgorithm::Rsa { bits: 4_096 }, public_key: vec![0x30; 550], created }, private)
+}
+
+/// Rules that name these keys, each in a rule of its own, and the first one as a default.
+#[must_use]
+pub fn dkim_rules(keys: &[&str], etag: u64) -> DkimRules {
+    let keys: Vec<DkimKeyId> = keys.iter().map(|text| text.parse().expect("a name")).collect();
+    let from = || ["@example.jp", "*.example.com", "a@example.org"].map(|text| text.parse().expect("a pattern"));
+    DkimRules {
+        rules: keys.iter().map(|key| DkimRule { from: from().to_vec(), keys: vec![key.clone()] }).collect(),
+        default_keys: keys.into_iter().take(1).collect(),
+        sign_own_domains: true,
+        etag: Etag(etag),
+        updated: Some((at(1), caller())),
+    }
 }
 
 /// The caller of all samples.
@@ -219,7 +244,7 @@ pub fn merge_submission(job: Job) -> MergeSubmission {
         attachments: vec![file],
         charset: crate::domain::charset::Charset::Iso2022Jp,
     };
-    let template = MergeTemplate { draft, variables: vec!["name".to_owned()] };
+    let template = MergeTemplate { draft, variables: vec!["name".to_owned()], forbid_dkim: true };
     MergeSubmission { job, template, idempotency: None }
 }
 

@@ -4,6 +4,8 @@
 //! asks. It is as slow as that sounds, and serves tests, which compare every other engine with it.
 
 mod blobs;
+mod dkim;
+mod dkim_store;
 mod engine;
 mod jobs;
 mod merges;

@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use super::blobs::{Part, Whole};
+use super::{
+    blobs::{Part, Whole},
+    dkim::DkimModel,
+};
 use crate::{
     domain::{
         account::Account,
@@ -51,6 +54,8 @@ pub(super) struct Model {
     pub(super) closed: bool,
     /// The routing rules.
     pub(super) routing: Arc<Routing>,
+    /// DKIM keys and rules.
+    pub(super) dkim: DkimModel,
     /// Recipients of merge jobs to come.
     pub(super) staged: BTreeMap<JobId, Vec<MergeRecipient>>,
     /// Files that are being uploaded.

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod blob;
 mod codes;
+pub mod dkim;
 pub mod event;
 pub mod history;
 pub mod idempotency;

@@ -40,6 +40,8 @@ pub struct TemplateRow {
     pub list_unsubscribe: Option<ListUnsubscribeRow>,
     #[prost(uint32, optional, tag = "15")]
     pub auto_submitted: Option<u32>,
+    #[prost(bool, tag = "16")]
+    pub forbid_dkim: bool,
 }
 
 /// A [`ListUnsubscribe`].
@@ -112,6 +114,7 @@ impl From<&MergeTemplate> for TemplateRow {
             references: references.iter().map(id).collect(),
             list_unsubscribe: list_unsubscribe.as_ref().map(leaving),
             auto_submitted: auto_submitted.map(Code::code),
+            forbid_dkim: template.forbid_dkim,
         }
     }
 }
@@ -148,6 +151,6 @@ impl TryFrom<TemplateRow> for MergeTemplate {
             list_unsubscribe: row.list_unsubscribe.map(leaving),
             auto_submitted: row.auto_submitted.map(Code::from_code).transpose()?,
         };
-        Ok(Self { draft, variables: row.variables })
+        Ok(Self { draft, variables: row.variables, forbid_dkim: row.forbid_dkim })
     }
 }

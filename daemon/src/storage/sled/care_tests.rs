@@ -25,8 +25,8 @@ use crate::{
         secret::Secret,
     },
     storage::{
-        AccountStore, EventLog, Idempotency, JobStore, PAGE_MAX, Progress, Queue, RoutingStore, SharedStorage,
-        StorageError, StoreCare, Submission,
+        AccountStore, DkimStore, EventLog, Idempotency, JobStore, PAGE_MAX, Progress, Queue, RoutingStore,
+        SharedStorage, StorageError, StoreCare, Submission,
         contract::samples::{self, at, job_id, sample_job},
         records::job::Location,
         spool,
@@ -67,6 +67,9 @@ async fn filled(path: &Path) -> Arc<SledStore> {
     let default_account = Some(samples::account_id("sales"));
     let routing = Routing { default_account, etag: Etag(1), ..Routing::default() };
     store.set_routing(routing, Etag(0)).await.unwrap();
+    let (key, private) = samples::dkim_key("s1", "example.jp");
+    store.add_dkim_key(key, private).await.unwrap();
+    store.set_dkim_rules(samples::dkim_rules(&["s1._domainkey.example.jp"], 1), Etag(0)).await.unwrap();
     let tenure = store.take_tenure(&samples::account_id("sales")).await.unwrap();
     let mark = samples::mark(&sample_job("sales", 1), at(6));
     store.mark_in_doubt(&tenure, vec![mark]).await.unwrap();
@@ -93,6 +96,9 @@ async fn all(store: &SledStore) -> String {
     let marks = store.in_doubt(&sales).await.unwrap();
     let divertible = store.divertible(&sales, None, PAGE_MAX, at(9)).await.unwrap();
     all += &format!("{divertible:?} {:?}", store.routing().await.unwrap());
+    let (keys, rules) = (store.dkim_keys().await.unwrap(), store.dkim_rules().await.unwrap());
+    let private = store.dkim_private_key(keys.keys().next().unwrap()).await.unwrap();
+    all += &format!("{keys:?} {rules:?} {:?}", private.unwrap().expose());
     let usage = store.usage(&sales).await.unwrap();
     let events = store.events(Cursor(0), PAGE_MAX).await.unwrap();
     all + &format!("{ready:?} {marks:?} {usage:?} {events:?} {:?}", *store.head().borrow())

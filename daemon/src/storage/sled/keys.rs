@@ -21,6 +21,10 @@ pub(super) enum Family {
     Tokens = 0x04,
     /// The routing rules.
     Routing = 0x08,
+    /// DKIM keys, by a hash of their names.
+    DkimKey = 0x09,
+    /// The DKIM rules.
+    DkimRules = 0x0a,
     /// Jobs.
     Job = 0x10,
     /// Recipients of merge jobs, in parts.
@@ -70,6 +74,8 @@ pub(super) enum Key {
     Tally { account: u32 },
     Tokens { account: u32, chunk: u16 },
     Routing { chunk: u16 },
+    DkimKey { hash: [u8; 16], chunk: u16 },
+    DkimRules { chunk: u16 },
     Job { job: JobId, chunk: u16 },
     Recipients { job: JobId, first: u32, chunk: u16 },
     Mark { account: u32, job: JobId, index: u32, chunk: u16 },
@@ -93,13 +99,15 @@ pub(super) enum Key {
 
 impl Family {
     /// All families.
-    pub(super) const ALL: [Self; 25] = [
+    pub(super) const ALL: [Self; 27] = [
         Self::Meta,
         Self::Account,
         Self::Standing,
         Self::Tally,
         Self::Tokens,
         Self::Routing,
+        Self::DkimKey,
+        Self::DkimRules,
         Self::Job,
         Self::Recipients,
         Self::Mark,
@@ -149,6 +157,8 @@ impl Key {
             Self::Tally { .. } => Family::Tally,
             Self::Tokens { .. } => Family::Tokens,
             Self::Routing { .. } => Family::Routing,
+            Self::DkimKey { .. } => Family::DkimKey,
+            Self::DkimRules { .. } => Family::DkimRules,
             Self::Job { .. } => Family::Job,
             Self::Recipients { .. } => Family::Recipients,
             Self::Mark { .. } => Family::Mark,
@@ -201,7 +211,8 @@ impl Key {
             Self::Divertible { account, due, job } => {
                 put(&[&account.to_be_bytes(), &due.as_millis().to_be_bytes(), &job.to_bytes()]);
             }
-            Self::Routing { chunk } => put(&[&chunk.to_be_bytes()]),
+            Self::Routing { chunk } | Self::DkimRules { chunk } => put(&[&chunk.to_be_bytes()]),
+            Self::DkimKey { hash, chunk } => put(&[hash, &chunk.to_be_bytes()]),
             Self::Idempotency { hash } => put(&[hash]),
             Self::IdempotencyDay { day, hash } => put(&[&day.to_be_bytes(), hash]),
             Self::Bucket { account, quota, bucket } => {
@@ -270,6 +281,8 @@ impl Key {
                 Self::Divertible { account: rest.u32()?, due: Timestamp::from_millis(rest.u64()?), job: rest.job()? }
             }
             Family::Routing => Self::Routing { chunk: rest.u16()? },
+            Family::DkimKey => Self::DkimKey { hash: rest.take()?, chunk: rest.u16()? },
+            Family::DkimRules => Self::DkimRules { chunk: rest.u16()? },
             Family::Idempotency => Self::Idempotency { hash: rest.take()? },
             Family::IdempotencyDay => Self::IdempotencyDay { day: rest.u32()?, hash: rest.take()? },
             Family::Bucket => Self::Bucket { account: rest.u32()?, quota: rest.take()?, bucket: rest.u64()? },

@@ -33,6 +33,7 @@ mod care_tests;
 mod codec;
 mod disk;
 mod divert;
+mod dkim;
 mod event_log;
 mod expiry;
 mod job_store;
@@ -99,6 +100,7 @@ pub struct SledStore {
     sound: SoundFiles,
     known: Arc<KnownAccounts>,
     routing: routing::KnownRouting,
+    dkim: dkim::KnownDkim,
     space: Space,
     directory: Directory,
     changed: Arc<Changed>,
@@ -196,6 +198,7 @@ struct Publisher {
     uploads: Uploads,
     known: Arc<KnownAccounts>,
     routing: routing::KnownRouting,
+    dkim: dkim::KnownDkim,
     tip: Tip,
 }
 
@@ -217,6 +220,7 @@ impl Audience for Publisher {
         for (caller, hash, claim) in made.claims {
             self.uploads.note(caller, hash, claim);
         }
+        self.dkim.learn(made.dkim);
         for hash in made.loose_files {
             care::collect_file(&txn.disk, &self.shelves.files, &hash);
         }

@@ -16,6 +16,7 @@ use super::{
     blob_store::load_claims,
     care, codec,
     disk::{Disk, Failure},
+    dkim::KnownDkim,
     jobs::Shelves,
     known::KnownAccounts,
     loaded::{load_accounts, load_head, read_number},
@@ -82,6 +83,7 @@ pub(super) fn open(
     let changed = Arc::new(Changed::default());
     let known = Arc::<KnownAccounts>::default();
     let routing = KnownRouting::load(&disk)?;
+    let dkim = KnownDkim::load(&disk)?;
     let head = watch::Sender::new(head);
     let publisher = Publisher {
         directory: Arc::clone(&directory),
@@ -91,6 +93,7 @@ pub(super) fn open(
         uploads: uploads.clone(),
         known: Arc::clone(&known),
         routing: routing.clone(),
+        dkim: dkim.clone(),
         tip,
     };
     let txn = Txn::new(disk.clone(), accounts, next_account, next_seq, spool_writer);
@@ -106,6 +109,7 @@ pub(super) fn open(
         sound: SoundFiles::default(),
         known,
         routing,
+        dkim,
         space,
         directory,
         changed,

@@ -9,7 +9,7 @@ use super::{
     SledStore,
     accept::day_of,
     blob_store::put_claim,
-    codec, disk, jobs,
+    codec, disk, dkim, jobs,
     keys::{Family, Key},
     routing,
     shelving::Shelved,
@@ -28,6 +28,7 @@ use crate::{
         records::{
             account::AccountRow,
             blob::BlobRow,
+            dkim::{DkimKeyRow, DkimRulesRow},
             event::EventsRow,
             idempotency::IdempotencyRow,
             job::{Body, JobRow, Location},
@@ -51,9 +52,11 @@ use put::{put_job, put_mark, put_outcomes, put_part};
 /// The form of the lines that this version writes.
 const LINES_FORMAT: u32 = 1;
 /// What is exported, in an order in which it can be imported.
-const EXPORTED: [Family; 10] = [
+const EXPORTED: [Family; 12] = [
     Family::Account,
     Family::Routing,
+    Family::DkimKey,
+    Family::DkimRules,
     Family::Job,
     Family::Recipients,
     Family::Outcomes,
@@ -90,6 +93,12 @@ enum Line {
         bytes: u64,
         offset: u64,
         content: String,
+    },
+    DkimKey {
+        row: DkimKeyRow,
+    },
+    DkimRules {
+        row: DkimRulesRow,
     },
     Job {
         id: String,
@@ -188,6 +197,11 @@ impl SledStore {
             Key::Routing { chunk: 0 } => {
                 let row = disk::read_row::<RoutingRow>(disk, |chunk| Key::Routing { chunk })?;
                 row.map(|row| Line::Routing { row: row.value })
+            }
+            Key::DkimKey { hash, chunk: 0 } => dkim::row_of_key(disk, hash)?.map(|row| Line::DkimKey { row }),
+            Key::DkimRules { chunk: 0 } => {
+                let row = disk::read_row::<DkimRulesRow>(disk, |chunk| Key::DkimRules { chunk })?;
+                row.map(|row| Line::DkimRules { row: row.value })
             }
             Key::Job { job, chunk: 0 } => {
                 let Some(stored) = jobs::load(disk, job)? else { return Ok(None) };
@@ -316,6 +330,8 @@ fn put_line(txn: &mut Txn, line: Line, shelved: Option<&Shelved>, pin: Option<&P
             txn.made.changed.insert(id);
         }
         Line::Routing { row } => routing::put(txn, &row)?,
+        Line::DkimKey { row } => dkim::put_key(txn, &row)?,
+        Line::DkimRules { row } => dkim::put_rules(txn, &row)?,
         Line::Job { id, row, .. } => {
             let shelved = shelved.ok_or_else(|| bad(&"its message is missing"))?;
             put_job(txn, &id, *row, shelved)?;

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     domain::{
         backlog::Queued,
+        dkim::{DkimKey, DkimRules},
         event::{Cursor, Event},
         ids::{AccountId, Caller},
         job::Priority,
@@ -104,6 +105,8 @@ pub(super) struct Made {
     pub(super) rewritten: HashSet<AccountId>,
     /// The routing rules, if they changed.
     pub(super) routing: Option<Arc<Routing>>,
+    /// What became of DKIM keys and rules, in this order.
+    pub(super) dkim: Vec<DkimNews>,
     /// Accounts whose queue, settings or standing changed.
     pub(super) changed: HashSet<AccountId>,
     /// Segments of the spool to which nothing refers any more.
@@ -114,6 +117,17 @@ pub(super) struct Made {
     pub(super) claims: Vec<(Caller, [u8; 32], Option<Claim>)>,
     /// The head of the event log, if it grew.
     pub(super) head: Option<Cursor>,
+}
+
+/// What a commit has made of a DKIM key or of the rules.
+#[derive(Debug)]
+pub(super) enum DkimNews {
+    /// It is new.
+    Key(Box<DkimKey>),
+    /// The key whose name has this hash is gone.
+    Gone([u8; 16]),
+    /// The rules are these now.
+    Rules(Arc<DkimRules>),
 }
 
 impl View for Txn {

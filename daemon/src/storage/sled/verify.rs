@@ -11,7 +11,7 @@ use super::{
     blob_store::claim_set_aside,
     care, codec,
     disk::{self, View},
-    jobs,
+    dkim, jobs,
     keys::{Family, Key},
     merge::verify::{check_outcomes, check_retry},
     referred::Referred,
@@ -177,7 +177,7 @@ fn is_record(key: &[u8]) -> bool {
         Some(Key::Account { chunk, .. } | Key::Standing { chunk, .. } | Key::Job { chunk, .. })
         | Some(Key::Mark { chunk, .. } | Key::Body { chunk, .. } | Key::Events { chunk, .. })
         | Some(Key::Recipients { chunk, .. } | Key::Outcomes { chunk, .. } | Key::Tokens { chunk, .. })
-        | Some(Key::Routing { chunk }) => chunk == 0,
+        | Some(Key::Routing { chunk } | Key::DkimKey { chunk, .. } | Key::DkimRules { chunk }) => chunk == 0,
         Some(Key::Meta { .. } | Key::Idempotency { .. } | Key::Bucket { .. } | Key::FileEdge { .. })
         | Some(Key::Blob { .. }) => true,
         _ => false,
@@ -205,6 +205,8 @@ fn check(view: &impl View, store: &SledStore, key: &[u8]) -> Result<Option<Wrong
             disk::read_row::<TokensRow>(view, |chunk| Key::Tokens { account, chunk }).map(drop)
         }
         Key::Routing { chunk: 0 } => routing::check(view),
+        Key::DkimKey { hash, chunk: 0 } => dkim::check_key(view, hash, &store.sealer),
+        Key::DkimRules { chunk: 0 } => dkim::check_rules(view),
         Key::Job { job, chunk: 0 } => return check_job(view, store, job),
         Key::Mark { account, job, index, chunk: 0 } => {
             disk::read_row::<MarkRow>(view, |chunk| Key::Mark { account, job, index, chunk })
@@ -361,6 +363,8 @@ fn restore_derived(txn: &mut Txn, store: &SledStore, key: &IVec) -> Result<(), S
         }
         Some(Key::Routing { .. }) => routing::forgotten(txn),
         Some(claim @ Key::Blob { .. }) => claim_set_aside(txn, &store.uploads, &claim),
+        Some(Key::DkimKey { hash, .. }) => dkim::forgotten_key(txn, hash),
+        Some(Key::DkimRules { .. }) => dkim::forgotten_rules(txn),
         Some(edge @ Key::FileEdge { file, job }) => {
             let stored = disk::readable(jobs::load(txn, job))?;
             let is_its = |stored: &jobs::StoredJob| {

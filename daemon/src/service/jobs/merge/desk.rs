@@ -10,6 +10,7 @@ use super::{
     incoming::{Bounds, Incoming, Whole},
 };
 use crate::{
+    accounts::signers::Signers,
     domain::{
         address::Address,
         ids::AccountId,
@@ -23,14 +24,14 @@ use crate::{
     service::{
         convert::violations::Violation,
         jobs::{
-            compose::warnings_of,
+            compose::{keys_for, warnings_of},
             gate::check_hours,
             route::{Routed, follow, named, sender_of},
             warnings,
         },
         status::Refusal,
     },
-    storage::{AccountRecord, SharedStorage},
+    storage::{AccountRecord, SharedStorage, StorageError},
 };
 
 /// Most accounts that check the recipients of one merge job at once.
@@ -39,6 +40,7 @@ const CANDIDATES_MAX: usize = 4;
 /// Who checks the recipients.
 pub(super) struct Desk<'a> {
     storage: &'a SharedStorage,
+    signers: &'a Signers,
     opening: &'a Opening,
     /// What the rules say, unless the job names its account.
     matching: Option<Matching<'a>>,
@@ -68,13 +70,14 @@ impl<'a> Desk<'a> {
     /// A desk for a job that names its account, or, with `matching`, for one that does not.
     pub(super) async fn open(
         storage: &'a SharedStorage,
+        signers: &'a Signers,
         opening: &'a Opening,
         routing: &'a Routing,
     ) -> Result<Self, Refusal> {
-        let mut desk = Self { storage, opening, matching: None, candidates: Vec::new(), unfit: Vec::new() };
+        let mut desk = Self { storage, signers, opening, matching: None, candidates: Vec::new(), unfit: Vec::new() };
         match &opening.order.account {
             Some(id) => {
-                let candidate = desk.candidate(id.clone(), named(storage, id, &opening.visitor).await?);
+                let candidate = desk.candidate(id.clone(), named(storage, id, &opening.visitor).await?).await?;
                 if let Err(violations) = candidate.checked {
                     return Err(violations.into());
                 }
@@ -180,7 +183,10 @@ impl<'a> Desk<'a> {
         let now = is_due.then_some(self.opening.now);
         for way in ways {
             match follow(self.storage, *way, from, self.opening.visitor.caller(), now).await {
-                Ok(routed) => self.candidates.push(self.candidate(way.account.clone(), routed)),
+                Ok(routed) => {
+                    let candidate = self.candidate(way.account.clone(), routed).await?;
+                    self.candidates.push(candidate);
+                }
                 Err(refusal @ Refusal::NoRoute { .. }) => self.unfit.push((way.account.clone(), refusal)),
                 Err(refusal) => return Err(refusal),
             }
@@ -196,7 +202,7 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn candidate(&self, account: AccountId, routed: Routed) -> Candidate {
+    async fn candidate(&self, account: AccountId, routed: Routed) -> Result<Candidate, StorageError> {
         let Opening { order, id, now, .. } = self.opening;
         let settings = &routed.record.account.settings;
         let bounds = Bounds {
@@ -204,10 +210,13 @@ impl<'a> Desk<'a> {
             recipient_names: settings.content.recipient_names,
             lenient_addresses: settings.content.lenient_addresses,
         };
+        let keys = keys_for(self.signers, order, &routed).await?;
         let content = content_of(order, settings, *id, *now);
-        let checked = content
-            .map(|MergeContent { template, renderer, identity }| (template, Incoming::new(renderer, identity, bounds)));
-        Candidate { account, routed, checked }
+        let checked = content.map(|MergeContent { template, renderer, identity }| {
+            let template = MergeTemplate { forbid_dkim: routed.forbid_dkim, ..template };
+            (template, Incoming::new(renderer, identity, bounds).signed_by(keys))
+        });
+        Ok(Candidate { account, routed, checked })
     }
 
     /// What is wrong in view of the account that would have been chosen.

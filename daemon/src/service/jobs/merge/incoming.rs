@@ -1,12 +1,16 @@
 //! The recipients of a merge job as they come: each is proved to have a message that can be composed.
 
-use std::hash::{DefaultHasher, Hasher};
+use std::{
+    hash::{DefaultHasher, Hasher},
+    sync::Arc,
+};
 
 use hikyaku_proto::v1;
 use prost::Message as _;
 
 use crate::{
     compose::{
+        dkim::{SigningKey, signature_bytes},
         identity::{ComposeError, Identity},
         merge::Renderer,
     },
@@ -42,6 +46,10 @@ pub(super) struct Incoming {
     renderer: Renderer,
     identity: Identity,
     bounds: Bounds,
+    /// The keys that would sign now.
+    keys: Vec<Arc<SigningKey>>,
+    /// How many bytes they add to each message.
+    signature_bytes: u64,
     count: u32,
     first: Option<MessageFacts>,
     /// Most bytes that a message can have, of those that came.
@@ -64,7 +72,22 @@ pub(super) struct Whole {
 
 impl Incoming {
     pub(super) const fn new(renderer: Renderer, identity: Identity, bounds: Bounds) -> Self {
-        Self { renderer, identity, bounds, count: 0, first: None, bytes_max: 0, addresses: Vec::new() }
+        Self {
+            renderer,
+            identity,
+            bounds,
+            keys: Vec::new(),
+            signature_bytes: 0,
+            count: 0,
+            first: None,
+            bytes_max: 0,
+            addresses: Vec::new(),
+        }
+    }
+
+    /// With the keys that sign each message when it is sent, so that its length is known.
+    pub(super) fn signed_by(self, keys: Vec<Arc<SigningKey>>) -> Self {
+        Self { keys, ..self }
     }
 
     /// How many came so far.
@@ -139,12 +162,15 @@ impl Incoming {
         let mut bytes_max = self.renderer.check(recipient)? as u64;
         if self.first.is_none() {
             let message = self.renderer.render(recipient, &self.identity)?;
-            let (bytes, is_eight_bit) = (message.bytes.len() as u64, message.is_eight_bit);
+            // All messages have the same fields, so their signatures are equally long.
+            self.signature_bytes = signature_bytes(&message, &self.keys, self.identity.date) as u64;
+            let (bytes, is_eight_bit) = (message.bytes.len() as u64 + self.signature_bytes, message.is_eight_bit);
             self.first = Some(MessageFacts { message_id: String::new(), bytes, is_eight_bit });
         }
+        bytes_max += self.signature_bytes;
         if bytes_max > self.bounds.message_bytes_max {
             // Each message has its own id, which is longer by up to six digits than the first one's.
-            let bytes = self.renderer.message_bytes(recipient, &self.identity)? as u64 + 6;
+            let bytes = self.renderer.message_bytes(recipient, &self.identity)? as u64 + self.signature_bytes + 6;
             let most = self.bounds.message_bytes_max;
             if bytes > most {
                 let reason = format!("its message would have {bytes} bytes, the account allows {most}");

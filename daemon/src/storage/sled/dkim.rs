@@ -1,0 +1,263 @@
+//! DKIM keys and rules, on sled: a record for each key, one for the rules, and a copy of what is no secret in memory.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use prost::Message as _;
+
+use super::{
+    SledStore,
+    disk::{self, Disk, View},
+    keys::{Family, Key},
+    txn::{DkimNews, Txn},
+    writer::{Patience, Weight},
+};
+use crate::{
+    domain::{
+        dkim::{DKIM_KEYS_MAX, DkimKey, DkimKeyId, DkimKeys, DkimRules},
+        ids::Etag,
+    },
+    platform::sealing::Sealer,
+    storage::{
+        AddDkimKeyError, DKIM_RULES_BYTES_MAX, DeleteDkimKeyError, DkimStore, PrivateKey, SetDkimRulesError,
+        StorageError,
+        records::dkim::{DkimKeyRow, DkimRulesRow},
+    },
+};
+
+/// About how many bytes a key takes.
+const KEY_WEIGHT: Weight = Weight { changes: 1, bytes: 8_192 };
+
+/// Keys and rules as the last commit left them.
+#[derive(Clone, Debug)]
+pub(super) struct KnownDkim(Arc<Mutex<Known>>);
+
+#[derive(Debug)]
+struct Known {
+    keys: Arc<DkimKeys>,
+    /// The rules, or what is wrong with their record.
+    rules: Result<Arc<DkimRules>, String>,
+}
+
+impl KnownDkim {
+    /// Reads them from a store that is being opened. Keys that cannot be read are left out.
+    pub(super) fn load(disk: &Disk) -> Result<Self, StorageError> {
+        let mut keys = DkimKeys::new();
+        for key in disk.keys_with(&Family::DkimKey.prefix())? {
+            let Some(Key::DkimKey { hash, chunk: 0 }) = Key::parse(&key) else { continue };
+            match read_key(disk, hash) {
+                Ok(found) => keys.extend(found.map(|(key, _)| (key.id.clone(), key))),
+                Err(StorageError::Damaged(why)) => {
+                    tracing::error!(reason = %why, "a damaged DKIM key is left out: verify the store");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let rules = match read_rules(disk) {
+            Ok(stored) => Ok(Arc::new(stored.map(|(rules, _)| rules).unwrap_or_default())),
+            Err(StorageError::Damaged(why)) => {
+                tracing::error!(reason = %why, "the DKIM rules are damaged: set them again");
+                Err(why)
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Self(Arc::new(Mutex::new(Known { keys: Arc::new(keys), rules }))))
+    }
+
+    /// Notes what a commit has made of them.
+    pub(super) fn learn(&self, news: Vec<DkimNews>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for change in news {
+            match change {
+                DkimNews::Key(key) => {
+                    Arc::make_mut(&mut known.keys).insert(key.id.clone(), *key);
+                }
+                DkimNews::Gone(hash) => Arc::make_mut(&mut known.keys).retain(|id, _| hash_of(id) != hash),
+                DkimNews::Rules(rules) => known.rules = Ok(rules),
+            }
+        }
+    }
+
+    fn keys(&self) -> Arc<DkimKeys> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner).keys)
+    }
+
+    fn rules(&self) -> Result<Arc<DkimRules>, StorageError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).rules.clone().map_err(StorageError::Damaged)
+    }
+}
+
+/// What stands for a key's name in keys of the store.
+fn hash_of(id: &DkimKeyId) -> [u8; 16] {
+    let hash = blake3::hash(id.to_string().as_bytes());
+    *hash.as_bytes().first_chunk().expect("a hash has 32 bytes")
+}
+
+fn read_key(view: &impl View, hash: [u8; 16]) -> Result<Option<(DkimKey, DkimKeyRow)>, StorageError> {
+    let Some(stored) = disk::read_row::<DkimKeyRow>(view, |chunk| Key::DkimKey { hash, chunk })? else {
+        return Ok(None);
+    };
+    let key = stored.value.to_key();
+    let key = key.ok().filter(|key| hash_of(&key.id) == hash);
+    let key = key.ok_or_else(|| StorageError::Damaged(format!("DKIM key {}: is none", stored.value.id)))?;
+    Ok(Some((key, stored.value)))
+}
+
+/// The stored rules with the number of their frames.
+fn read_rules(view: &impl View) -> Result<Option<(DkimRules, u16)>, StorageError> {
+    let Some(stored) = disk::read_row::<DkimRulesRow>(view, |chunk| Key::DkimRules { chunk })? else {
+        return Ok(None);
+    };
+    let frames = stored.frames;
+    let rules = DkimRules::try_from(stored.value);
+    rules.map(|rules| Some((rules, frames))).map_err(|error| StorageError::Damaged(format!("DKIM rules: {error}")))
+}
+
+/// Whether the record of a key can be read and its private half be opened.
+pub(super) fn check_key(view: &impl View, hash: [u8; 16], sealer: &Sealer) -> Result<(), StorageError> {
+    let Some((key, row)) = read_key(view, hash)? else { return Ok(()) };
+    let opened = row.private_key(sealer).map(drop);
+    opened.map_err(|error| StorageError::Damaged(format!("DKIM key {}: {error}", key.id)))
+}
+
+/// Whether the record of the rules can be read.
+pub(super) fn check_rules(view: &impl View) -> Result<(), StorageError> {
+    read_rules(view).map(drop)
+}
+
+/// The stored form of a key, as an export has it: its private half stays sealed.
+pub(super) fn row_of_key(view: &impl View, hash: [u8; 16]) -> Result<Option<DkimKeyRow>, StorageError> {
+    Ok(read_key(view, hash)?.map(|(_, row)| row))
+}
+
+/// Puts a key as an import has it.
+pub(super) fn put_key(txn: &mut Txn, row: &DkimKeyRow) -> Result<(), StorageError> {
+    let key = row.to_key().map_err(|error| StorageError::Unfinished(format!("import: {error}")))?;
+    let hash = hash_of(&key.id);
+    txn.put_row(|chunk| Key::DkimKey { hash, chunk }, row, 0);
+    txn.made.dkim.push(DkimNews::Key(Box::new(key)));
+    Ok(())
+}
+
+/// Puts rules as an import has them.
+pub(super) fn put_rules(txn: &mut Txn, row: &DkimRulesRow) -> Result<(), StorageError> {
+    let rules = DkimRules::try_from(row.clone());
+    let rules = rules.map_err(|error| StorageError::Unfinished(format!("import: {error}")))?;
+    txn.put_row(|chunk| Key::DkimRules { chunk }, row, 0);
+    txn.made.dkim.push(DkimNews::Rules(Arc::new(rules)));
+    Ok(())
+}
+
+/// Notes that an unreadable key was set aside.
+pub(super) fn forgotten_key(txn: &mut Txn, hash: [u8; 16]) {
+    txn.made.dkim.push(DkimNews::Gone(hash));
+}
+
+/// Notes that unreadable rules were set aside.
+pub(super) fn forgotten_rules(txn: &mut Txn) {
+    txn.made.dkim.push(DkimNews::Rules(Arc::default()));
+}
+
+fn is_there(txn: &Txn, id: &DkimKeyId) -> Result<bool, StorageError> {
+    Ok(txn.get(&Key::DkimKey { hash: hash_of(id), chunk: 0 }.to_bytes())?.is_some())
+}
+
+fn add(txn: &mut Txn, key: DkimKey, row: &DkimKeyRow) -> Result<Result<(), AddDkimKeyError>, StorageError> {
+    if is_there(txn, &key.id)? {
+        return Ok(Err(AddDkimKeyError::Exists));
+    }
+    let taken = txn.keys_with(&Family::DkimKey.prefix())?;
+    let count = taken.iter().filter(|key| matches!(Key::parse(key), Some(Key::DkimKey { chunk: 0, .. }))).count();
+    if count >= DKIM_KEYS_MAX {
+        return Ok(Err(AddDkimKeyError::Full));
+    }
+    let hash = hash_of(&key.id);
+    txn.put_row(|chunk| Key::DkimKey { hash, chunk }, row, 0);
+    txn.made.dkim.push(DkimNews::Key(Box::new(key)));
+    Ok(Ok(()))
+}
+
+fn delete(txn: &mut Txn, id: &DkimKeyId) -> Result<Result<(), DeleteDkimKeyError>, StorageError> {
+    if !is_there(txn, id)? {
+        return Ok(Err(DeleteDkimKeyError::Unknown));
+    }
+    // Damaged rules name nothing.
+    let rules = disk::readable(read_rules(txn))?;
+    if let Some(what) = rules.and_then(|(rules, _)| rules.naming(id)) {
+        return Ok(Err(DeleteDkimKeyError::Named(what)));
+    }
+    let hash = hash_of(id);
+    for key in txn.keys_with(&Key::DkimKey { hash, chunk: 0 }.stem())? {
+        txn.remove(key);
+    }
+    txn.made.dkim.push(DkimNews::Gone(hash));
+    Ok(Ok(()))
+}
+
+fn replace(
+    txn: &mut Txn,
+    rules: DkimRules,
+    row: &DkimRulesRow,
+    expected: Etag,
+) -> Result<Result<(), SetDkimRulesError>, StorageError> {
+    let old_frames = match read_rules(txn) {
+        Ok(stored) => {
+            let (current, frames) = stored.map_or((Etag(0), 0), |(rules, frames)| (rules.etag, frames));
+            if current != expected {
+                return Ok(Err(SetDkimRulesError::Stale { current }));
+            }
+            frames
+        }
+        // New rules mend a damaged record; a frame that is left of it is found by verify.
+        Err(StorageError::Damaged(_)) => 0,
+        Err(error) => return Err(error),
+    };
+    for id in rules.keys() {
+        if !is_there(txn, id)? {
+            return Ok(Err(SetDkimRulesError::UnknownKey(id.clone())));
+        }
+    }
+    txn.put_row(|chunk| Key::DkimRules { chunk }, row, old_frames);
+    txn.made.dkim.push(DkimNews::Rules(Arc::new(rules)));
+    Ok(Ok(()))
+}
+
+#[async_trait]
+impl DkimStore for SledStore {
+    async fn dkim_keys(&self) -> Result<Arc<DkimKeys>, StorageError> {
+        self.disk.failure.check()?;
+        Ok(self.dkim.keys())
+    }
+
+    async fn dkim_private_key(&self, id: &DkimKeyId) -> Result<Option<PrivateKey>, StorageError> {
+        self.disk.failure.check()?;
+        let Some((key, row)) = read_key(&self.disk, hash_of(id))? else { return Ok(None) };
+        let opened = row.private_key(&self.sealer);
+        opened.map(Some).map_err(|error| StorageError::Damaged(format!("DKIM key {}: {error}", key.id)))
+    }
+
+    async fn add_dkim_key(&self, key: DkimKey, private: PrivateKey) -> Result<(), AddDkimKeyError> {
+        let row = DkimKeyRow::new(&key, &private, &self.sealer);
+        self.writer.commit(KEY_WEIGHT, Patience::Refuse, move |txn| add(txn, key, &row)).await?
+    }
+
+    async fn delete_dkim_key(&self, id: &DkimKeyId) -> Result<(), DeleteDkimKeyError> {
+        let id = id.clone();
+        self.writer.commit(KEY_WEIGHT, Patience::Refuse, move |txn| delete(txn, &id)).await?
+    }
+
+    async fn dkim_rules(&self) -> Result<Arc<DkimRules>, StorageError> {
+        self.disk.failure.check()?;
+        self.dkim.rules()
+    }
+
+    async fn set_dkim_rules(&self, rules: DkimRules, expected: Etag) -> Result<(), SetDkimRulesError> {
+        let row = DkimRulesRow::from(&rules);
+        let bytes = row.encoded_len();
+        if bytes > DKIM_RULES_BYTES_MAX {
+            return Err(SetDkimRulesError::TooLarge { bytes });
+        }
+        let weight = Weight { changes: 1, bytes };
+        self.writer.commit(weight, Patience::Refuse, move |txn| replace(txn, rules, &row, expected)).await?
+    }
+}
