@@ -40,8 +40,8 @@ use crate::{
 };
 
 mod access;
-mod approvals;
 mod accounts;
+mod approvals;
 mod consent;
 mod control;
 mod gate;

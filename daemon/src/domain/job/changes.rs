@@ -1,6 +1,8 @@
 //! How a job changes: what attempts, time and callers make of it.
 
-use super::{ATTEMPTS_KEPT_MAX, Approval, Audience, Control, ControlRefusal, Flight, HISTORY_BYTES_MAX, Job, Schedule, Wish};
+use super::{
+    ATTEMPTS_KEPT_MAX, Approval, Audience, Control, ControlRefusal, Flight, HISTORY_BYTES_MAX, Job, Schedule, Wish,
+};
 use crate::domain::{
     attempt::Attempt,
     ids::Caller,

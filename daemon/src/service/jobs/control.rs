@@ -67,7 +67,9 @@ impl Jobs {
         let now = self.clock.now();
         let record = visitor.job(&self.storage, id).await?.ok_or(Refusal::NoJob(id))?;
         if asked == Asked::Approve && !visitor.may_approve(&record.job) {
-            return Err(Refusal::NotAllowed("whoever submitted a job may not approve it: another caller or an admin may"));
+            return Err(Refusal::NotAllowed(
+                "whoever submitted a job may not approve it: another caller or an admin may",
+            ));
         }
         let controlled = match mode {
             Mode::Do => self.ask(vec![id], asked, visitor, now).await?.first().copied(),

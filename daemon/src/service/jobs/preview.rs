@@ -29,7 +29,8 @@ impl Jobs {
             }
             Some(What::Merge(v1::MergePreview { job, recipient })) => {
                 let answer = Box::pin(self.merges.preview(job, recipient, visitor)).await;
-                let paths = [("job", "merge.job"), ("recipients[0]", "merge.recipient"), ("recipients", "merge.recipient")];
+                let paths =
+                    [("job", "merge.job"), ("recipients[0]", "merge.recipient"), ("recipients", "merge.recipient")];
                 answer.map_err(|refusal| told_of(refusal, &paths))
             }
             Some(What::JobId(id)) => {
@@ -62,7 +63,10 @@ impl Jobs {
     async fn preview_message(&self, job: &Job, index: u32) -> Result<v1::PreviewJobResponse, Refusal> {
         let messages = job.merge().map_or(0, |progress| progress.messages);
         if index >= messages {
-            return Err(Refusal::field("recipient", format!("must be below {messages}: the job has so many recipients")));
+            return Err(Refusal::field(
+                "recipient",
+                format!("must be below {messages}: the job has so many recipients"),
+            ));
         }
         let _room = self.intake.room(usize::try_from(job.message_bytes_max()).unwrap_or(usize::MAX)).await?;
         let page = RecipientPage { after: index.checked_sub(1), limit: 1, classes: Vec::new() };

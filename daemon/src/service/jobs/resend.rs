@@ -107,7 +107,8 @@ impl Intake {
         let again = Again { first, recipients, id: self.new_id(now), caller: visitor.into_caller(), now };
         let (job, message) = aside(bytes, move || again.job_of(&message, &settings)).await??;
         if job.awaits_approval() {
-            warnings.push("the job awaits approval, as the first one did: it goes when somebody approves it".to_owned());
+            warnings
+                .push("the job awaits approval, as the first one did: it goes when somebody approves it".to_owned());
         }
         let routed_account_id = String::new();
         let entry = Entry { account, job, message, warnings, routed_account_id, idempotency };
@@ -123,7 +124,9 @@ impl Wanted {
         for (index, number) in request.states.iter().enumerate() {
             use v1::RecipientState as State;
             match State::try_from(*number) {
-                Ok(state @ (State::Submitted | State::Failed | State::Expired | State::Cancelled)) => states.push(state),
+                Ok(state @ (State::Submitted | State::Failed | State::Expired | State::Cancelled)) => {
+                    states.push(state)
+                }
                 _ => violations.add(format_args!("states[{index}]"), "must be SUBMITTED, FAILED, EXPIRED or CANCELLED"),
             }
         }
@@ -149,7 +152,8 @@ impl Wanted {
         }
         let is_meant = |recipient: &&Recipient| {
             let named = self.addresses.is_empty() || self.addresses.iter().any(|address| is(recipient, address));
-            named && (self.states.is_empty() || final_state(recipient).is_some_and(|state| self.states.contains(&state)))
+            named
+                && (self.states.is_empty() || final_state(recipient).is_some_and(|state| self.states.contains(&state)))
         };
         let fresh = |recipient: &Recipient| Recipient {
             state: RecipientState::Pending { deferral: None },

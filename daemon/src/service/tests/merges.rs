@@ -36,7 +36,10 @@ pub(super) fn recipients(indexes: std::ops::Range<u32>) -> v1::SubmitMergeReques
     v1::SubmitMergeRequest { part: Some(Part::Recipients(v1::MergeRecipients { recipients })) }
 }
 
-pub(super) async fn submit(api: &Api, requests: Vec<v1::SubmitMergeRequest>) -> Result<v1::SubmitMergeResponse, Status> {
+pub(super) async fn submit(
+    api: &Api,
+    requests: Vec<v1::SubmitMergeRequest>,
+) -> Result<v1::SubmitMergeResponse, Status> {
     Ok(api.jobs().submit_merge(stream::iter(requests)).await?.into_inner())
 }
 

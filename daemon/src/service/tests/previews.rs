@@ -45,7 +45,11 @@ async fn one_message_of_a_merge_is_shown() {
     api.create_account("sales").await;
     let merge = v1::MergePreview { job: Some(templates()), recipient: Some(recipient(7)) };
     let shown = preview(&api, What::Merge(merge), 0).await.expect("a preview");
-    assert!(text(&shown).contains("Your code is 7") && text(&shown).contains("Subject: For R 7\r\n"), "{}", text(&shown));
+    assert!(
+        text(&shown).contains("Your code is 7") && text(&shown).contains("Subject: For R 7\r\n"),
+        "{}",
+        text(&shown)
+    );
     assert_eq!((shown.sender.as_str(), shown.recipients), ("sales@example.jp", vec!["r7@example.jp".to_owned()]));
 
     let requests = vec![head(templates(), ""), recipients(0..90)];

@@ -117,7 +117,8 @@ pub(super) async fn what_awaits_approval_still_ends(store: SharedStorage) {
 pub(super) async fn what_awaits_approval_does_not_go_over(store: SharedStorage) {
     let tenure = open_account(&store, "sales").await;
     open_account(&store, "orders").await;
-    let fallbacks = Fallbacks { from: "a@example.jp".parse().expect("an address"), accounts: vec![account_id("orders")] };
+    let fallbacks =
+        Fallbacks { from: "a@example.jp".parse().expect("an address"), accounts: vec![account_id("orders")] };
     accept(&store, Job { fallbacks: Some(Box::new(fallbacks)), ..unapproved(1) }).await;
     let divertible = async || store.divertible(&tenure.account, None, 9, at(9)).await.expect("an answer").jobs.len();
     assert_eq!(divertible().await, 0);

@@ -79,13 +79,7 @@ fn rarely() -> impl Strategy<Value = bool> {
 }
 
 fn control() -> impl Strategy<Value = Control> {
-    proptest::sample::select(vec![
-        Control::Cancel,
-        Control::Hold,
-        Control::Release,
-        Control::Retry,
-        Control::Expire,
-    ])
+    proptest::sample::select(vec![Control::Cancel, Control::Hold, Control::Release, Control::Retry, Control::Expire])
 }
 
 fn fates() -> impl Strategy<Value = Vec<Fate>> {
@@ -108,7 +102,19 @@ fn new_job() -> impl Strategy<Value = NewJob> {
     (account(), priority, times, rest).prop_map(|(account, priority, times, rest)| {
         let (due_seconds, expires_seconds) = times;
         let (label, recipients, (held, approval), key, bytes, fallback) = rest;
-        NewJob { account, priority, label, recipients, due_seconds, expires_seconds, held, approval, key, bytes, fallback }
+        NewJob {
+            account,
+            priority,
+            label,
+            recipients,
+            due_seconds,
+            expires_seconds,
+            held,
+            approval,
+            key,
+            bytes,
+            fallback,
+        }
     })
 }
 

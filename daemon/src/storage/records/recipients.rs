@@ -97,7 +97,11 @@ impl<'a> Rest<'a> {
     /// What a page holds behind its check sum.
     fn of(page: &'a [u8]) -> Result<Self, BadRow> {
         let (sum, rest) = page.split_first_chunk::<CHECK_SUM_BYTES>().ok_or_else(|| bad("is too short"))?;
-        if crc32c::crc32c(rest) == u32::from_be_bytes(*sum) { Ok(Self(rest)) } else { Err(bad("has a wrong check sum")) }
+        if crc32c::crc32c(rest) == u32::from_be_bytes(*sum) {
+            Ok(Self(rest))
+        } else {
+            Err(bad("has a wrong check sum"))
+        }
     }
 
     fn number(&mut self) -> Result<usize, BadRow> {
