@@ -126,6 +126,10 @@ fn compose_message_of_bytes(bencher: Bencher<'_, '_>, bytes: usize) {
         text: Some(line.repeat(bytes.div_ceil(line.len()))),
         html: None,
         headers: Vec::new(),
+        in_reply_to: None,
+        references: Vec::new(),
+        list_unsubscribe: None,
+        auto_submitted: None,
         attachments: Vec::new(),
         charset: hikyaku_daemon::domain::charset::Charset::default(),
     };
@@ -156,6 +160,8 @@ fn job() -> Job {
         attempts: Vec::new(),
         wish: None,
         fallbacks: None,
+        approval: None,
+        resent: None,
     }
 }
 

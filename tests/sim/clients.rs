@@ -235,6 +235,8 @@ impl Clients {
             attempts: Vec::new(),
             wish: None,
             fallbacks: None,
+            approval: None,
+            resent: None,
         }
     }
 

@@ -12,7 +12,7 @@ use lettre::message::{
     header::{ContentTransferEncoding, ContentType},
 };
 
-use super::identity::ComposeError;
+use super::{identity::ComposeError, plain_text};
 use crate::domain::{charset::Charset, mail::Draft};
 
 mod replacement;
@@ -42,22 +42,23 @@ pub(super) enum Script {
 ///
 /// # Errors
 /// When the account wants ISO-2022-JP or nothing, and a text has characters outside it; they are named.
-pub(super) fn script_for<'a>(
+pub(super) fn script_for<'a, T: AsRef<str>>(
     choice: Charset,
-    texts: impl IntoIterator<Item = (&'a str, &'a str)>,
+    texts: impl IntoIterator<Item = (&'a str, T)>,
 ) -> Result<Script, ComposeError> {
     match choice {
         Charset::Utf8 => Ok(Script::Utf8),
         Charset::Iso2022JpReplace => Ok(Script::Iso2022Jp),
         Charset::Iso2022Jp | Charset::Iso2022JpReject => {
             for (field, text) in texts {
-                let outside = outside(text);
+                let outside = outside(text.as_ref());
                 if outside.is_empty() {
                     continue;
                 }
                 if choice == Charset::Iso2022Jp {
                     return Ok(Script::Utf8);
                 }
+                let outside: Vec<_> = outside.into_iter().map(named).collect();
                 let reason = format!("has characters that ISO-2022-JP does not have: {}", outside.join(" "));
                 return Err(ComposeError::new(field, reason));
             }
@@ -66,9 +67,10 @@ pub(super) fn script_for<'a>(
     }
 }
 
-/// All texts of a draft that are written in its charset, with their fields' names.
-pub(super) fn texts_of(draft: &Draft) -> impl Iterator<Item = (&str, &str)> {
-    let Draft { from, reply_to, to, cc, subject, text, html, headers, .. } = draft;
+/// All texts of a draft that are written in its charset, with their fields' names; last the text that is made from the
+/// HTML, whose entities may stand for what the HTML itself does not have.
+pub(super) fn texts_of(draft: &Draft) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+    let Draft { from, reply_to, to, cc, subject, text, html, headers, attachments, .. } = draft;
     let names = [("job.reply_to", reply_to), ("job.to", to), ("job.cc", cc)];
     let names = names.into_iter().flat_map(|(field, mailboxes)| mailboxes.iter().map(move |mailbox| (field, mailbox)));
     let names = std::iter::once(("job.from.name", from)).chain(names);
@@ -76,22 +78,37 @@ pub(super) fn texts_of(draft: &Draft) -> impl Iterator<Item = (&str, &str)> {
     let headers = headers.iter().map(|(_, value)| ("job.headers", value.as_str()));
     let bodies = [("job.text", text), ("job.html", html)];
     let bodies = bodies.into_iter().filter_map(|(field, body)| body.as_deref().map(|body| (field, body)));
-    std::iter::once(("job.subject", subject.as_str())).chain(names).chain(headers).chain(bodies)
+    let files = attachments.iter().map(|file| ("job.attachments", file.file_name.as_str()));
+    let written = std::iter::once(("job.subject", subject.as_str())).chain(names).chain(headers).chain(bodies);
+    let written = written.chain(files).map(|(field, text)| (field, text.into()));
+    let html = html.as_deref().filter(|_| text.is_none()).into_iter();
+    written.chain(html.map(|html| ("job.html", plain_text::from_html(html).into())))
 }
 
 /// Characters of a text that ISO-2022-JP does not have, each once; at most [`NAMED_MAX`].
-fn outside(text: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for c in text.chars().filter(|c| !c.is_ascii() && !has(alike(*c))) {
-        let named = format!("{c} (U+{:04X})", u32::from(c));
-        if !found.contains(&named) {
-            found.push(named);
+pub(super) fn outside(text: &str) -> Vec<char> {
+    let mut found = Vec::new();
+    for c in text.chars().filter(|c| !has(alike(*c))) {
+        if !found.contains(&c) {
+            found.push(c);
             if found.len() == NAMED_MAX {
                 break;
             }
         }
     }
     found
+}
+
+/// A character as people and programs can read it. One that would show as nothing, or as a line break, is told by its
+/// number only.
+pub(super) fn named(c: char) -> String {
+    let number = u32::from(c);
+    if c.is_control() || c.is_whitespace() { format!("U+{number:04X}") } else { format!("{c} (U+{number:04X})") }
+}
+
+/// What stands for a character that ISO-2022-JP does not have; nothing for one that is left out.
+pub(super) fn substitute(c: char) -> String {
+    replacement::replaced(c.encode_utf8(&mut [0; 4]), alike, has)
 }
 
 /// What has two code points for one character of JIS X 0208: the one that encoders know.
@@ -133,13 +150,36 @@ fn first_byte(c: char) -> Option<u8> {
 
 /// A text in ISO-2022-JP: what it does not have is replaced. Begins and ends in ASCII, and so does each line.
 fn iso_2022_jp(text: &str) -> String {
-    let known: Cow<'_, str> =
-        if text.is_ascii() { text.into() } else { replacement::replaced(text, alike, has).into() };
+    let known = replacement::replaced(text, alike, has);
     let (bytes, _, _) = ISO_2022_JP.encode(&known);
     String::from_utf8(bytes.into_owned()).expect("ISO-2022-JP has seven bits")
 }
 
 impl Script {
+    /// Its name where parameters are written (RFC 2231 4).
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Utf8 => "utf-8",
+            Self::Iso2022Jp => "ISO-2022-JP",
+        }
+    }
+
+    /// A text as it can be written: in ISO-2022-JP what it does not have is replaced.
+    pub(super) fn writable(self, text: &str) -> Cow<'_, str> {
+        match self {
+            Self::Utf8 => text.into(),
+            Self::Iso2022Jp => replacement::replaced(text, alike, has).into(),
+        }
+    }
+
+    /// The bytes of a writable text. They begin and end in ASCII.
+    pub(super) fn bytes(self, text: &str) -> Cow<'_, [u8]> {
+        match self {
+            Self::Utf8 => text.as_bytes().into(),
+            Self::Iso2022Jp => iso_2022_jp(text).into_bytes().into(),
+        }
+    }
+
     /// The whole text as encoded words, none of which splits a character (RFC 2047 5), each on a line of its own.
     pub(super) fn encoded_words(self, text: &str) -> String {
         let (name, words) = match self {
@@ -168,9 +208,12 @@ impl Script {
                 let text = iso_2022_jp(&text);
                 let is_short = text.split("\r\n").all(|line| line.len() <= LINE_BYTES_MAX);
                 // RFC 1468 is made for seven bits; a line that is too long goes in base64.
-                let encoding =
-                    if is_short { ContentTransferEncoding::SevenBit } else { ContentTransferEncoding::Base64 };
-                let body = Body::new_with_encoding(text, encoding).expect("the text has seven bits and short lines");
+                let body = if is_short {
+                    // Lettre would have no line of more than 75 bytes here, which are 34 kanji.
+                    Body::dangerous_pre_encoded(text.into_bytes(), ContentTransferEncoding::SevenBit)
+                } else {
+                    Body::new_with_encoding(text, ContentTransferEncoding::Base64).expect("base64 can encode all bytes")
+                };
                 SinglePart::builder().header(kind).body(body)
             }
         }
@@ -179,7 +222,7 @@ impl Script {
 
 /// Cuts a text into pieces whose bytes, by `width` and with `escape` bytes wherever it changes between ASCII and the rest,
 /// are at most `bytes_max`.
-fn words(text: &str, bytes_max: usize, width: impl Fn(char) -> usize, escape: usize) -> Vec<String> {
+pub(super) fn words(text: &str, bytes_max: usize, width: impl Fn(char) -> usize, escape: usize) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let (mut bytes, mut is_wide) = (0, false);

@@ -1,6 +1,9 @@
 //! What of a draft cannot be written into a message.
 
-use super::identity::{ComposeError, Identity};
+use super::{
+    file_name,
+    identity::{ComposeError, Identity},
+};
 use crate::domain::mail::{Attachment, Draft, Mailbox};
 
 /// Longest name of a custom header, in bytes.
@@ -33,6 +36,11 @@ const PROTECTED: [&str; 13] = [
 /// Beginnings of the names of headers that are protected too.
 const PROTECTED_PREFIXES: [&str; 3] = ["content-", "x-hikyaku-", "resent-"];
 
+/// Headers that a client may write itself, once and in ASCII, as long as the draft's own fields do not.
+const OPEN: [&str; 5] = ["in-reply-to", "references", "list-unsubscribe", "list-unsubscribe-post", "auto-submitted"];
+/// Most messages that one refers to.
+pub const REFERENCES_MAX: usize = 100;
+
 /// Finds the first field of a draft that cannot be written.
 pub(super) fn check_draft(draft: &Draft, identity: &Identity) -> Result<(), ComposeError> {
     let id = &identity.message_id;
@@ -51,6 +59,10 @@ pub(super) fn check_draft(draft: &Draft, identity: &Identity) -> Result<(), Comp
     for (index, (name, value)) in draft.headers.iter().enumerate() {
         check_header_name(&format!("job.headers[{index}].name"), name)?;
         check_text(&format!("job.headers[{index}].value"), value, HEADER_VALUE_BYTES_MAX)?;
+        check_open_header(index, draft)?;
+    }
+    if draft.references.len() > REFERENCES_MAX {
+        return Err(ComposeError::new("job.references", format!("has more than {REFERENCES_MAX} entries")));
     }
     for (field, text) in [("job.text", &draft.text), ("job.html", &draft.html)] {
         if text.as_ref().is_some_and(|text| text.contains('\0')) {
@@ -98,6 +110,28 @@ fn check_header_name(field: &str, name: &str) -> Result<(), ComposeError> {
     Ok(())
 }
 
+/// These have a syntax of their own, in which there are no encoded words, and may stand once only (RFC 5322 3.6).
+fn check_open_header(index: usize, draft: &Draft) -> Result<(), ComposeError> {
+    let (name, value) = &draft.headers[index];
+    if !OPEN.iter().any(|open| open.eq_ignore_ascii_case(name)) {
+        return Ok(());
+    }
+    let wrong = |part: &str, reason: String| Err(ComposeError::new(format!("job.headers[{index}].{part}"), reason));
+    let is_thread = draft.in_reply_to.is_some() || !draft.references.is_empty();
+    let written_by = match name.to_ascii_lowercase().as_str() {
+        "in-reply-to" | "references" => ("in_reply_to and references", is_thread),
+        "auto-submitted" => ("auto_submitted", draft.auto_submitted.is_some()),
+        _ => ("list_unsubscribe", draft.list_unsubscribe.is_some()),
+    };
+    if let (field, true) = written_by {
+        return wrong("name", format!("{name} is written from {field}, and cannot be set beside it"));
+    }
+    if draft.headers[..index].iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+        return wrong("name", format!("{name} may stand once only"));
+    }
+    if value.is_ascii() { Ok(()) } else { wrong("value", format!("{name} may have ASCII only")) }
+}
+
 fn check_file(field: &str, file: &Attachment) -> Result<(), ComposeError> {
     check_text(&format!("{field}.file_name"), &file.file_name, FILE_NAME_BYTES_MAX)?;
     if file.file_name.is_empty() && file.content_id.is_none() {
@@ -111,6 +145,10 @@ fn check_file(field: &str, file: &Attachment) -> Result<(), ComposeError> {
     }
     if media_type.to_ascii_lowercase().starts_with("multipart/") {
         return Err(ComposeError::new(format!("{field}.media_type"), "a file cannot be of a multipart type"));
+    }
+    if file_name::has_name(media_type) {
+        let reason = "has a name parameter: the file's name is given in file_name";
+        return Err(ComposeError::new(format!("{field}.media_type"), reason));
     }
     if let Some(id) = &file.content_id {
         let inner = id.trim_start_matches('<').trim_end_matches('>');

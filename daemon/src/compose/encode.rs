@@ -7,11 +7,14 @@ use crate::domain::mail::Mailbox;
 const FOLD_COLUMNS: usize = 76;
 /// Longest field name behind which an encoded word fits.
 const NAME_BESIDE_WORD_BYTES_MAX: usize = 10;
+/// The longest name of a field with mailboxes, `Reply-To: `.
+const LONGEST_NAME_BYTES: usize = 10;
 /// Longest name that is written as a quoted string, in bytes; longer ones become encoded words, which can be folded.
 const QUOTED_BYTES_MAX: usize = 60;
 
 /// A header field with free text (RFC 5322 3.6.5), its line end included.
 pub(super) fn text_field(name: &str, text: &str, script: Script) -> String {
+    let text = &*script.writable(text);
     let is_plain = is_printable_ascii(text)
         && !text.contains("=?")
         && !text.contains("  ")
@@ -36,11 +39,18 @@ pub(super) fn mailboxes_field(name: &str, mailboxes: &[Mailbox], script: Script)
     format!("{name}: {}\r\n", written.join(",\r\n "))
 }
 
+/// The address stands on a line of its own when its name is one or more encoded words, or they do not fit on one.
 fn mailbox(mailbox: &Mailbox, script: Script) -> String {
     let address = mailbox.address.as_str();
-    match mailbox.name.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
+    let name = mailbox.name.as_deref().map(|name| script.writable(name.trim()));
+    match name.filter(|name| !name.trim().is_empty()) {
         None => address.to_owned(),
-        Some(name) => format!("{}{}<{address}>", phrase(name, script), if name.is_ascii() { " " } else { "\r\n " }),
+        Some(name) => {
+            let phrase = phrase(name.trim(), script);
+            let is_short = LONGEST_NAME_BYTES + phrase.len() + address.len() + 4 <= FOLD_COLUMNS;
+            let gap = if is_short && !phrase.starts_with("=?") { " " } else { "\r\n " };
+            format!("{phrase}{gap}<{address}>")
+        }
     }
 }
 
@@ -50,7 +60,8 @@ fn phrase(name: &str, script: Script) -> String {
     if !is_plain {
         return script.encoded_words(name);
     }
-    if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b' ') {
+    // Between atoms, readers run spaces together.
+    if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b' ') && !name.contains("  ") {
         return name.to_owned();
     }
     let escaped = name.replace('\\', "\\\\").replace('"', "\\\"");
@@ -118,5 +129,8 @@ mod tests {
         assert_eq!(written("a\" <x@y>, \"\\"), "\"a\\\" <x@y>, \\\"\\\\\" <t@example.jp>");
         assert_eq!(written("太郎"), "=?utf-8?b?5aSq6YOO?=\r\n <t@example.jp>");
         assert_eq!(written("  "), "t@example.jp");
+        assert_eq!(written("a  b"), "\"a  b\" <t@example.jp>");
+        assert_eq!(written("=?utf-8?q?x?="), "=?utf-8?b?PT91dGYtOD9xP3g/PQ==?=\r\n <t@example.jp>");
+        assert_eq!(written(&"x".repeat(55)), format!("{}\r\n <t@example.jp>", "x".repeat(55)));
     }
 }

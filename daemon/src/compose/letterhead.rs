@@ -93,6 +93,10 @@ mod tests {
             text: text.map(str::to_owned),
             html: html.map(str::to_owned),
             headers: Vec::new(),
+            in_reply_to: None,
+            references: Vec::new(),
+            list_unsubscribe: None,
+            auto_submitted: None,
             attachments: Vec::new(),
             charset: crate::domain::charset::Charset::default(),
         }

@@ -3,6 +3,8 @@
 //! Everything that could go wrong is found before a job is taken: [`read_template`] refuses what is no template,
 //! [`Renderer::new`] what can be written into no message, and [`Renderer::check`] what a recipient brings.
 
+mod templates;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,9 +15,9 @@ use super::{
     check::{HEADER_VALUE_BYTES_MAX, check_draft},
     encode::text_field,
     identity::{ComposeError, Identity},
-    message::{body, check_lines, custom_fields, header, html_part, receiver_fields, sender_fields, text_part},
+    message::{Files, body, check_lines, custom_fields, header, html_part, receiver_fields, sender_fields, text_part},
     plain_text,
-    template::{Mistake, Syntax, Template, has_template},
+    template::has_template,
 };
 use crate::domain::{
     charset::Charset,
@@ -24,19 +26,16 @@ use crate::domain::{
     merge::{MERGE_VALUES_BYTES_MAX, MergeRecipient, MergeTemplate},
     time::Timestamp,
 };
+use templates::{Filled, Templates, Uses};
 
-/// Most bytes that one byte of a text takes when it is encoded: `=E9` and its share of soft line breaks, or its share of a
-/// word in ISO-2022-JP whose escapes come with each second character.
-const ENCODED_BYTES_PER_BYTE: usize = 5;
-/// Most bytes that one byte of a value takes in HTML: `&quot;`.
-const ESCAPED_BYTES_PER_BYTE: usize = 6;
 /// Most bytes of the fields and boundaries that no template has a hand in, To included.
 const FRAME_BYTES_MAX: usize = 8 * 1_024;
 
 /// Renderers that are kept: each holds the files of its job.
 const RENDERERS_KEPT_MAX: usize = 4;
 
-/// Reads the templates of a draft: its subject, text and HTML, in which `{{ name }}` stands for a variable.
+/// Reads the templates of a draft, which are in the language of Jinja: its subject, text and HTML, and the places by which
+/// readers leave its list.
 ///
 /// # Errors
 /// The first template with a mistake, and where that is; a header that looks like a template, which it would not be.
@@ -61,7 +60,7 @@ pub fn render(
     recipient: &MergeRecipient,
     identity: &Identity,
 ) -> Result<Message, ComposeError> {
-    Ok(Renderer::new(template, identity.job)?.render(recipient, identity))
+    Renderer::new(template, identity.job)?.render(recipient, identity)
 }
 
 /// The content of a merge job, made ready to be filled in: templates are read, files encoded, and all that is the same
@@ -69,8 +68,8 @@ pub fn render(
 #[derive(Clone, Debug)]
 pub struct Renderer {
     templates: Templates,
-    variables: Vec<String>,
-    /// Where the values of each variable go.
+    variables: Arc<[String]>,
+    /// Where the values of each variable go, when the templates are plain.
     uses: Vec<Uses>,
     charset: Charset,
     /// The fields that are the same in each message, in UTF-8.
@@ -78,15 +77,8 @@ pub struct Renderer {
     /// The same in ISO-2022-JP; nothing when no message can be written in it.
     japanese_fields: Option<Fields>,
     frame: Frame,
-    /// Most bytes of a message whose values are all empty.
+    /// Most bytes of a message without what its templates make.
     bytes_max: usize,
-}
-
-#[derive(Clone, Debug)]
-struct Templates {
-    subject: Template,
-    text: Option<Template>,
-    html: Option<Template>,
 }
 
 /// Fields of the header that no recipient changes.
@@ -94,14 +86,6 @@ struct Templates {
 struct Fields {
     senders: String,
     custom: String,
-}
-
-/// How often a variable is used where.
-#[derive(Clone, Copy, Debug)]
-struct Uses {
-    subject: usize,
-    text: usize,
-    html: usize,
 }
 
 /// The body around the parts that differ.
@@ -132,16 +116,15 @@ impl Renderer {
         // A template's own marks are ASCII, so they never keep it out of a charset.
         let is_japanese = script_for(draft.charset, texts_of(draft))? == Script::Iso2022Jp;
         let japanese_fields = is_japanese.then(|| Fields::new(draft, Script::Iso2022Jp));
-        let frame = Frame::new(draft, job)?;
+        let frame = Frame::new(draft, job, if is_japanese { Script::Iso2022Jp } else { Script::Utf8 })?;
         let other = japanese_fields.clone().unwrap_or_default();
         let fixed = [&*fields.senders, &*fields.custom, &*other.senders, &*other.custom].map(str::as_bytes);
         let fixed = fixed.into_iter().chain([&*frame.before, &*frame.between, &*frame.after]);
         fixed.clone().try_for_each(check_lines)?;
-        let bytes_max =
-            FRAME_BYTES_MAX + fixed.map(<[u8]>::len).sum::<usize>() + ENCODED_BYTES_PER_BYTE * templates.fixed_bytes();
+        let bytes_max = FRAME_BYTES_MAX + fixed.map(<[u8]>::len).sum::<usize>();
         Ok(Self {
             templates,
-            variables: variables.clone(),
+            variables: variables.as_slice().into(),
             uses,
             charset: draft.charset,
             fields,
@@ -157,97 +140,143 @@ impl Renderer {
         &self.variables
     }
 
-    /// Proves that a recipient's message can be composed, and says how many bytes it has at most.
+    /// Proves that a recipient's message can be composed, and says how many bytes it has at most. What is only `{{ name }}`
+    /// is not filled in for that.
     ///
     /// # Errors
-    /// The first value that cannot be written where it is used, or is too much; the field is named from the recipient
-    /// on: `variables.name`.
+    /// The first value that is missing, cannot be written where it is used, or is too much; or the first template that
+    /// cannot be filled in. The field is named from the recipient on: `variables.name`.
     pub fn check(&self, recipient: &MergeRecipient) -> Result<usize, ComposeError> {
-        let values = &recipient.values;
+        self.check_values(&recipient.values)?;
+        let bytes_max =
+            if self.templates.are_plain() { self.check_plain(recipient)? } else { self.check_filled(recipient)? };
+        Ok(self.bytes_max + bytes_max)
+    }
+
+    /// Composes the message of a recipient. The same recipient and identity give the same bytes.
+    ///
+    /// # Errors
+    /// None for a recipient that [`Renderer::check`] took.
+    pub fn render(&self, recipient: &MergeRecipient, identity: &Identity) -> Result<Message, ComposeError> {
+        let Own { header, text, html } = self.own(recipient, identity)?;
+        let Frame { before, between, after } = &self.frame;
+        let bytes = [header.as_bytes(), before, &text, between, &html, after].concat();
+        let is_eight_bit = !bytes.is_ascii();
+        Ok(Message { bytes: Bytes::from(bytes), is_eight_bit })
+    }
+
+    /// The length of what [`Renderer::render`] would give, in bytes. Large files are not touched.
+    ///
+    /// # Errors
+    /// As [`Renderer::render`].
+    pub fn message_bytes(&self, recipient: &MergeRecipient, identity: &Identity) -> Result<usize, ComposeError> {
+        let Own { header, text, html } = self.own(recipient, identity)?;
+        let Frame { before, between, after } = &self.frame;
+        Ok(header.len() + before.len() + text.len() + between.len() + html.len() + after.len())
+    }
+
+    fn check_values(&self, values: &[Option<String>]) -> Result<(), ComposeError> {
         if values.len() != self.variables.len() {
             let reason = format!("has {} values for {} variables", values.len(), self.variables.len());
             return Err(ComposeError::new("variables", reason));
         }
         let mut bytes = 0;
-        let mut subject_bytes = self.templates.subject.fixed_bytes();
-        let mut bytes_max = self.bytes_max;
-        for ((value, uses), name) in values.iter().zip(&self.uses).zip(&self.variables) {
+        for (value, name) in values.iter().zip(&*self.variables) {
+            let value = value.as_deref().unwrap_or_default();
             bytes += value.len();
-            subject_bytes += value.len() * uses.subject;
-            bytes_max += value.len() * uses.bytes_per_byte();
-            let wrong = |reason: &str| ComposeError::new(format!("variables.{name}"), reason);
-            if uses.subject > 0 && value.chars().any(char::is_control) {
-                return Err(wrong("stands in the subject and has a control character, such as a line break"));
-            }
             if value.as_bytes().contains(&0) {
-                return Err(wrong("has a NUL character"));
+                return Err(ComposeError::new(format!("variables.{name}"), "has a NUL character"));
             }
         }
         if bytes > MERGE_VALUES_BYTES_MAX {
             let reason = format!("its values have {bytes} bytes together, more than {MERGE_VALUES_BYTES_MAX}");
             return Err(ComposeError::new("variables", reason));
         }
+        Ok(())
+    }
+
+    /// Most bytes that plain templates make of the values.
+    fn check_plain(&self, recipient: &MergeRecipient) -> Result<usize, ComposeError> {
+        let mut bytes_max = self.templates.check_plain(&self.variables, &recipient.values)?;
+        bytes_max += self.templates.fixed_bytes_max();
+        let mut subject_bytes = self.templates.subject_fixed_bytes();
+        for ((value, uses), name) in recipient.values.iter().zip(&self.uses).zip(&*self.variables) {
+            let value = value.as_deref().unwrap_or_default();
+            subject_bytes += value.len() * uses.subject;
+            bytes_max += value.len() * uses.bytes_per_byte();
+            if uses.subject > 0 && value.chars().any(char::is_control) {
+                let reason = "stands in the subject and has a control character, such as a line break";
+                return Err(ComposeError::new(format!("variables.{name}"), reason));
+            }
+        }
         if self.charset == Charset::Iso2022JpReject {
             let named = self.variables.iter().map(|name| format!("variables.{name}")).collect::<Vec<_>>();
-            let texts = named.iter().map(String::as_str).zip(values.iter().map(String::as_str));
+            let values = recipient.values.iter().map(|value| value.as_deref().unwrap_or_default());
             let name = recipient.name.as_deref().map(|name| ("name", name));
-            script_for(self.charset, texts.chain(name))?;
+            script_for(self.charset, named.iter().map(String::as_str).zip(values).chain(name))?;
         }
-        if subject_bytes > HEADER_VALUE_BYTES_MAX {
-            let reason = format!("its subject would be longer than {HEADER_VALUE_BYTES_MAX} bytes");
-            return Err(ComposeError::new("variables", reason));
-        }
+        check_subject_bytes(subject_bytes)?;
         Ok(bytes_max)
     }
 
-    /// Composes the message of a recipient that [`Renderer::check`] took. The same recipient and identity give the same
-    /// bytes.
-    #[must_use]
-    pub fn render(&self, recipient: &MergeRecipient, identity: &Identity) -> Message {
-        let Own { header, text, html } = self.own(recipient, identity);
-        let Frame { before, between, after } = &self.frame;
-        let bytes = [header.as_bytes(), before, &text, between, &html, after].concat();
-        let is_eight_bit = !bytes.is_ascii();
-        Message { bytes: Bytes::from(bytes), is_eight_bit }
-    }
-
-    /// The length of what [`Renderer::render`] would give, in bytes. Large files are not touched.
-    #[must_use]
-    pub fn message_bytes(&self, recipient: &MergeRecipient, identity: &Identity) -> usize {
-        let Own { header, text, html } = self.own(recipient, identity);
-        let Frame { before, between, after } = &self.frame;
-        header.len() + before.len() + text.len() + between.len() + html.len() + after.len()
-    }
-
-    /// The charset of a recipient's message: one value outside ISO-2022-JP makes that message, and no other, UTF-8.
-    fn script_of(&self, recipient: &MergeRecipient) -> (Script, &Fields) {
-        let texts = recipient.values.iter().map(String::as_str).chain(recipient.name.as_deref());
-        match &self.japanese_fields {
-            Some(fields)
-                if script_for(self.charset, texts.map(|text| ("variables", text))) == Ok(Script::Iso2022Jp) =>
-            {
-                (Script::Iso2022Jp, fields)
-            }
-            _ => (Script::Utf8, &self.fields),
+    /// Most bytes of what the templates make of the values, which is looked at.
+    fn check_filled(&self, recipient: &MergeRecipient) -> Result<usize, ComposeError> {
+        let filled = self.templates.fill(&self.variables, &recipient.values)?;
+        let wrong = |reason: &str| ComposeError::new("variables", reason);
+        if filled.subject.chars().any(char::is_control) {
+            return Err(wrong("the subject would have a control character, such as a line break"));
         }
+        // A template can spell out what no value may have.
+        if filled.texts().any(|text| text.contains('\0')) {
+            return Err(wrong("the text would have a NUL character"));
+        }
+        check_subject_bytes(filled.subject.len())?;
+        if self.charset == Charset::Iso2022JpReject {
+            let name = recipient.name.as_deref().map(|name| ("name", name));
+            script_for(self.charset, filled.texts().map(|text| ("variables", text)).chain(name))?;
+        }
+        Ok(filled.bytes_max())
     }
 
-    fn own(&self, recipient: &MergeRecipient, identity: &Identity) -> Own {
-        let values = &recipient.values;
+    /// The charset of a recipient's message: one character outside ISO-2022-JP makes that message, and no other, UTF-8.
+    fn script_of(&self, recipient: &MergeRecipient, filled: &Filled) -> (Script, &Fields) {
+        let Some(fields) = &self.japanese_fields else { return (Script::Utf8, &self.fields) };
+        let is_japanese = |texts: &mut dyn Iterator<Item = &str>| {
+            script_for(self.charset, texts.map(|text| ("variables", text))) == Ok(Script::Iso2022Jp)
+        };
+        let name = recipient.name.as_deref();
+        let is_japanese = if self.templates.are_plain() {
+            is_japanese(&mut recipient.values.iter().flatten().map(String::as_str).chain(name))
+        } else {
+            is_japanese(&mut filled.texts().chain(name))
+        };
+        if is_japanese { (Script::Iso2022Jp, fields) } else { (Script::Utf8, &self.fields) }
+    }
+
+    fn own(&self, recipient: &MergeRecipient, identity: &Identity) -> Result<Own, ComposeError> {
+        let filled = self.templates.fill(&self.variables, &recipient.values)?;
         let to = Mailbox { name: recipient.name.clone(), address: recipient.address.clone() };
-        let (script, fields) = self.script_of(recipient);
+        let (script, fields) = self.script_of(recipient, &filled);
+        let Filled { subject, text, html, leave } = filled;
         let receivers = receiver_fields(std::slice::from_ref(&to), &[], script);
-        let subject = text_field("Subject", &self.templates.subject.fill(values), script);
-        let header = header(&fields.senders, &receivers, &subject, &fields.custom, identity);
-        let html = self.templates.html.as_ref().map(|html| html.fill(values));
-        let text = match (&self.templates.text, &html) {
-            (Some(text), _) => text_part(&text.fill(values), script),
+        let subject = text_field("Subject", &subject, script);
+        let header = header(&fields.senders, &receivers, &subject, &[&*fields.custom, &leave].concat(), identity);
+        let text = match (text, &html) {
+            (Some(text), _) => text_part(&text, script),
             (None, Some(html)) => text_part(&plain_text::from_html(html), script),
             (None, None) => text_part("", script),
         };
         let html = html.map(|html| html_part(&html, script).formatted()).unwrap_or_default();
-        Own { header, text: text.formatted(), html }
+        Ok(Own { header, text: text.formatted(), html })
     }
+}
+
+fn check_subject_bytes(bytes: usize) -> Result<(), ComposeError> {
+    if bytes > HEADER_VALUE_BYTES_MAX {
+        let reason = format!("its subject would be longer than {HEADER_VALUE_BYTES_MAX} bytes");
+        return Err(ComposeError::new("variables", reason));
+    }
+    Ok(())
 }
 
 /// The renderers of the jobs that were composed for last, for whoever composes a message of this job and one of that.
@@ -289,50 +318,16 @@ impl Fields {
     }
 }
 
-impl Templates {
-    /// Reads the templates and adds their variables to `variables` unless they are there.
-    fn parse(draft: &Draft, variables: &mut Vec<String>) -> Result<Self, ComposeError> {
-        let mut parse = |field: &str, text: &str, syntax: Syntax| {
-            let wrong = |found: Mistake| ComposeError::new(field, found.to_string());
-            Template::parse(text, syntax, variables).map_err(wrong)
-        };
-        let subject = parse("job.subject", &draft.subject, Syntax::Plain)?;
-        let text = draft.text.as_ref().map(|text| parse("job.text", text, Syntax::Plain)).transpose()?;
-        let html = draft.html.as_ref().map(|html| parse("job.html", html, Syntax::Html)).transpose()?;
-        Ok(Self { subject, text, html })
-    }
-
-    fn uses_of(&self, index: usize) -> Uses {
-        let uses = |template: &Option<Template>| template.as_ref().map_or(0, |template| template.uses_of(index));
-        let html = uses(&self.html);
-        // Without a text of its own, the message has one that is made from the HTML.
-        let text = if self.text.is_some() { uses(&self.text) } else { html };
-        Uses { subject: self.subject.uses_of(index), text, html }
-    }
-
-    fn fixed_bytes(&self) -> usize {
-        let fixed = |template: &Option<Template>| template.as_ref().map_or(0, Template::fixed_bytes);
-        let html = fixed(&self.html);
-        let text = if self.text.is_some() { fixed(&self.text) } else { 2 * html };
-        self.subject.fixed_bytes() + text + html
-    }
-}
-
-impl Uses {
-    /// Most bytes that each byte of a value adds to the message.
-    fn bytes_per_byte(&self) -> usize {
-        ENCODED_BYTES_PER_BYTE * (self.subject + self.text + ESCAPED_BYTES_PER_BYTE * self.html)
-    }
-}
-
 impl Frame {
-    /// Composes a body with a mark in each part's place, and keeps what is around the marks.
-    fn new(draft: &Draft, job: JobId) -> Result<Self, ComposeError> {
+    /// Composes a body with a mark in each part's place, and keeps what is around the marks. Names of files tell their own
+    /// charset, so it serves messages in both.
+    fn new(draft: &Draft, job: JobId, script: Script) -> Result<Self, ComposeError> {
         let mark = SinglePart::builder().body(
             Body::new_with_encoding(format!("=_hikyaku-{job}-part"), ContentTransferEncoding::SevenBit)
                 .expect("the mark is a short line of ASCII"),
         );
-        let marked = body(mark.clone(), draft.html.as_ref().map(|_| mark.clone()), &draft.attachments, job)?;
+        let files = Files { files: &draft.attachments, script };
+        let marked = body(mark.clone(), draft.html.as_ref().map(|_| mark.clone()), &files, job)?;
         let mark = mark.formatted();
         // Both parts stand before all files, so no file can be taken for a mark.
         let (before, rest) = split_once(&marked, &mark);

@@ -2,16 +2,19 @@
 
 use bytes::Bytes;
 use lettre::message::{
-    Attachment as AttachedPart, Body, MultiPart, MultiPartKind, SinglePart,
-    header::{ContentTransferEncoding, ContentType},
+    Body, MultiPart, MultiPartKind, SinglePart,
+    header::{ContentId, ContentTransferEncoding, ContentType},
 };
 
 use super::{
     charset::{Script, script_for, texts_of},
     check::{check_draft, is_message_type},
     encode::{custom_field, mailboxes_field, text_field},
+    file_name::{FileDisposition, FileType},
     identity::{ComposeError, Identity},
+    list_unsubscribe::list_unsubscribe_fields,
     plain_text,
+    thread::{auto_submitted_field, thread_fields},
 };
 use crate::domain::{
     ids::JobId,
@@ -24,8 +27,10 @@ pub const LINE_BYTES_MAX: usize = 998;
 /// Composes a draft into an RFC 5322 message with the MIME structure that people expect: text and HTML as
 /// alternatives, inline files related to the HTML, attachments mixed with the whole.
 ///
-/// The same draft and identity give the same bytes. Bodies are 7-bit, quoted-printable or base64, so the message has
-/// bytes beyond ASCII only where an address in its header has. Leading dots stay: stuffing them is the wire's work.
+/// The same draft and identity give the same bytes. Bodies are 7-bit, quoted-printable or base64 and never 8-bit, which any
+/// relay may have to encode again, and a signature would not survive that; so the message has bytes beyond ASCII only
+/// where an address in its header has. Text goes as it is when its lines have at most 78 columns (in ISO-2022-JP: 998
+/// bytes), else in the shorter of the two encodings. Leading dots stay: stuffing them is the wire's work.
 ///
 /// # Errors
 /// The first field that cannot be written as it is: control characters, header names that are protected or
@@ -35,7 +40,10 @@ pub fn compose(draft: &Draft, identity: &Identity) -> Result<Message, ComposeErr
     let script = script_for(draft.charset, texts_of(draft))?;
     let subject = text_field("Subject", &draft.subject, script);
     let receivers = receiver_fields(&draft.to, &draft.cc, script);
-    let (senders, custom) = (sender_fields(draft, script), custom_fields(draft, script));
+    let (senders, mut custom) = (sender_fields(draft, script), custom_fields(draft, script));
+    if let Some(list) = &draft.list_unsubscribe {
+        custom.push_str(&list_unsubscribe_fields(list)?);
+    }
     let mut bytes = header(&senders, &receivers, &subject, &custom, identity).into_bytes();
     bytes.extend_from_slice(&body_of(draft, identity.job, script)?);
     check_lines(&bytes)?;
@@ -77,20 +85,22 @@ pub(super) fn receiver_fields(to: &[Mailbox], cc: &[Mailbox], script: Script) ->
     fields.map(|(name, mailboxes)| mailboxes_field(name, mailboxes, script)).collect()
 }
 
-/// The headers that the client wrote.
+/// What the message answers, whether a program sent it, and the headers that the client wrote.
 pub(super) fn custom_fields(draft: &Draft, script: Script) -> String {
-    draft.headers.iter().map(|(name, value)| custom_field(name, value, script)).collect()
+    let own = [thread_fields(draft), auto_submitted_field(draft).to_owned()];
+    own.into_iter().chain(draft.headers.iter().map(|(name, value)| custom_field(name, value, script))).collect()
 }
 
 fn body_of(draft: &Draft, job: JobId, script: Script) -> Result<Vec<u8>, ComposeError> {
     let Some(html) = &draft.html else {
-        return body(text_part(draft.text.as_deref().unwrap_or_default(), script), None, &draft.attachments, job);
+        let text = text_part(draft.text.as_deref().unwrap_or_default(), script);
+        return body(text, None, &Files { files: &draft.attachments, script }, job);
     };
     let text = match &draft.text {
         Some(text) => text_part(text, script),
         None => text_part(&plain_text::from_html(html), script),
     };
-    body(text, Some(html_part(html, script)), &draft.attachments, job)
+    body(text, Some(html_part(html, script)), &Files { files: &draft.attachments, script }, job)
 }
 
 /// The plain text.
@@ -103,17 +113,25 @@ pub(super) fn html_part(html: &str, script: Script) -> SinglePart {
     script.part("html", crlf(html))
 }
 
+/// Files, and the charset in which their names are written.
+pub(super) struct Files<'a> {
+    pub(super) files: &'a [Attachment],
+    pub(super) script: Script,
+}
+
 /// The body with its Content fields and the blank line between them: the parts that are read, and the files.
 pub(super) fn body(
     text: SinglePart,
     html: Option<SinglePart>,
-    files: &[Attachment],
+    files: &Files<'_>,
     job: JobId,
 ) -> Result<Vec<u8>, ComposeError> {
+    let script = files.script;
     let (inline, attached): (Vec<_>, Vec<_>) =
-        files.iter().enumerate().partition(|(_, file)| file.content_id.is_some() && html.is_some());
+        files.files.iter().enumerate().partition(|(_, file)| file.content_id.is_some() && html.is_some());
     let boundary = |kind: &str| format!("=_hikyaku-{job}-{kind}");
-    let readable = readable(text, html, &inline, &boundary)?;
+    let inline = inline.into_iter().map(|(index, file)| file_part(index, file, "inline", script));
+    let readable = readable(text, html, inline.collect::<Result<_, _>>()?, &boundary);
     if attached.is_empty() {
         return Ok(readable.formatted());
     }
@@ -123,8 +141,7 @@ pub(super) fn body(
         Part::Multi(part) => mixed.multipart(part),
     };
     for (index, file) in attached {
-        let disposition = AttachedPart::new(file.file_name.clone());
-        mixed = mixed.singlepart(file_part(index, file, disposition)?);
+        mixed = mixed.singlepart(file_part(index, file, "attachment", script)?);
     }
     Ok(mixed.formatted())
 }
@@ -147,43 +164,45 @@ impl Part {
 fn readable(
     text: SinglePart,
     html: Option<SinglePart>,
-    inline: &[(usize, &Attachment)],
+    inline: Vec<SinglePart>,
     boundary: &impl Fn(&str) -> String,
-) -> Result<Part, ComposeError> {
-    let Some(html) = html else { return Ok(Part::Single(text)) };
+) -> Part {
+    let Some(html) = html else { return Part::Single(text) };
     let alternative =
         MultiPart::builder().kind(MultiPartKind::Alternative).boundary(boundary("alternative")).singlepart(text);
     if inline.is_empty() {
-        return Ok(Part::Multi(alternative.singlepart(html)));
+        return Part::Multi(alternative.singlepart(html));
     }
-    let mut related = MultiPart::builder().kind(MultiPartKind::Related).boundary(boundary("related")).singlepart(html);
-    for (index, file) in inline {
-        let id = file.content_id.as_deref().unwrap_or_default();
-        let id = id.trim_start_matches('<').trim_end_matches('>').to_owned();
-        let disposition = if file.file_name.is_empty() {
-            AttachedPart::new_inline(id)
-        } else {
-            AttachedPart::new_inline_with_name(id, file.file_name.clone())
-        };
-        related = related.singlepart(file_part(*index, file, disposition)?);
-    }
-    Ok(Part::Multi(alternative.multipart(related)))
+    let related = MultiPart::builder().kind(MultiPartKind::Related).boundary(boundary("related")).singlepart(html);
+    Part::Multi(alternative.multipart(inline.into_iter().fold(related, MultiPart::singlepart)))
 }
 
-fn file_part(index: usize, file: &Attachment, disposition: AttachedPart) -> Result<SinglePart, ComposeError> {
+/// A file with its header. `kind` is its disposition.
+fn file_part(index: usize, file: &Attachment, kind: &str, script: Script) -> Result<SinglePart, ComposeError> {
     let wrong = |reason: &str| ComposeError::new(format!("job.attachments[{index}].media_type"), reason);
-    let content_type = ContentType::parse(&file.media_type).map_err(|_| wrong("is no media type"))?;
+    ContentType::parse(&file.media_type).map_err(|_| wrong("is no media type"))?;
     let body = if is_message_type(&file.media_type) {
-        // RFC 2046 5.2.1: a message inside a message may not be encoded.
-        let text = String::from_utf8(file.content.to_vec()).ok().filter(|text| !text.contains('\0'));
-        let text = text.map(|text| crlf(&text));
-        text.and_then(|text| Body::new_with_encoding(text, ContentTransferEncoding::SevenBit).ok())
+        message_body(&file.content)
             .ok_or_else(|| wrong("a message that is not ASCII with short lines must go as application/octet-stream"))?
     } else {
         Body::new_with_encoding(file.content.to_vec(), ContentTransferEncoding::Base64)
             .expect("base64 can encode all bytes")
     };
-    Ok(disposition.body(body, content_type))
+    let mut part = SinglePart::builder()
+        .header(FileType::new(&file.media_type, &file.file_name, script))
+        .header(FileDisposition::new(kind, &file.file_name, script));
+    if let Some(id) = file.content_id.as_deref().filter(|_| kind == "inline") {
+        part = part.header(ContentId::from(format!("<{}>", id.trim_start_matches('<').trim_end_matches('>'))));
+    }
+    Ok(part.body(body))
+}
+
+/// RFC 2046 5.2.1: a message inside a message may not be encoded.
+fn message_body(content: &[u8]) -> Option<Body> {
+    let text = std::str::from_utf8(content).ok().filter(|text| text.is_ascii() && !text.contains('\0'))?;
+    let text = crlf(text);
+    let is_short = text.split("\r\n").all(|line| line.len() <= LINE_BYTES_MAX);
+    is_short.then(|| Body::dangerous_pre_encoded(text.into_bytes(), ContentTransferEncoding::SevenBit))
 }
 
 /// Text with CRLF for every kind of line end, and without one at its end: the part brings its own.
@@ -206,5 +225,7 @@ fn crlf(text: &str) -> String {
     out
 }
 
+#[cfg(test)]
+mod round_trip;
 #[cfg(test)]
 mod tests;

@@ -1,17 +1,29 @@
-//! What stands between the braces: how a text with `{{ name }}` in it is read, and filled in.
+//! What stands between the braces of a merge job: how a text in the language of Jinja is read, and filled in.
 //!
-//! This is the smallest part of Jinja that is useful. What has a meaning in Jinja and none here is refused, so that a
-//! template that is taken today will mean the same when more of Jinja is.
+//! minijinja reads and runs it. What could grow without bound there, or reach beyond the values, is refused when a
+//! template is read (`reading`); what is left has steps to spend and a length to keep to (`running`). A text that only has
+//! `{{ name }}` in it, as most have, is cut into pieces instead, and gives the same some twenty times faster.
 
-use std::fmt;
+mod depth;
+mod filters;
+mod language;
+mod reading;
+mod running;
 
-use crate::domain::merge::MERGE_VARIABLES_MAX;
+#[cfg(test)]
+mod tests;
 
-/// Longest name of a variable, in bytes.
-const NAME_BYTES_MAX: usize = 64;
-/// Words that are no names in Jinja.
-const WORDS: [&str; 15] =
-    ["true", "false", "none", "True", "False", "None", "not", "in", "is", "and", "or", "if", "else", "loop", "self"];
+use std::{cell::OnceCell, fmt, sync::Arc};
+
+use minijinja::Value;
+
+use self::{
+    reading::{Read, read},
+    running::{Program, Words},
+};
+
+/// Most steps that the templates of one message may take together, in instructions of minijinja.
+pub(super) const MESSAGE_STEPS_MAX: u64 = 50_000;
 
 /// What a text is, which decides how values are written into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,81 +32,197 @@ pub(super) enum Syntax {
     Plain,
     /// What HTML would read as markup in a value is escaped. Style sheets may have braces of their own.
     Html,
+    /// All of a value but letters, digits and `-._~` is percent-encoded (RFC 3986 2.3).
+    Url,
 }
 
 /// A text with places for values.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Template {
-    pieces: Vec<Piece>,
+    kind: Kind,
     syntax: Syntax,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Pieces { pieces: Vec<Piece>, steps: u64 },
+    Program(Arc<Program>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Text(Box<str>),
-    /// The variable's place in the list of all.
-    Value(usize),
+    /// The variable's place in the list of all, and where it is used.
+    Value {
+        variable: usize,
+        place: Place,
+    },
 }
 
-/// Where a template is wrong, and how.
+/// Where something stands in a template, from 1; columns in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) line: usize,
+    pub(super) column: usize,
+}
+
+/// Where a template is wrong, and how; or where it cannot be filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mistake {
-    line: usize,
-    column: usize,
-    reason: String,
+    pub(super) place: Place,
+    pub(super) reason: String,
+    /// The variable whose value is needed and was not given, by its place in the list of all.
+    pub(super) missing: Option<usize>,
 }
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}: {}", self.line, self.column, self.reason)
+        write!(f, "line {}, column {}: {}", self.place.line, self.place.column, self.reason)
+    }
+}
+
+/// The values of one recipient, for all templates of a message, and the steps that are left to fill them in.
+#[derive(Debug)]
+pub(super) struct Filling<'a> {
+    variables: &'a Arc<[String]>,
+    values: &'a [Option<String>],
+    words: OnceCell<Value>,
+    steps_left: u64,
+}
+
+impl<'a> Filling<'a> {
+    /// The values of `variables`, in their order.
+    pub(super) const fn new(variables: &'a Arc<[String]>, values: &'a [Option<String>]) -> Self {
+        Self { variables, values, words: OnceCell::new(), steps_left: MESSAGE_STEPS_MAX }
+    }
+
+    fn value(&self, variable: usize) -> Option<&str> {
+        self.values.get(variable)?.as_deref()
+    }
+
+    fn words(&self) -> Value {
+        self.words.get_or_init(|| Words::value(self.variables, self.values)).clone()
+    }
+
+    fn spend(&mut self, steps: u64) -> Result<(), Mistake> {
+        if steps >= self.steps_left {
+            return Err(Mistake { place: Place { line: 1, column: 1 }, reason: too_many_steps(), missing: None });
+        }
+        self.steps_left -= steps;
+        Ok(())
     }
 }
 
 impl Template {
     /// Reads a template, and adds the variables it uses to `variables` unless they are there.
     pub(super) fn parse(text: &str, syntax: Syntax, variables: &mut Vec<String>) -> Result<Self, Mistake> {
-        let mut pieces = Vec::new();
-        let mut done = 0;
-        while let Some(open) = next_opening(text, done, syntax)? {
-            push_text(&mut pieces, &text[done..open]);
-            let inner_at = open + 2;
-            let Some(length) = text[inner_at..].find("}}") else {
-                return Err(mistake(text, open, "{{ is not closed: }} is missing"));
-            };
-            let name = text[inner_at..inner_at + length].trim_matches([' ', '\t', '\r', '\n']);
-            check_name(name).map_err(|reason| mistake(text, open, reason))?;
-            pieces.push(Piece::Value(place_of(name, variables).map_err(|reason| mistake(text, open, reason))?));
-            done = inner_at + length + 2;
-        }
-        push_text(&mut pieces, &text[done..]);
-        Ok(Self { pieces, syntax })
+        let kind = match read(text, syntax, variables)? {
+            Read::Pieces { pieces, steps } if steps < MESSAGE_STEPS_MAX => Kind::Pieces { pieces, steps },
+            Read::Pieces { .. } => return Err(Mistake::at(text, 0, too_many_steps())),
+            Read::Program => Kind::Program(Arc::new(Program::new(text, syntax)?)),
+        };
+        Ok(Self { kind, syntax })
     }
 
-    /// The text with each variable's value in its place. A value that is not there is left out.
-    pub(super) fn fill(&self, values: &[String]) -> String {
-        let mut out = String::with_capacity(self.fixed_bytes() + 64 * self.pieces.len());
-        for piece in &self.pieces {
-            match (piece, self.syntax) {
-                (Piece::Text(text), _) => out.push_str(text),
-                (Piece::Value(index), Syntax::Plain) => out.push_str(value(values, *index)),
-                (Piece::Value(index), Syntax::Html) => escape_into(value(values, *index), &mut out),
+    /// The text with each variable's value in its place.
+    pub(super) fn fill(&self, filling: &mut Filling<'_>) -> Result<String, Mistake> {
+        match &self.kind {
+            Kind::Pieces { pieces, steps } => {
+                filling.spend(*steps)?;
+                self.fill_pieces(pieces, filling)
+            }
+            Kind::Program(program) => {
+                let (text, steps) = program.run(filling)?;
+                filling.spend(steps)?;
+                Ok(text)
             }
         }
-        out
     }
 
-    /// The bytes that are the same for all.
+    /// Whether the text has nothing but plain `{{ name }}` in it: its length can then be told without filling it in.
+    pub(super) const fn is_plain(&self) -> bool {
+        matches!(self.kind, Kind::Pieces { .. })
+    }
+
+    /// Whether it is a text without anything to fill in.
+    pub(super) fn is_text(&self) -> bool {
+        self.is_plain() && self.pieces().iter().all(|piece| matches!(piece, Piece::Text(_)))
+    }
+
+    /// Of a plain one, whether [`Template::fill`] would go well.
+    pub(super) fn check_plain(&self, filling: &mut Filling<'_>) -> Result<(), Mistake> {
+        if let Kind::Pieces { steps, .. } = &self.kind {
+            filling.spend(*steps)?;
+        }
+        self.pieces().iter().try_for_each(|piece| match piece {
+            Piece::Value { variable, place } if filling.value(*variable).is_none() => {
+                Err(Mistake::missing(*place, *variable))
+            }
+            Piece::Value { .. } | Piece::Text(_) => Ok(()),
+        })
+    }
+
+    /// Of a plain one, the bytes that are the same for all.
     pub(super) fn fixed_bytes(&self) -> usize {
         let text = |piece: &Piece| match piece {
             Piece::Text(text) => text.len(),
-            Piece::Value(_) => 0,
+            Piece::Value { .. } => 0,
         };
-        self.pieces.iter().map(text).sum()
+        self.pieces().iter().map(text).sum()
     }
 
-    /// How often a variable is used.
+    /// Of a plain one, how often a variable is used.
     pub(super) fn uses_of(&self, index: usize) -> usize {
-        self.pieces.iter().filter(|piece| **piece == Piece::Value(index)).count()
+        let is_it = |piece: &&Piece| matches!(piece, Piece::Value { variable, .. } if *variable == index);
+        self.pieces().iter().filter(is_it).count()
+    }
+
+    fn pieces(&self) -> &[Piece] {
+        match &self.kind {
+            Kind::Pieces { pieces, .. } => pieces,
+            Kind::Program(_) => &[],
+        }
+    }
+
+    fn fill_pieces(&self, pieces: &[Piece], filling: &Filling<'_>) -> Result<String, Mistake> {
+        let mut out = String::with_capacity(self.fixed_bytes() + 64 * pieces.len());
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Value { variable, place } => {
+                    let value = filling.value(*variable).ok_or_else(|| Mistake::missing(*place, *variable))?;
+                    write_value(value, self.syntax, &mut out).expect("a string takes all that is written");
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+impl Mistake {
+    /// A mistake that begins at a byte of `text`.
+    fn at(text: &str, byte: usize, reason: impl Into<String>) -> Self {
+        let before = &text[..text.floor_char_boundary(byte)];
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        let place = Place { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 };
+        Self { place, reason: reason.into(), missing: None }
+    }
+
+    fn missing(place: Place, variable: usize) -> Self {
+        Self { place, reason: "a value is missing".to_owned(), missing: Some(variable) }
+    }
+
+    /// What minijinja says of `text`.
+    fn of(text: &str, error: &minijinja::Error) -> Self {
+        let reason = match (error.kind(), error.detail()) {
+            (minijinja::ErrorKind::OutOfFuel, _) => too_many_steps(),
+            (kind, None) => kind.to_string(),
+            (_, Some(detail)) => detail.to_owned(),
+        };
+        match (error.range(), error.line()) {
+            (Some(range), _) => Self::at(text, range.start, reason),
+            (None, line) => Self { place: Place { line: line.unwrap_or(1), column: 1 }, reason, missing: None },
+        }
     }
 }
 
@@ -103,195 +231,49 @@ pub(super) fn has_template(text: &str) -> bool {
     ["{{", "{%", "{#"].iter().any(|opening| text.contains(opening))
 }
 
-/// The next `{{` from `from` on. Other openings of Jinja's, and closings on the way to it or to the end, are mistakes.
-fn next_opening(text: &str, from: usize, syntax: Syntax) -> Result<Option<usize>, Mistake> {
-    let mut at = from;
-    while let Some(brace) = text[at..].find('{').map(|found| at + found) {
-        match text.as_bytes().get(brace + 1) {
-            Some(b'{') => {
-                check_closings(text, from, brace, syntax)?;
-                return Ok(Some(brace));
-            }
-            Some(b'%') => return Err(mistake(text, brace, "{% is not supported: only {{ name }} is")),
-            Some(b'#') => {
-                return Err(mistake(text, brace, "{# begins a comment, which is not supported: put a space between"));
-            }
-            _ => at = brace + 1,
-        }
-    }
-    check_closings(text, from, text.len(), syntax)?;
-    Ok(None)
+fn too_many_steps() -> String {
+    format!("more than {MESSAGE_STEPS_MAX} steps are needed for one message")
 }
 
-/// Refuses each `}}` that closes nothing, but not those that end the blocks of a style sheet.
-fn check_closings(text: &str, from: usize, to: usize, syntax: Syntax) -> Result<(), Mistake> {
-    for (found, _) in text[from..to].match_indices("}}") {
-        let at = from + found;
-        let block = text[..at].rfind('{').map(|open| text[open + 1..at].trim());
-        let is_style = syntax == Syntax::Html && block.is_some_and(|block| check_name(block).is_err());
-        if !is_style {
-            return Err(mistake(text, at, "}} has no {{ before it"));
+/// Blanks and line ends of a text are its author's, the last one too.
+fn whitespace() -> minijinja::syntax::SyntaxConfig {
+    let mut builder = minijinja::syntax::SyntaxConfig::builder();
+    builder.keep_trailing_newline(true);
+    builder.build().expect("the marks are those of Jinja")
+}
+
+/// Writes a value as its place in the text demands.
+fn write_value(value: &str, syntax: Syntax, out: &mut impl fmt::Write) -> fmt::Result {
+    match syntax {
+        Syntax::Plain => out.write_str(value),
+        Syntax::Html => escape(value, out),
+        Syntax::Url => percent_encode(value, out),
+    }
+}
+
+fn escape(value: &str, out: &mut impl fmt::Write) -> fmt::Result {
+    let mut rest = value;
+    while let Some(found) = rest.find(['&', '<', '>', '"', '\'']) {
+        out.write_str(&rest[..found])?;
+        out.write_str(match rest.as_bytes()[found] {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            b'"' => "&quot;",
+            _ => "&#x27;",
+        })?;
+        rest = &rest[found + 1..];
+    }
+    out.write_str(rest)
+}
+
+/// RFC 3986 2.3: what is unreserved stays.
+fn percent_encode(value: &str, out: &mut impl fmt::Write) -> fmt::Result {
+    for byte in value.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.write_char(char::from(byte))?,
+            _ => write!(out, "%{byte:02X}")?,
         }
     }
     Ok(())
-}
-
-fn check_name(name: &str) -> Result<(), String> {
-    let mut chars = name.chars();
-    let is_name = chars.next().is_some_and(|first| first == '_' || first.is_alphabetic())
-        && chars.all(|c| c == '_' || c.is_alphanumeric());
-    let shown: String = name.chars().take(40).collect();
-    if !is_name {
-        return Err(format!(
-            "{shown:?} is no name of a variable: letters, digits and _ without spaces; dots, filters and other \
-             expressions are not supported"
-        ));
-    }
-    if name.len() > NAME_BYTES_MAX {
-        return Err(format!("the name {shown}… is longer than {NAME_BYTES_MAX} bytes"));
-    }
-    if WORDS.contains(&name) {
-        return Err(format!("{name} is a word of the template language and cannot name a variable"));
-    }
-    Ok(())
-}
-
-fn place_of(name: &str, variables: &mut Vec<String>) -> Result<usize, String> {
-    if let Some(known) = variables.iter().position(|variable| variable == name) {
-        return Ok(known);
-    }
-    if variables.len() == MERGE_VARIABLES_MAX {
-        return Err(format!("more than {MERGE_VARIABLES_MAX} variables are used"));
-    }
-    variables.push(name.to_owned());
-    Ok(variables.len() - 1)
-}
-
-fn push_text(pieces: &mut Vec<Piece>, text: &str) {
-    if !text.is_empty() {
-        pieces.push(Piece::Text(text.into()));
-    }
-}
-
-fn value(values: &[String], index: usize) -> &str {
-    values.get(index).map_or("", String::as_str)
-}
-
-fn escape_into(value: &str, out: &mut String) {
-    for c in value.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#x27;"),
-            c => out.push(c),
-        }
-    }
-}
-
-fn mistake(text: &str, at: usize, reason: impl Into<String>) -> Mistake {
-    let before = &text[..at];
-    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-    Mistake {
-        line: before.matches('\n').count() + 1,
-        column: before[line_start..].chars().count() + 1,
-        reason: reason.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const VALUES: [(&str, &str); 3] = [("name", "Taro"), ("名前", "太郎 <x>"), ("q", "a&'\"{{ name }}")];
-
-    #[track_caller]
-    fn check(text: &str, syntax: Syntax, expected: Result<&str, (usize, usize, &str)>) {
-        let mut variables = Vec::new();
-        let filled = Template::parse(text, syntax, &mut variables).map(|template| {
-            let value = |name: &String| VALUES.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
-            let values: Vec<_> = variables.iter().map(|name| value(name).expect("a known name").to_owned()).collect();
-            template.fill(&values)
-        });
-        match (filled, expected) {
-            (Ok(filled), Ok(expected)) => assert_eq!(filled, expected, "{text:?}"),
-            (Err(found), Err((line, column, reason))) => {
-                assert_eq!((found.line, found.column), (line, column), "{text:?}: {found}");
-                assert!(found.reason.contains(reason), "{text:?}: {found}");
-            }
-            (filled, expected) => panic!("{text:?}: {filled:?}, expected {expected:?}"),
-        }
-    }
-
-    #[test]
-    fn variables_are_filled_in() {
-        check("", Syntax::Plain, Ok(""));
-        check("plain { } {x} text", Syntax::Plain, Ok("plain { } {x} text"));
-        check("{{name}}", Syntax::Plain, Ok("Taro"));
-        check("a {{ name }}{{ name }} b", Syntax::Plain, Ok("a TaroTaro b"));
-        check("{{\n name\t}}!", Syntax::Plain, Ok("Taro!"));
-        check("{{ 名前 }}様", Syntax::Plain, Ok("太郎 <x>様"));
-        check("{ {{ name }} }", Syntax::Plain, Ok("{ Taro }"));
-        check("{{ q }}", Syntax::Plain, Ok("a&'\"{{ name }}"));
-    }
-
-    #[test]
-    fn values_are_escaped_in_html_only() {
-        check("<b>{{ 名前 }}</b>", Syntax::Html, Ok("<b>太郎 &lt;x&gt;</b>"));
-        check("<a title=\"{{ q }}\">", Syntax::Html, Ok("<a title=\"a&amp;&#x27;&quot;{{ name }}\">"));
-    }
-
-    #[test]
-    fn style_sheets_keep_their_braces() {
-        let css = "<style>@media x{a{b:c}}</style>";
-        check(&format!("{css}{{{{ name }}}}{css}"), Syntax::Html, Ok(&format!("{css}Taro{css}")));
-        check("@media x{a{b:{{ name }}}}", Syntax::Html, Ok("@media x{a{b:Taro}}"));
-        check("a{b}}", Syntax::Html, Err((1, 4, "no {{")));
-        check("{ name }}", Syntax::Html, Err((1, 8, "no {{")));
-    }
-
-    #[test]
-    fn what_is_no_plain_substitution_is_refused_with_its_place() {
-        check("a\nb {{ name", Syntax::Plain, Err((2, 3, "not closed")));
-        check("飛脚 name }}", Syntax::Plain, Err((1, 9, "no {{")));
-        check("{{ name }} }}", Syntax::Plain, Err((1, 12, "no {{")));
-        check("x\n\n  {% if a %}", Syntax::Plain, Err((3, 3, "{% is not supported")));
-        check("{# note #}", Syntax::Plain, Err((1, 1, "comment")));
-        check("{{ name|upper }}", Syntax::Plain, Err((1, 1, "no name")));
-        check("{{ user.name }}", Syntax::Plain, Err((1, 1, "dots")));
-        check("{{- name -}}", Syntax::Plain, Err((1, 1, "no name")));
-        check("{{}}", Syntax::Plain, Err((1, 1, "\"\" is no name")));
-        check("{{ 1a }}", Syntax::Plain, Err((1, 1, "no name")));
-        check("{{ a b }}", Syntax::Plain, Err((1, 1, "no name")));
-        check("{{{ name }}}", Syntax::Plain, Err((1, 1, "no name")));
-        check("{{ {{ name }} }}", Syntax::Plain, Err((1, 1, "no name")));
-        check("{{ true }}", Syntax::Plain, Err((1, 1, "word of the template language")));
-        check(&format!("{{{{ {} }}}}", "n".repeat(65)), Syntax::Plain, Err((1, 1, "longer than 64")));
-    }
-
-    #[test]
-    fn variables_are_listed_once_and_bounded() {
-        let mut variables = Vec::new();
-        let text: String = (0..MERGE_VARIABLES_MAX).map(|n| format!("{{{{v{n}}}}}{{{{v0}}}}")).collect();
-        let template = Template::parse(&text, Syntax::Plain, &mut variables).expect("as many as may be");
-        assert_eq!((variables.len(), template.uses_of(0), template.uses_of(1)), (64, 65, 1));
-        assert!(Template::parse("{{ one_more }}", Syntax::Plain, &mut variables).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_read_is_all_there(parts in proptest::collection::vec("[a-z{}%# 飛\n]{0,6}|\\{\\{ x \\}\\}", 0..12)) {
-            let text = parts.concat();
-            let mut variables = Vec::new();
-            if let Ok(template) = Template::parse(&text, Syntax::Html, &mut variables) {
-                let names: Vec<_> = variables.iter().map(|name| format!("«{name}»")).collect();
-                let filled = template.fill(&names);
-                prop_assert!(!filled.contains("{{"), "{filled}");
-                prop_assert_eq!(filled.matches('«').count(), text.matches("{{").count());
-            }
-        }
-    }
 }

@@ -1,9 +1,9 @@
 //! How much of an account's mail waits.
 
-use super::job::{Job, Priority, Schedule};
+use super::job::{Job, Priority};
 
-/// What waits of an account, by priority: due or not yet, and under way as long as its outcome is not recorded. What is held is
-/// not counted.
+/// What waits of an account, by priority: due or not yet, and under way as long as its outcome is not recorded. What is held
+/// or waits for approval is not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog([Queued; Priority::ALL.len()]);
 
@@ -41,7 +41,7 @@ impl Queued {
     /// What waits of a job.
     #[must_use]
     pub fn of_job(job: &Job) -> Self {
-        if !matches!(job.schedule, Schedule::Waiting { .. }) {
+        if job.due().is_none() {
             return Self::default();
         }
         match job.merge() {

@@ -6,6 +6,7 @@
 pub enum Wish {
     Cancel,
     Hold,
+    Expire,
 }
 
 /// What a caller may do to a job.
@@ -19,6 +20,8 @@ pub enum Control {
     Release,
     /// Try all recipients that are deferred, in doubt, failed or expired again, now.
     Retry,
+    /// End every recipient that is not final as if its time had run out.
+    Expire,
 }
 
 /// Why a control call does nothing to a job.
@@ -30,6 +33,12 @@ pub enum ControlRefusal {
     /// It must be released first.
     #[error("the job is held: release it first")]
     IsHeld,
+    /// It must be approved first.
+    #[error("the job waits for approval: approve it first")]
+    AwaitsApproval,
+    /// There is nothing to approve.
+    #[error("the job does not wait for approval")]
+    NoApprovalAwaited,
     /// An attempt is under way.
     #[error("an attempt is under way: repeat the call when it has ended")]
     UnderWay,

@@ -69,6 +69,8 @@ pub enum JobChange {
     },
     /// A caller's wish was done, or noted to be done when the attempt under way ends.
     Controlled(Control),
+    /// Somebody approved it.
+    Approved,
     /// Its time ran out.
     Expired,
     /// Its account could not send, and the account of the event took it over.

@@ -16,6 +16,7 @@ use super::{
     time::Timestamp,
 };
 pub use super::{
+    approval::Approval,
     control::{Control, ControlRefusal, Wish},
     flight::{Flight, Tries},
 };
@@ -65,6 +66,10 @@ pub struct Job {
     pub wish: Option<Wish>,
     /// Who may send it instead; nothing once its message was given to a provider, and for a merge job.
     pub fallbacks: Option<Box<Fallbacks>>,
+    /// Whether somebody had to approve it; nothing when nobody had to. It is independent of a hold.
+    pub approval: Option<Approval>,
+    /// The job whose message it sends again, if it does.
+    pub resent: Option<JobId>,
 }
 
 /// Whom a job goes to.
@@ -123,7 +128,7 @@ pub enum Schedule {
 /// The sum of a job's recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum JobState {
-    /// It waits for its release.
+    /// It waits for its release, or for its approval.
     Held,
     /// It waits for the time its client chose.
     Scheduled,
@@ -178,6 +183,7 @@ impl Job {
     #[must_use]
     pub fn state(&self, flight: Flight, now: Timestamp) -> JobState {
         match self.schedule {
+            Schedule::Waiting { .. } | Schedule::Held { .. } if self.awaits_approval() => JobState::Held,
             Schedule::Waiting { .. } if flight == Flight::UnderWay => JobState::Sending,
             Schedule::Idle if self.merge().is_some() && flight == Flight::UnderWay => JobState::Sending,
             Schedule::Waiting { due } if due > now && self.was_tried() => JobState::Deferred,
@@ -252,13 +258,19 @@ impl Job {
         self.merge().map_or(self.message.bytes, |progress| progress.message_bytes_max.max(self.message.bytes))
     }
 
-    /// When the job is due, if it is waiting.
+    /// When the job is due, if it is waiting: neither held nor without an approval that it needs.
     #[must_use]
     pub const fn due(&self) -> Option<Timestamp> {
         match self.schedule {
-            Schedule::Waiting { due } => Some(due),
-            Schedule::Held { .. } | Schedule::Idle => None,
+            Schedule::Waiting { due } if !self.awaits_approval() => Some(due),
+            Schedule::Waiting { .. } | Schedule::Held { .. } | Schedule::Idle => None,
         }
+    }
+
+    /// Whether nothing of it may go before somebody approves it.
+    #[must_use]
+    pub const fn awaits_approval(&self) -> bool {
+        matches!(self.approval, Some(Approval::Awaited))
     }
 
     /// Whether its client's time for it has run out.

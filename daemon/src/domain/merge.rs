@@ -30,8 +30,9 @@ pub struct MergeRecipient {
     pub address: Address,
     /// The name beside the address in To.
     pub name: Option<String>,
-    /// What the variables mean for this recipient, in the order of [`MergeTemplate::variables`].
-    pub values: Vec<String>,
+    /// What the variables mean for this recipient, in the order of [`MergeTemplate::variables`]; nothing for one that was
+    /// not given, for which the template has an answer of its own.
+    pub values: Vec<Option<String>>,
 }
 
 /// How many messages of a merge job have come how far. Together they are all of it.

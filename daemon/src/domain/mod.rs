@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod address;
+pub mod approval;
 pub mod attempt;
 pub mod backlog;
 pub mod charset;

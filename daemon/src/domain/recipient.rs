@@ -84,6 +84,16 @@ impl RecipientState {
         }
     }
 
+    /// The state of the same recipient when its time ran out at `at`.
+    #[must_use]
+    pub fn expired(&self, at: Timestamp) -> Self {
+        let last = match self {
+            Self::Pending { deferral } => deferral.as_ref().map(|deferral| deferral.finding.clone()),
+            _ => None,
+        };
+        Self::Expired { at, last }
+    }
+
     /// Whether nothing will change it any more but a caller's wish.
     #[must_use]
     pub const fn is_final(&self) -> bool {

@@ -91,6 +91,17 @@ pub fn check_merge(submission: &Submission<'_>, settings: &AccountSettings, now:
     violations
 }
 
+/// Everything that is wrong with sending again what was accepted once: its recipients, its From and its size. What the account
+/// says of content was asked then.
+#[must_use]
+pub fn check_again(submission: &Submission<'_>, settings: &AccountSettings) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    check_recipients(submission, settings, &mut violations);
+    check_from(submission, settings, &mut violations);
+    check_size(submission, settings, &mut violations);
+    violations
+}
+
 fn check_terms(
     submission: &Submission<'_>,
     settings: &AccountSettings,
@@ -149,6 +160,23 @@ fn check_recipients(submission: &Submission<'_>, settings: &AccountSettings, vio
 }
 
 fn check_content(submission: &Submission<'_>, settings: &AccountSettings, violations: &mut Vec<Violation>) {
+    check_from(submission, settings, violations);
+    let may_have_files = match submission.content {
+        Content::Draft(draft) => !draft.attachments.is_empty(),
+        Content::Raw { .. } => true,
+    };
+    if settings.content.virus_scan_required && may_have_files {
+        let reason = "the account wants attachments to be scanned for viruses, and no scanner is configured";
+        let field = if matches!(submission.content, Content::Raw { .. }) { "job.raw" } else { "job.attachments" };
+        violations.push(Violation::new(field, reason));
+    }
+    if let Content::Draft(draft) = submission.content {
+        check_draft(draft, settings, violations);
+    }
+    check_size(submission, settings, violations);
+}
+
+fn check_from(submission: &Submission<'_>, settings: &AccountSettings, violations: &mut Vec<Violation>) {
     let (from, from_field) = match submission.content {
         Content::Draft(draft) => (&draft.from.address, "job.from.address"),
         Content::Raw { from } => (from, "job.raw"),
@@ -157,18 +185,9 @@ fn check_content(submission: &Submission<'_>, settings: &AccountSettings, violat
         let reason = format!("the account may not send as {from}: allow it in may_send_as");
         violations.push(Violation::new(from_field, reason));
     }
-    let may_have_files = match submission.content {
-        Content::Draft(draft) => !draft.attachments.is_empty(),
-        Content::Raw { .. } => true,
-    };
-    if settings.content.virus_scan_required && may_have_files {
-        let reason = "the account wants attachments to be scanned for viruses, and no scanner is configured";
-        let field = if from_field == "job.raw" { "job.raw" } else { "job.attachments" };
-        violations.push(Violation::new(field, reason));
-    }
-    if let Content::Draft(draft) = submission.content {
-        check_draft(draft, settings, violations);
-    }
+}
+
+fn check_size(submission: &Submission<'_>, settings: &AccountSettings, violations: &mut Vec<Violation>) {
     let bytes_max = message_bytes_max(&settings.limits, submission.priority);
     if let Some(bytes) = submission.message_bytes.filter(|bytes| *bytes > bytes_max) {
         let reason = format!("the composed message has {bytes} bytes, the account allows {bytes_max}");
@@ -253,6 +272,10 @@ mod tests {
             text: Some("hello".into()),
             html: None,
             headers: Vec::new(),
+            in_reply_to: None,
+            references: Vec::new(),
+            list_unsubscribe: None,
+            auto_submitted: None,
             attachments: Vec::new(),
             charset: crate::domain::charset::Charset::default(),
         }

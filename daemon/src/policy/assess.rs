@@ -219,6 +219,8 @@ mod tests {
             attempts: Vec::new(),
             wish: None,
             fallbacks: None,
+            approval: None,
+            resent: None,
         }
     }
 

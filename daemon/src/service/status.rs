@@ -93,6 +93,9 @@ pub(super) enum Refusal {
     /// The job does not do what was asked.
     #[error("{0}")]
     Control(#[from] ControlRefusal),
+    /// The job is not sent again.
+    #[error("{0}")]
+    NotResent(#[from] NotResent),
     /// The job would be sent in a quiet window that refuses such jobs.
     #[error("the job would be sent in a quiet window that refuses jobs{}", ends(.0.as_ref()))]
     QuietWindow(Option<Timestamp>),
@@ -140,6 +143,20 @@ pub(super) enum Refusal {
     /// A bug.
     #[error("{0}: please report this")]
     Internal(&'static str),
+}
+
+/// Why a job is not sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotResent {
+    /// It is not finished.
+    #[error("the job is not finished: cancel it, or wait until it is")]
+    Open,
+    /// It is a merge job.
+    #[error("the job is a merge job: submit it anew, for those who are to get it")]
+    Merge,
+    /// Its message is gone.
+    #[error("the job's message is no longer kept: submit it anew")]
+    Forgotten,
 }
 
 impl From<Vec<Violation>> for Refusal {
@@ -237,8 +254,18 @@ impl Refusal {
                 match refusal {
                     ControlRefusal::NothingToDo => "NOTHING_TO_DO",
                     ControlRefusal::IsHeld => "JOB_IS_HELD",
+                    ControlRefusal::AwaitsApproval => "JOB_AWAITS_APPROVAL",
+                    ControlRefusal::NoApprovalAwaited => "NO_APPROVAL_AWAITED",
                     ControlRefusal::UnderWay => "ATTEMPT_UNDER_WAY",
                     ControlRefusal::WasCancelled => "JOB_WAS_CANCELLED",
+                },
+            ),
+            Self::NotResent(why) => Telling::new(
+                Code::FailedPrecondition,
+                match why {
+                    NotResent::Open => "JOB_IS_OPEN",
+                    NotResent::Merge => "JOB_IS_A_MERGE",
+                    NotResent::Forgotten => "MESSAGE_FORGOTTEN",
                 },
             ),
             Self::QuietWindow(until) => {
@@ -431,6 +458,8 @@ mod tests {
         check(Refusal::OpenJobs(2), Code::FailedPrecondition, "ACCOUNT_HAS_OPEN_JOBS", false);
         check(Refusal::AccountBusy(2), Code::Aborted, "ACCOUNT_BUSY", true);
         check(ControlRefusal::IsHeld.into(), Code::FailedPrecondition, "JOB_IS_HELD", false);
+        check(ControlRefusal::AwaitsApproval.into(), Code::FailedPrecondition, "JOB_AWAITS_APPROVAL", false);
+        check(NotResent::Open.into(), Code::FailedPrecondition, "JOB_IS_OPEN", false);
         check(Refusal::NoConsent, Code::NotFound, "CONSENT_NOT_FOUND", false);
         check(Refusal::ConsentRefused("x".into()), Code::FailedPrecondition, "CONSENT_REFUSED", false);
         check(Refusal::IssuerUnreachable("x".into()), Code::Unavailable, "ISSUER_UNREACHABLE", true);

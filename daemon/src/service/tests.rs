@@ -41,6 +41,7 @@ use crate::{
 
 mod access;
 mod accounts;
+mod approvals;
 mod consent;
 mod control;
 mod dkim;
@@ -51,7 +52,10 @@ mod load;
 mod merges;
 mod others;
 mod outlook;
+mod previews;
 mod reflection;
+mod refusals;
+mod resending;
 mod routing;
 mod settings;
 mod testing;

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         account::AccountSettings,
         ids::{AccountId, Caller, JobId},
+        job::Job,
         time::Timestamp,
     },
     storage::{AccountRecord, JobRecord, SharedStorage, StorageError},
@@ -63,6 +64,11 @@ impl Visitor {
         let Some(record) = storage.job(id).await? else { return Ok(None) };
         let is_seen = View::new(self, storage).sees_job(&record).await?;
         Ok(is_seen.then_some(record))
+    }
+
+    /// Whether it may approve a job that it sees: not one that it submitted itself, unless it is an admin.
+    pub(super) fn may_approve(&self, job: &Job) -> bool {
+        self.is_admin() || job.caller != self.caller
     }
 
     const fn is_admin(&self) -> bool {

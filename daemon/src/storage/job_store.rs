@@ -42,6 +42,10 @@ pub trait JobStore: Send + Sync + fmt::Debug {
     /// not opened again: [`ControlRefusal::NothingToDo`].
     async fn control(&self, ids: Vec<JobId>, control: Control, now: Timestamp)
     -> Result<Vec<Controlled>, StorageError>;
+
+    /// Approves jobs, plain or merge, in the name of a caller; the answers stand in the order of the ids. What needs
+    /// approval and is neither held nor finished is in the ready index from then on.
+    async fn approve(&self, ids: Vec<JobId>, by: &Caller, now: Timestamp) -> Result<Vec<Controlled>, StorageError>;
 }
 
 /// A job to be stored.
@@ -99,7 +103,7 @@ pub struct JobFilter {
     pub states: Vec<JobState>,
     /// With this label.
     pub label: Option<Label>,
-    /// With a recipient of this address, case ignored. Recipients of merge jobs are not looked at.
+    /// With a recipient of this address, case ignored.
     pub recipient: Option<String>,
     /// Accepted at this time or later.
     pub accepted_from: Option<Timestamp>,
@@ -124,7 +128,9 @@ pub struct JobPage {
     /// The jobs.
     pub jobs: Vec<JobRecord>,
     /// What the next page has as [`Page::after`]; nothing when the list has ended. A page may be short or even empty and still have a
-    /// next one, because a call looks at [`LIST_SCAN_JOBS_MAX`](super::LIST_SCAN_JOBS_MAX) jobs at most.
+    /// next one, because a call looks at [`LIST_SCAN_JOBS_MAX`](super::LIST_SCAN_JOBS_MAX) jobs at most, and where a recipient
+    /// is wanted, at the recipients of no further merge job after
+    /// [`MERGE_SCAN_RECIPIENTS_MAX`](super::MERGE_SCAN_RECIPIENTS_MAX) of them.
     pub next: Option<JobId>,
 }
 

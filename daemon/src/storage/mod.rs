@@ -92,6 +92,12 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Whether the same call may well succeed in a moment: nothing is wrong with what was asked for.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Overloaded(_) | Self::DiskNearlyFull { .. })
+    }
+
     /// Whether only a restart can help. Everything else concerns one call or one record.
     #[must_use]
     pub const fn is_fatal(&self) -> bool {

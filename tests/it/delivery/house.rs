@@ -319,5 +319,7 @@ fn job(account: &AccountId, number: u32, recipients: &[&str], now: Timestamp) ->
         attempts: Vec::new(),
         wish: None,
         fallbacks: None,
+        approval: None,
+        resent: None,
     }
 }

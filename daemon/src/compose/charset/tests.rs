@@ -26,7 +26,8 @@ fn read(field: &str) -> String {
 
 #[track_caller]
 fn check_outside(text: &str, named: &str) {
-    assert_eq!(outside(text).join(" "), named, "{text}");
+    let outside: Vec<_> = outside(text).into_iter().map(super::named).collect();
+    assert_eq!(outside.join(" "), named, "{text}");
 }
 
 #[test]
@@ -38,6 +39,7 @@ fn what_vendors_added_is_not_in_it() {
     check_outside("㈱髙﨑", "㈱ (U+3231) 髙 (U+9AD9) 﨑 (U+FA11)");
     check_outside("ｶﾅ", "ｶ (U+FF76) ﾅ (U+FF85)");
     check_outside("😀é", "😀 (U+1F600) é (U+00E9)");
+    check_outside("a\u{1b}$B", "U+001B");
 }
 
 #[test]
@@ -75,6 +77,8 @@ fn long_lines_go_in_base64_and_others_as_they_are() {
     let body = short.split_once("\r\n\r\n").expect("a body").1;
     assert_eq!(decoded(body.as_bytes()).trim_end(), "日本\r\nabc");
     assert!(body.starts_with("\x1b$B") && body.contains("\x1b(B\r\nabc"), "each line ends in ASCII: {body:?}");
+    let middling = part(&"日".repeat(400));
+    assert!(middling.contains("7bit"), "{middling}");
     let long = part(&"日".repeat(600));
     assert!(long.contains("base64"), "{long}");
 }

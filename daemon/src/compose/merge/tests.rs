@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{compose::message::compose, domain::mail::Attachment};
+use crate::{
+    compose::message::compose,
+    domain::mail::{Attachment, ListUnsubscribe},
+};
 
 const DATE: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -21,6 +24,10 @@ fn draft(subject: &str, text: Option<&str>, html: Option<&str>) -> Draft {
         text: text.map(Into::into),
         html: html.map(Into::into),
         headers: vec![("X-Campaign".into(), "autumn".into())],
+        in_reply_to: None,
+        references: Vec::new(),
+        list_unsubscribe: None,
+        auto_submitted: None,
         attachments: Vec::new(),
         charset: Charset::Utf8,
     }
@@ -46,7 +53,7 @@ fn identity(index: u32) -> Identity {
 
 fn recipient(values: &[&str]) -> MergeRecipient {
     let Mailbox { name, address } = mailbox("Taro, Yamada", "taro@example.jp");
-    MergeRecipient { address, name, values: values.iter().map(|value| (*value).to_owned()).collect() }
+    MergeRecipient { address, name, values: values.iter().map(|value| Some((*value).to_owned())).collect() }
 }
 
 fn renderer(draft: Draft) -> Renderer {
@@ -60,12 +67,12 @@ fn check_same(template: Draft, values: &[&str], plain: Draft) {
     let renderer = renderer(template);
     let recipient = recipient(values);
     let bytes_max = renderer.check(&recipient).expect("a good recipient");
-    let message = renderer.render(&recipient, &identity(3));
+    let message = renderer.render(&recipient, &identity(3)).expect("a good recipient");
     let to = vec![Mailbox { name: recipient.name.clone(), address: recipient.address.clone() }];
     let expected = compose(&Draft { to, ..plain }, &identity(3)).expect("a good draft");
     assert_eq!(String::from_utf8_lossy(&message.bytes), String::from_utf8_lossy(&expected.bytes));
     assert_eq!(message, expected);
-    assert_eq!(message.bytes.len(), renderer.message_bytes(&recipient, &identity(3)));
+    assert_eq!(Ok(message.bytes.len()), renderer.message_bytes(&recipient, &identity(3)));
     assert!(message.bytes.len() <= bytes_max, "{} of {bytes_max}", message.bytes.len());
 }
 
@@ -98,14 +105,15 @@ fn a_merge_composes_like_a_plain_mail() {
 fn each_message_has_its_own_name_and_keeps_it() {
     let renderer = renderer(draft("Hi", Some("{{ name }}"), None));
     let recipient = recipient(&["Taro"]);
-    let first = renderer.render(&recipient, &identity(777_777));
-    assert_eq!(first, renderer.render(&recipient, &identity(777_777)));
+    let render = |index| renderer.render(&recipient, &identity(index)).expect("a good recipient");
+    let first = render(777_777);
+    assert_eq!(first, render(777_777));
     let text = String::from_utf8(first.bytes.to_vec()).expect("text");
     let job = key(0).job;
     assert!(text.contains(&format!("Message-ID: <{job}.777777@example.jp>\r\n")), "{text}");
     assert!(text.contains(&format!("X-Hikyaku-Job: {job}\r\n")), "{text}");
     assert!(text.contains("To: \"Taro, Yamada\" <taro@example.jp>\r\n"), "{text}");
-    assert_ne!(text.as_bytes(), renderer.render(&recipient, &identity(1)).bytes);
+    assert_ne!(text.as_bytes(), render(1).bytes);
 }
 
 #[test]
@@ -133,9 +141,9 @@ fn check_refused(draft: Draft, field: &str, reason: &str) {
 
 #[test]
 fn what_is_no_template_is_refused_with_its_field() {
-    check_refused(draft("{{ name", Some("x"), None), "job.subject", "line 1, column 1: {{ is not closed");
-    check_refused(draft("", Some("a\n{% if x %}"), None), "job.text", "line 2, column 1: {%");
-    check_refused(draft("", None, Some("{{ a.b }}")), "job.html", "dots");
+    check_refused(draft("{{ name", Some("x"), None), "job.subject", "line 1, column 4: unexpected end of input");
+    check_refused(draft("", Some("a\n{% if x %}"), None), "job.text", "line 2, column 11: unexpected end of input");
+    check_refused(draft("", None, Some("{{ a.b }}")), "job.html", "line 1, column 4: values have no parts");
     check_refused(draft("a\nb", Some("x"), None), "job.subject", "control character");
     check_refused(draft("", Some("\0"), None), "job.text", "NUL");
     let headers = vec![("X-Code".to_owned(), "{{ code }}".to_owned())];
@@ -173,13 +181,87 @@ fn values_that_can_be_written_nowhere_are_refused() {
     check_values(&[&"x".repeat(10_001), ""], Err(("variables", "subject would be longer")));
 }
 
+#[test]
+fn templates_that_decide_compose_like_a_plain_mail() {
+    let subject = "{{ name|upper }}{% if plan == 'gold' %}!{% endif %}";
+    let text = Some("Dear {{ name|default('friend') }},\n{% for item in items|split(',') %}- {{ item }}\n{% endfor %}");
+    let html = Some("<ul>{% for item in items|split(',') %}<li>{{ item }}</li>{% endfor %}</ul>");
+    let values = ["taro", "gold", "tea,<rice>"];
+    let filled_text = Some("Dear taro,\n- tea\n- <rice>\n");
+    let filled_html = Some("<ul><li>tea</li><li>&lt;rice&gt;</li></ul>");
+    check_same(draft(subject, text, html), &values, draft("TARO!", filled_text, filled_html));
+    check_same(draft(subject, None, html), &values, draft("TARO!", None, filled_html));
+    let japanese = |draft: Draft| Draft { charset: Charset::Iso2022Jp, ..draft };
+    let text = Some("{{ name ~ '様' }}{% if plan == 'x' %}{{ items }}{% endif %}");
+    for (name, plan, filled) in [("太郎", "x", "太郎様🍣"), ("太郎", "", "太郎様")] {
+        let template = japanese(draft("{{ name }}", text, None));
+        check_same(template, &[name, plan, "🍣"], japanese(draft(name, Some(filled), None)));
+    }
+}
+
+#[test]
+fn readers_leave_by_places_of_their_own() {
+    let listed = |url: &str, mailto: Option<&str>| Draft {
+        list_unsubscribe: Some(ListUnsubscribe {
+            url: Some(url.into()),
+            mailto: mailto.map(Into::into),
+            one_click: true,
+        }),
+        ..draft("Hi", Some("{{ name }}"), None)
+    };
+    let each = listed("https://example.jp/{{ list }}?u={{ name }}", Some("leave-{{ list }}@example.jp"));
+    let plain = listed("https://example.jp/a%2Fb?u=%E5%A4%AA%26", Some("leave-a%2Fb@example.jp"));
+    check_same(each.clone(), &["太&", "a/b"], Draft { text: Some("太&".into()), ..plain });
+    let same = listed("https://example.jp/", None);
+    check_same(same.clone(), &["x"], Draft { text: Some("x".into()), ..same });
+    check_refused(listed("http://example.jp/", None), "job.list_unsubscribe.url", "https");
+    check_refused(listed("https://example.jp/{{ a", None), "job.list_unsubscribe.url", "line 1, column 23");
+    let long = renderer(each).check(&recipient(&["x", &"y".repeat(1_000)])).expect_err("too long");
+    assert_eq!(long.field, "variables");
+    assert!(long.reason.contains("the list_unsubscribe.url must be an https URL of 1 to 900"), "{long}");
+}
+
+/// What a recipient of `{{ a }}` in a subject that decides, and of a text, is told.
+#[track_caller]
+fn check_untaken(subject: &str, text: &str, values: &[Option<&str>], field: &str, reason: &str) {
+    let renderer = renderer(draft(subject, Some(text), None));
+    let values = values.iter().map(|value| value.map(str::to_owned)).collect();
+    let recipient = MergeRecipient { values, ..recipient(&[]) };
+    let error = renderer.check(&recipient).expect_err(reason);
+    assert_eq!(error.field, field, "{error}");
+    assert!(error.reason.contains(reason), "{error}");
+    if !reason.contains("character") && !reason.contains("longer") {
+        assert_eq!(renderer.render(&recipient, &identity(1)), Err(error));
+    }
+}
+
+#[test]
+fn what_a_recipient_cannot_fill_in_names_the_template_and_the_variable() {
+    let subject = "{{ a|upper }}";
+    check_untaken(subject, "x", &[None], "variables.a", "is missing: line 1, column 6 of the subject needs it");
+    check_untaken("x", "\n{{ a }}", &[None], "variables.a", "is missing: line 2, column 4 of the text needs it");
+    check_untaken(
+        "x",
+        "{{ 1 % a|int }}",
+        &[Some("0")],
+        "variables",
+        "line 1, column 4 of the text cannot be filled in",
+    );
+    check_untaken(subject, "x", &[Some("a\nBcc: x")], "variables", "the subject would have a control character");
+    check_untaken("{{ '\\n' }}", "x", &[], "variables", "the subject would have a control character");
+    check_untaken("x", "{{ '\\x00' }}", &[], "variables", "a NUL character");
+    check_untaken(subject, "x", &[Some(&"x".repeat(10_001))], "variables", "subject would be longer");
+    let loops = "{% for i in range(1000) %}{% for j in range(1000) %}{% endfor %}{% endfor %}";
+    check_untaken("x", loops, &[], "variables", "more than 50000 steps");
+}
+
 proptest! {
     #[test]
     fn whatever_is_taken_composes_and_injects_nothing(a in ".{0,80}", b in "(?s).{0,300}", name in "\\PC{0,40}") {
         let renderer = renderer(draft("S {{ a }}", Some("T {{ b }} {{ b }}"), Some("<p>{{ b }}{{ a }}</p>")));
         let recipient = MergeRecipient { name: Some(name), ..recipient(&[&a, &b]) };
         if let Ok(bytes_max) = renderer.check(&recipient) {
-            let message = renderer.render(&recipient, &identity(9)).bytes;
+            let message = renderer.render(&recipient, &identity(9)).expect("what was taken").bytes;
             prop_assert!(message.len() <= bytes_max);
             prop_assert!(message.windows(2).all(|pair| (pair[0] == b'\r') == (pair[1] == b'\n')));
             prop_assert!(check_lines(&message).is_ok());

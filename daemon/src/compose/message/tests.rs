@@ -3,7 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{ids::JobId, mail::Mailbox, time::Timestamp};
+use crate::domain::{
+    ids::JobId,
+    mail::{AutoSubmitted, ListUnsubscribe, Mailbox, MessageId},
+    time::Timestamp,
+};
 
 fn mailbox(name: &str, address: &str) -> Mailbox {
     let name = (!name.is_empty()).then(|| name.to_owned());
@@ -25,6 +29,10 @@ fn draft() -> Draft {
         text: Some("Hi\n.\nbye\n".into()),
         html: None,
         headers: Vec::new(),
+        in_reply_to: None,
+        references: Vec::new(),
+        list_unsubscribe: None,
+        auto_submitted: None,
         attachments: Vec::new(),
         charset: crate::domain::charset::Charset::default(),
     }
@@ -77,9 +85,10 @@ fn parts_are_nested_as_readers_expect() {
         "Content-Type: text/plain; charset=utf-8\r\n",
         "Content-Type: multipart/related;",
         "Content-Type: text/html; charset=utf-8\r\n",
+        "Content-Type: image/png;\r\n name=\"logo.png\"\r\n",
+        "Content-Disposition: inline;\r\n filename=\"logo.png\"\r\n",
         "Content-ID: <logo>\r\n",
-        "Content-Disposition: inline; filename=\"logo.png\"\r\n",
-        "filename*0*=utf-8''%E5%9B%B3.png\r\n",
+        "Content-Disposition: attachment;\r\n filename*=utf-8''%E5%9B%B3.png\r\n",
     ];
     let mut from = 0;
     for line in order {
@@ -119,6 +128,73 @@ fn custom_headers_keep_their_order_and_repeat() {
     assert!(text.contains("X-Tag: a\r\nList-Unsubscribe: <https://x.jp/u>\r\nX-Tag: b\r\n"), "{text}");
 }
 
+fn id(text: &str) -> MessageId {
+    text.parse().expect(text)
+}
+
+#[test]
+fn an_answer_names_what_it_answers() {
+    let answered = Some("c@x");
+    for (in_reply_to, references, expected) in [
+        (answered, vec![], "In-Reply-To: <c@x>\r\nReferences: <c@x>\r\n"),
+        (answered, vec!["a@x", "b@x"], "In-Reply-To: <c@x>\r\nReferences: <a@x>\r\n <b@x>\r\n <c@x>\r\n"),
+        (answered, vec!["a@x", "<c@x>"], "In-Reply-To: <c@x>\r\nReferences: <a@x>\r\n <c@x>\r\n"),
+        (None, vec!["a@x"], "References: <a@x>\r\n"),
+        (None, vec![], ""),
+    ] {
+        let references = references.into_iter().map(id).collect();
+        let text = text_of(&Draft { in_reply_to: in_reply_to.map(id), references, ..draft() });
+        let job = identity().job;
+        let expected = format!("Message-ID: <{job}@example.jp>\r\n{expected}X-Hikyaku-Job: ");
+        assert!(text.contains(&expected), "{text}");
+    }
+}
+
+#[test]
+fn lists_and_programs_are_told_in_the_header() {
+    let list = ListUnsubscribe { url: Some("https://x.jp/u".into()), mailto: Some("u@x.jp".into()), one_click: true };
+    let text = text_of(&Draft {
+        list_unsubscribe: Some(list),
+        auto_submitted: Some(AutoSubmitted::Generated),
+        headers: vec![("X-Tag".into(), "a".into())],
+        ..draft()
+    });
+    let expected = "Auto-Submitted: auto-generated\r\nX-Tag: a\r\nList-Unsubscribe: <https://x.jp/u>,\r\n \
+                    <mailto:u@x.jp>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\nX-Hikyaku-Job: ";
+    assert!(text.contains(expected), "{text}");
+    let replied = text_of(&Draft { auto_submitted: Some(AutoSubmitted::Replied), ..draft() });
+    assert!(replied.contains("Auto-Submitted: auto-replied\r\n"), "{replied}");
+}
+
+#[test]
+fn a_header_that_a_field_writes_is_protected_beside_it() {
+    let with = |name: &str| vec![(name.to_owned(), "<a@x>".to_owned())];
+    for name in ["In-Reply-To", "references", "List-Unsubscribe", "LIST-UNSUBSCRIBE-POST", "Auto-Submitted"] {
+        let alone = Draft { headers: with(name), ..draft() };
+        assert!(text_of(&alone).contains(&format!("{name}: <a@x>\r\n")), "{name}");
+        check_refused(|d| d.headers = [with(name), with(name)].concat(), "job.headers[1].name");
+        check_refused(|d| d.headers = vec![(name.into(), "é".into())], "job.headers[0].value");
+    }
+    let thread = ["In-Reply-To", "References"];
+    thread.iter().for_each(|name| {
+        check_refused(|d| (d.headers, d.references) = (with(name), vec![id("a@x")]), "job.headers[0].name")
+    });
+    thread.iter().for_each(|name| {
+        check_refused(|d| (d.headers, d.in_reply_to) = (with(name), Some(id("a@x"))), "job.headers[0].name")
+    });
+    let list = ListUnsubscribe { url: None, mailto: Some("u@x.jp".into()), one_click: false };
+    for name in ["List-Unsubscribe", "List-Unsubscribe-Post"] {
+        check_refused(|d| (d.headers, d.list_unsubscribe) = (with(name), Some(list.clone())), "job.headers[0].name");
+    }
+    let replied = Some(AutoSubmitted::Replied);
+    check_refused(|d| (d.headers, d.auto_submitted) = (with("Auto-Submitted"), replied), "job.headers[0].name");
+    check_refused(
+        |d| d.list_unsubscribe = Some(ListUnsubscribe { one_click: true, ..list.clone() }),
+        "job.list_unsubscribe.one_click",
+    );
+    check_refused(|d| d.references = vec![id("a@x"); 101], "job.references");
+}
+
 #[track_caller]
 fn check_refused(change: impl FnOnce(&mut Draft), field: &str) {
     let mut draft = draft();
@@ -140,7 +216,7 @@ fn headers_cannot_be_injected() {
     check_refused(|d| d.attachments = vec![file(evil, None)], "job.attachments[0].file_name");
     check_refused(|d| d.attachments = vec![file("a", Some("x>\r\nBcc: y"))], "job.attachments[0].content_id");
     let typed = |media_type: &str| vec![Attachment { media_type: media_type.into(), ..file("a", None) }];
-    for bad in ["", "png", "image/png\r\nBcc: x@y.jp", "multipart/mixed", "message/rfc822", "a/b; c"] {
+    for bad in ["", "png", "image/png\r\nBcc: x@y.jp", "multipart/mixed", "message/rfc822", "a/b; c", "a/b; name=c"] {
         check_refused(|d| d.attachments = typed(bad), "job.attachments[0].media_type");
     }
 }

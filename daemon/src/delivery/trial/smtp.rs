@@ -103,6 +103,10 @@ fn test_mail(tools: &Tools, from: &Mailbox, recipient: &Address) -> Result<Messa
         text: Some(TEXT.to_owned()),
         html: None,
         headers: Vec::new(),
+        in_reply_to: None,
+        references: Vec::new(),
+        list_unsubscribe: None,
+        auto_submitted: None,
         attachments: Vec::new(),
         charset: Charset::Utf8,
     };

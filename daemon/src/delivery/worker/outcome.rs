@@ -1,5 +1,7 @@
 //! What a courier brings back: the ledger, the standing and the settlement that follow from it.
 
+use std::time::Duration;
+
 use super::{Worker, WorkerError, learning::Learnt};
 use crate::{
     delivery::{
@@ -22,6 +24,9 @@ use crate::{
     },
     storage::settlement::Settlement,
 };
+
+/// How long a message waits that cannot be read at present: the daemon has too many files open, say.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 impl Worker {
     /// Takes in what a courier brings back.
@@ -53,6 +58,12 @@ impl Worker {
                 self.give_back(underway, marked);
                 Ok(())
             }
+            ErrandResult::Unreadable(error) if error.is_passing() => {
+                tracing::warn!(%message, account = %self.tenure.account, %error, "the job is read again in a moment");
+                self.ledger_only(underway, marked);
+                self.read_again(message);
+                Ok(())
+            }
             ErrandResult::Unreadable(error) => {
                 // The others go on; what is damaged is found and named by a check of the store.
                 tracing::error!(%message, account = %self.tenure.account, %error, "the job is set aside: verify the store");
@@ -65,6 +76,18 @@ impl Worker {
                 Err(error.into())
             }
         }
+    }
+
+    /// Keeps a message out of view for a moment, as nothing but its reading failed.
+    fn read_again(&mut self, message: MessageKey) {
+        let stopping = self.context.stopping.clone();
+        self.bookings.spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(READ_AGAIN_AFTER) => {}
+                () = stopping.cancelled() => {}
+            }
+            Ok(vec![(message, Then::AskTheQueue)])
+        });
     }
 
     fn judge(&self) -> Judge<'_> {

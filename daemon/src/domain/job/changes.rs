@@ -1,8 +1,11 @@
 //! How a job changes: what attempts, time and callers make of it.
 
-use super::{ATTEMPTS_KEPT_MAX, Audience, Control, ControlRefusal, Flight, HISTORY_BYTES_MAX, Job, Schedule, Wish};
+use super::{
+    ATTEMPTS_KEPT_MAX, Approval, Audience, Control, ControlRefusal, Flight, HISTORY_BYTES_MAX, Job, Schedule, Wish,
+};
 use crate::domain::{
     attempt::Attempt,
+    ids::Caller,
     merge::progress::{Again, MergeOutcome},
     recipient::{Deferral, Recipient, RecipientState},
     time::Timestamp,
@@ -37,6 +40,7 @@ impl Job {
         let control = match self.wish.take()? {
             Wish::Cancel => Control::Cancel,
             Wish::Hold => Control::Hold,
+            Wish::Expire => Control::Expire,
         };
         // A wish that finds nothing left to do has come true by itself.
         self.control(control, Flight::Grounded, at).ok().map(|_| control)
@@ -84,11 +88,8 @@ impl Job {
                 return has_ended;
             }
         };
-        for recipient in recipients {
-            if let RecipientState::Pending { deferral } = &mut recipient.state {
-                let last = deferral.take().map(|deferral| deferral.finding);
-                recipient.state = RecipientState::Expired { at: now, last };
-            }
+        for recipient in recipients.iter_mut().filter(|recipient| recipient.state.is_pending()) {
+            recipient.state = recipient.state.expired(now);
         }
         self.reschedule(now);
         true
@@ -127,6 +128,7 @@ impl Job {
                 Schedule::Waiting { .. } | Schedule::Idle => Err(ControlRefusal::NothingToDo),
             },
             Control::Retry => return self.retry(now),
+            Control::Expire => self.end(now),
         };
         done.map(|()| None)
     }
@@ -134,9 +136,10 @@ impl Job {
     fn wish_for(&mut self, control: Control) -> Result<(), ControlRefusal> {
         match (control, self.wish) {
             (Control::Cancel, _) => self.wish = Some(Wish::Cancel),
+            (Control::Expire, None | Some(Wish::Hold)) => self.wish = Some(Wish::Expire),
             (Control::Hold, None) => self.wish = Some(Wish::Hold),
             (Control::Release, Some(Wish::Hold)) => self.wish = None,
-            (Control::Hold | Control::Release, _) => return Err(ControlRefusal::NothingToDo),
+            (Control::Hold | Control::Release | Control::Expire, _) => return Err(ControlRefusal::NothingToDo),
             (Control::Retry, _) => return Err(ControlRefusal::UnderWay),
         }
         Ok(())
@@ -157,9 +160,43 @@ impl Job {
         if withdrawn == 0 { Err(ControlRefusal::NothingToDo) } else { Ok(()) }
     }
 
+    /// Ends what is not final, what is in doubt included.
+    fn end(&mut self, now: Timestamp) -> Result<(), ControlRefusal> {
+        let recipients = match &mut self.audience {
+            Audience::Together(recipients) => recipients,
+            Audience::Each(progress) => {
+                progress.end(now)?;
+                self.schedule = Schedule::Idle;
+                return Ok(());
+            }
+        };
+        let open = recipients.iter_mut().filter(|recipient| !recipient.state.is_final());
+        let ended = open.map(|recipient| recipient.state = recipient.state.expired(now)).count();
+        self.schedule = Schedule::Idle;
+        if ended == 0 { Err(ControlRefusal::NothingToDo) } else { Ok(()) }
+    }
+
+    /// Notes that somebody approved the job, which may go then unless it is held.
+    ///
+    /// # Errors
+    /// When it does not wait for that, or nothing of it waits any more.
+    pub fn approve(&mut self, by: &Caller, now: Timestamp) -> Result<(), ControlRefusal> {
+        if !self.awaits_approval() {
+            return Err(ControlRefusal::NoApprovalAwaited);
+        }
+        if self.schedule == Schedule::Idle {
+            return Err(ControlRefusal::NothingToDo);
+        }
+        self.approval = Some(Approval::Given { at: now, by: by.clone() });
+        Ok(())
+    }
+
     fn retry(&mut self, now: Timestamp) -> Result<Option<Again>, ControlRefusal> {
         if matches!(self.schedule, Schedule::Held { .. }) {
             return Err(ControlRefusal::IsHeld);
+        }
+        if self.awaits_approval() {
+            return Err(ControlRefusal::AwaitsApproval);
         }
         let again = match &mut self.audience {
             Audience::Together(recipients) => reopen(recipients).map(|()| None),

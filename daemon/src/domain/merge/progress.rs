@@ -25,7 +25,8 @@ pub struct MergeProgress {
     pub untouched: Untouched,
     /// How many bear an in-doubt mark.
     pub underway: u32,
-    /// That the job's time ran out. What waited then has expired; what was under way ends by itself.
+    /// That the job's time ran out, or a caller ended it so. What waited then has expired; what was under way ends by
+    /// itself.
     pub expired: Option<RestExpired>,
     /// When it was withdrawn. What waited or was in doubt then is cancelled; what was under way ends by itself.
     pub cancelled_at: Option<Timestamp>,
@@ -40,6 +41,8 @@ pub struct RestExpired {
     pub at: Timestamp,
     /// How many messages that ended.
     pub messages: u32,
+    /// How many that were in doubt it ended too, as a caller asked for it; nothing when what is in doubt stays so.
+    pub doubts: Option<u32>,
 }
 
 /// What is known of a message that was tried.
@@ -116,6 +119,9 @@ impl MergeProgress {
             }
             (RecipientState::Pending { .. }, None, Some(at)) if flight == Flight::Grounded => {
                 RecipientState::Cancelled { at }
+            }
+            (RecipientState::InDoubt { .. }, Some(RestExpired { at, doubts: Some(_), .. }), _) => {
+                RecipientState::Expired { at, last: None }
             }
             (RecipientState::InDoubt { .. }, _, Some(at)) => RecipientState::Cancelled { at },
             (state, _, _) => state,
@@ -202,6 +208,9 @@ impl MergeProgress {
             RecipientState::Pending { .. } | RecipientState::InDoubt { .. } if self.cancelled_at.is_some() => {
                 RecipientState::Cancelled { at }
             }
+            RecipientState::InDoubt { .. } if self.expired.is_some_and(|end| end.doubts.is_some()) => {
+                RecipientState::Expired { at, last: None }
+            }
             state => state,
         }
     }
@@ -214,9 +223,30 @@ impl MergeProgress {
         }
         self.tally.waiting -= messages;
         self.tally.expired += messages;
-        self.expired = Some(RestExpired { at: now, messages });
+        self.expired = Some(RestExpired { at: now, messages, doubts: None });
         self.note_end(Some(now));
         true
+    }
+
+    /// Ends what waits or is in doubt as expired, because a caller wants that. What is under way ends when its attempt
+    /// does, unless it is taken.
+    ///
+    /// # Errors
+    /// When there is nothing of that kind, or it was done before, or the job was withdrawn.
+    pub fn end(&mut self, now: Timestamp) -> Result<(), ControlRefusal> {
+        let (messages, doubts) = (self.tally.waiting - self.underway, self.tally.in_doubt);
+        let was_ended = self.expired.is_some_and(|end| end.doubts.is_some()) && messages + doubts == 0;
+        if !self.is_open() || self.cancelled_at.is_some() || was_ended {
+            return Err(ControlRefusal::NothingToDo);
+        }
+        self.tally.waiting -= messages;
+        self.tally.in_doubt = 0;
+        self.tally.expired += messages + doubts;
+        let end = self.expired.get_or_insert(RestExpired { at: now, messages: 0, doubts: None });
+        end.messages += messages;
+        *end.doubts.get_or_insert(0) += doubts;
+        self.note_end(Some(now));
+        Ok(())
     }
 
     /// Withdraws what waits or is in doubt.
@@ -252,6 +282,9 @@ impl MergeProgress {
         if let Some(end) = had_expired {
             tally.expired -= end.messages;
             tally.waiting += end.messages;
+            let doubts = end.doubts.unwrap_or(0);
+            tally.expired -= doubts;
+            tally.in_doubt += doubts;
         }
         self.due = now;
         Ok(Again { now, had_expired: had_expired.is_some() })

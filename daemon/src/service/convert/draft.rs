@@ -11,13 +11,14 @@ use hikyaku_proto::v1::{self, job_draft::Content as WireContent};
 use super::{
     job::to_priority,
     limits::RECIPIENTS_PER_JOB_MAX,
+    mail_headers::{to_auto_submitted, to_in_reply_to, to_list_unsubscribe, to_references},
     values::{one_line, parse, to_mailbox, to_time},
     violations::{Violation, Violations},
 };
 use crate::domain::{
     ids::{AccountId, IdempotencyKey, Label},
     job::Priority,
-    mail::{Attachment, Mailbox},
+    mail::{Attachment, AutoSubmitted, ListUnsubscribe, Mailbox, MessageId},
     time::Timestamp,
 };
 
@@ -45,8 +46,16 @@ pub(in crate::service) struct Order {
     pub(in crate::service) send_at: Option<Timestamp>,
     pub(in crate::service) expires_at: Option<Timestamp>,
     pub(in crate::service) hold: bool,
+    pub(in crate::service) approval_required: bool,
     pub(in crate::service) key: Option<IdempotencyKey>,
     pub(in crate::service) dry_run: bool,
+}
+
+impl Order {
+    /// Whether the job goes only when somebody releases or approves it.
+    pub(in crate::service) const fn waits_for_somebody(&self) -> bool {
+        self.hold || self.approval_required
+    }
 }
 
 /// What is to be said.
@@ -58,6 +67,10 @@ pub(in crate::service) enum OrderContent {
         text: Option<String>,
         html: Option<String>,
         headers: Vec<(String, String)>,
+        in_reply_to: Option<MessageId>,
+        references: Vec<MessageId>,
+        list_unsubscribe: Option<ListUnsubscribe>,
+        auto_submitted: Option<AutoSubmitted>,
         attachments: Vec<Attachment>,
     },
     /// A finished message.
@@ -144,6 +157,7 @@ fn read_draft(wire: v1::JobDraft, recipients: ReadRecipients, violations: &mut V
         send_at: send_at?,
         expires_at: expires_at?,
         hold: wire.hold,
+        approval_required: wire.approval_required,
         key: None,
         dry_run: false,
     })
@@ -253,11 +267,19 @@ fn to_mail(mail: v1::MailContent, violations: &mut Violations) -> Option<OrderCo
         .map(|(index, file)| to_attachment(file, format_args!("job.mail.attachments[{index}]"), violations))
         .collect();
     let attachments: Option<Vec<_>> = attachments.into_iter().collect();
+    let in_reply_to = to_in_reply_to(&mail.in_reply_to, violations);
+    let references = to_references(&mail.references, violations);
+    let list_unsubscribe = to_list_unsubscribe(mail.list_unsubscribe, violations);
+    let auto_submitted = to_auto_submitted(mail.auto_submitted, violations);
     Some(OrderContent::Mail {
         subject: subject?,
         text: Some(mail.text).filter(|text| !text.is_empty()),
         html: Some(mail.html).filter(|html| !html.is_empty()),
         headers: mail.headers.into_iter().map(|header| (header.name, header.value)).collect(),
+        in_reply_to: in_reply_to?,
+        references: references?,
+        list_unsubscribe: list_unsubscribe?,
+        auto_submitted: auto_submitted?,
         attachments: attachments?,
     })
 }

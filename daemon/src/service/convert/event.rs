@@ -35,9 +35,11 @@ fn from_change(change: &JobChange) -> Change {
                 Control::Hold => v1::JobControl::Hold,
                 Control::Release => v1::JobControl::Release,
                 Control::Retry => v1::JobControl::Retry,
+                Control::Expire => v1::JobControl::Expire,
             };
             Change::Controlled(v1::JobControlled { control: control as i32 })
         }
+        JobChange::Approved => Change::Controlled(v1::JobControlled { control: v1::JobControl::Approve as i32 }),
         JobChange::Expired => Change::Expired(v1::JobExpired {}),
         JobChange::Diverted { from } => Change::Diverted(v1::JobDiverted { from_account_id: from.to_string() }),
     }

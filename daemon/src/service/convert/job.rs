@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{
-        job::{Flight, Job, JobState, Priority, Schedule},
+        job::{Approval, Flight, Job, JobState, Priority, Schedule},
         merge::{MergeTally, MessageClass},
         recipient::{Recipient, RecipientField, RecipientState},
         time::Timestamp,
@@ -39,8 +39,6 @@ pub(in crate::service) fn from_job(record: &JobRecord, detail: Detail, now: Time
     };
     let recipients = (0..).zip(job.recipients());
     v1::Job {
-        approval: None,
-        resent_job_id: String::new(),
         job_id: job.id.to_string(),
         account_id: job.account.as_str().to_owned(),
         state: from_state(job.state(flight, now)).into(),
@@ -59,6 +57,17 @@ pub(in crate::service) fn from_job(record: &JobRecord, detail: Detail, now: Time
         attempts,
         merge: job.merge().is_some(),
         tally: Some(tally_of(job)),
+        approval: job.approval.as_ref().map(from_approval),
+        resent_job_id: job.resent.map(|id| id.to_string()).unwrap_or_default(),
+    }
+}
+
+fn from_approval(approval: &Approval) -> v1::Approval {
+    match approval {
+        Approval::Awaited => v1::Approval::default(),
+        Approval::Given { at, by } => {
+            v1::Approval { approved_at: Some(from_time(*at)), approved_by: by.as_str().to_owned() }
+        }
     }
 }
 
@@ -77,6 +86,7 @@ pub(in crate::service) fn from_recipient(
 ) -> v1::Recipient {
     let Fate { state, since, finding } = from_fate(&recipient.state, |deferred| match job.schedule {
         Schedule::Held { .. } => v1::RecipientState::Held,
+        Schedule::Waiting { .. } if job.awaits_approval() => v1::RecipientState::Held,
         Schedule::Waiting { due } => waiting_state(due, deferred, flight, now),
         Schedule::Idle => v1::RecipientState::Queued,
     });
@@ -104,6 +114,7 @@ pub(in crate::service) fn from_merge_message(job: &Job, message: &MergeMessage, 
         // What is under way is not held back any more.
         _ if message.flight == Flight::UnderWay => v1::RecipientState::Sending,
         (Schedule::Held { .. }, _) => v1::RecipientState::Held,
+        (Schedule::Waiting { .. }, _) if job.awaits_approval() => v1::RecipientState::Held,
         (_, Some(due)) => waiting_state(due, deferred, message.flight, now),
         (_, None) => v1::RecipientState::Queued,
     });

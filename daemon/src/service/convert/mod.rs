@@ -12,6 +12,7 @@ pub(super) mod finding;
 mod hours;
 pub(super) mod job;
 pub(super) mod limits;
+mod mail_headers;
 mod mailbox;
 mod names;
 mod oauth2;

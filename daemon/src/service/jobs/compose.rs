@@ -9,13 +9,14 @@ use crate::{
         dkim::{SigningKey, sign},
         identity::{ComposeError, Identity},
         letterhead,
+        losses::{Loss, losses},
         message::compose,
         raw::{adopt_raw, from_of_raw},
     },
     domain::{
         account::AccountSettings,
         ids::{AccountId, Caller, JobId},
-        job::{Audience, Fallbacks, Job, MessageFacts, SUBJECT_KEPT_BYTES_MAX, Schedule},
+        job::{Approval, Audience, Fallbacks, Job, MessageFacts, SUBJECT_KEPT_BYTES_MAX, Schedule},
         mail::{Draft, Mailbox, Message},
         time::Timestamp,
     },
@@ -38,11 +39,31 @@ pub(super) struct Birth {
     pub(super) keys: Vec<Arc<SigningKey>>,
 }
 
+/// A job in its first state, with its message.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) job: Job,
+    pub(super) message: Message,
+    /// What its charset cannot say.
+    pub(super) warnings: Vec<String>,
+}
+
 /// A message that was made or adopted.
-struct Composed {
-    message: Message,
-    message_id: String,
-    subject: String,
+pub(super) struct Composed {
+    pub(super) message: Message,
+    pub(super) message_id: String,
+    pub(super) subject: String,
+    /// What its charset cannot say.
+    pub(super) warnings: Vec<String>,
+}
+
+/// A message whose bytes stay as they are.
+pub(super) struct Sealed {
+    pub(super) message: Message,
+    pub(super) facts: MessageFacts,
+    pub(super) subject: String,
+    /// What its charset cannot say.
+    pub(super) warnings: Vec<String>,
 }
 
 /// The keys that sign the message of an order; none when its route forbids that.
@@ -64,32 +85,21 @@ pub(super) async fn keys_for(
 }
 
 /// By which keys a message is signed, and when.
-struct Signing<'a> {
-    keys: &'a [Arc<SigningKey>],
-    now: Timestamp,
-}
-
-impl Signing<'_> {
-    fn sign(&self, composed: Composed) -> Composed {
-        Composed { message: sign(composed.message, self.keys, self.now), ..composed }
-    }
+pub(super) struct Signing {
+    pub(super) keys: Vec<Arc<SigningKey>>,
+    pub(super) now: Timestamp,
 }
 
 /// Makes the job of an order and its message, composed and signed.
-pub(super) fn job_of(
-    mut order: Order,
-    settings: &AccountSettings,
-    birth: Birth,
-) -> Result<(Job, Message), Vec<Violation>> {
+pub(super) fn job_of(mut order: Order, settings: &AccountSettings, birth: Birth) -> Result<Made, Vec<Violation>> {
     let Birth { id, caller, now, account, fallbacks, keys } = birth;
     add_defaults(&mut order, settings);
     let from = order.from.clone().unwrap_or_else(|| settings.from.clone());
     let due = order.send_at.map_or(now, |send_at| send_at.max(now));
     let identity = Identity::of_job(id, &from.address, due);
     let mut violations = Violations::default();
-    let composed = compose_order(&order, &from, settings, &identity, &Signing { keys: &keys, now }, &mut violations);
-    let Composed { message, message_id, subject } = violations.finish(composed)?;
-    let facts = MessageFacts { message_id, bytes: message.bytes.len() as u64, is_eight_bit: message.is_eight_bit };
+    let sealed = compose_order(&order, &from, settings, &identity, &Signing { keys, now }, &mut violations);
+    let Sealed { message, facts, subject, warnings } = violations.finish(sealed)?;
     let job = Job {
         id,
         account,
@@ -108,8 +118,19 @@ pub(super) fn job_of(
         attempts: Vec::new(),
         wish: None,
         fallbacks,
+        approval: order.approval_required.then_some(Approval::Awaited),
+        resent: None,
     };
-    Ok((job, message))
+    Ok(Made { job, message, warnings })
+}
+
+/// Makes a composed message ready to be stored, sent or shown: it is signed, and from here on its bytes stay as they are. Each
+/// message of a plain job passes here, whether it was composed, adopted or is sent again.
+pub(super) fn seal(composed: Composed, signing: &Signing) -> Sealed {
+    let Composed { message, message_id, subject, warnings } = composed;
+    let message = sign(message, &signing.keys, signing.now);
+    let facts = MessageFacts { message_id, bytes: message.bytes.len() as u64, is_eight_bit: message.is_eight_bit };
+    Sealed { message, facts, subject, warnings }
 }
 
 /// Adds the recipients that every job of the account has. They get a raw message too, whose header is left as it is.
@@ -126,9 +147,9 @@ fn compose_order(
     from: &Mailbox,
     settings: &AccountSettings,
     identity: &Identity,
-    signing: &Signing<'_>,
+    signing: &Signing,
     violations: &mut Violations,
-) -> Option<Composed> {
+) -> Option<Sealed> {
     let draft;
     let adopted;
     let (made, content) = match &order.content {
@@ -138,6 +159,7 @@ fn compose_order(
                 message,
                 message_id: identity.message_id.clone(),
                 subject: beginning(subject),
+                warnings: warnings_of(&draft),
             });
             (composed, Content::Draft(&draft))
         }
@@ -151,19 +173,20 @@ fn compose_order(
                 Ok(found) => {
                     adopted = found.from;
                     let subject = beginning(&found.subject);
-                    let composed = Composed { message: found.message, message_id: found.message_id, subject };
+                    let (message, message_id) = (found.message, found.message_id);
+                    let composed = Composed { message, message_id, subject, warnings: Vec::new() };
                     (Ok(composed), Content::Raw { from: &adopted })
                 }
             }
         }
     };
-    let made = made.map(|composed| signing.sign(composed));
+    let made = made.map(|composed| seal(composed, signing));
     let submission = Submission {
         content,
         to: &order.to,
         cc: &order.cc,
         bcc: &order.bcc,
-        message_bytes: made.as_ref().ok().map(|made| made.message.bytes.len() as u64),
+        message_bytes: made.as_ref().ok().map(|made| made.facts.bytes),
         send_at: order.send_at,
         expires_at: order.expires_at,
         labels: order.labels.len(),
@@ -179,6 +202,11 @@ fn compose_order(
     made.map_err(|ComposeError { field, reason }| violations.add(on_the_wire(&field), reason)).ok()
 }
 
+/// What a client should know of its texts although they are sent.
+pub(super) fn warnings_of(draft: &Draft) -> Vec<String> {
+    losses(draft).into_iter().map(|Loss { field, reason }| format!("{} {reason}", on_the_wire(&field))).collect()
+}
+
 /// The draft of an order; without its content when that is raw.
 pub(super) fn draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings) -> Draft {
     let reply_to =
@@ -192,15 +220,25 @@ pub(super) fn draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings
         text: None,
         html: None,
         headers: Vec::new(),
+        in_reply_to: None,
+        references: Vec::new(),
+        list_unsubscribe: None,
+        auto_submitted: None,
         attachments: Vec::new(),
         charset: settings.content.charset,
     };
-    if let OrderContent::Mail { subject, text, html, headers, attachments } = &order.content {
+    if let OrderContent::Mail { subject, text, html, headers, attachments, .. } = &order.content {
         draft.subject.clone_from(subject);
         draft.text.clone_from(text);
         draft.html.clone_from(html);
         draft.headers.clone_from(headers);
         draft.attachments.clone_from(attachments);
+    }
+    if let OrderContent::Mail { in_reply_to, references, list_unsubscribe, auto_submitted, .. } = &order.content {
+        draft.in_reply_to.clone_from(in_reply_to);
+        draft.references.clone_from(references);
+        draft.list_unsubscribe.clone_from(list_unsubscribe);
+        draft.auto_submitted = *auto_submitted;
     }
     letterhead::put_on(&mut draft, settings);
     draft
@@ -208,7 +246,17 @@ pub(super) fn draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings
 
 /// The path in the request of a field that is named as it is in a draft.
 pub(super) fn on_the_wire(field: &str) -> String {
-    const OF_MAIL: [&str; 5] = ["subject", "text", "html", "headers", "attachments"];
+    const OF_MAIL: [&str; 9] = [
+        "subject",
+        "text",
+        "html",
+        "headers",
+        "in_reply_to",
+        "references",
+        "list_unsubscribe",
+        "auto_submitted",
+        "attachments",
+    ];
     let inner = field.strip_prefix("job.").filter(|inner| OF_MAIL.iter().any(|name| inner.starts_with(name)));
     inner.map_or_else(|| field.to_owned(), |inner| format!("job.mail.{inner}"))
 }
@@ -227,6 +275,7 @@ mod tests {
         for (field, path) in [
             ("job.headers[1].name", "job.mail.headers[1].name"),
             ("job.text", "job.mail.text"),
+            ("job.list_unsubscribe.url", "job.mail.list_unsubscribe.url"),
             ("job.attachments", "job.mail.attachments"),
             ("job.to[3].address", "job.to[3].address"),
             ("job.raw", "job.raw"),
@@ -242,3 +291,6 @@ mod tests {
         assert_eq!(beginning("short"), "short");
     }
 }
+
+#[cfg(test)]
+mod corpus;

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use crate::{
     domain::{
         ids::{AccountId, MessageKey},
-        job::{Job, Schedule},
+        job::Job,
         limits::OverQuota,
         quiet::QuietWindow,
         time::Timestamp,
@@ -25,18 +25,19 @@ use crate::{
 /// Most waiting messages that are counted.
 const WAITING_COUNTED_MAX: usize = 10_000;
 
-/// The warnings of the windows in which a job would be sent. One that is held without a time is sent nobody knows when.
+/// The warnings of the windows in which a job would be sent. One that is held, or awaits approval, without a time is sent nobody
+/// knows when.
 ///
 /// # Errors
 /// When one of the windows refuses it.
 pub(super) fn check_hours(
     windows: &[QuietWindow],
     send_at: Option<Timestamp>,
-    hold: bool,
+    waits_for_somebody: bool,
     now: Timestamp,
 ) -> Result<Vec<String>, Refusal> {
     let later = send_at.filter(|at| *at > now);
-    if hold && later.is_none() {
+    if waits_for_somebody && later.is_none() {
         return Ok(Vec::new());
     }
     let at = later.unwrap_or(now);
@@ -57,7 +58,7 @@ pub(super) async fn check_quotas(
     now: Timestamp,
 ) -> Result<(), Refusal> {
     let limits = &account.account.settings.limits;
-    let goes_at_once = matches!(job.schedule, Schedule::Waiting { due } if due <= now);
+    let goes_at_once = job.due().is_some_and(|due| due <= now);
     if limits.over_quota == OverQuota::Queue || limits.quotas.is_empty() || !goes_at_once {
         return Ok(());
     }

@@ -94,12 +94,24 @@ fn hindrance(
     v1::Hindrance { cause: cause.to_owned(), explanation: explanation.into(), until, advice: advice.into() }
 }
 
-/// That somebody has to release it or to decide.
-fn of_caller(scene: &Scene<'_>) -> Option<v1::Hindrance> {
+/// That somebody has to approve it, to release it or to decide.
+fn of_caller(scene: &Scene<'_>) -> Vec<v1::Hindrance> {
     let job = &scene.record.job;
-    if matches!(job.schedule, Schedule::Held { .. }) {
-        return Some(hindrance("HELD", "The job is held.", None, "Release it when it may go."));
+    let mut found = Vec::new();
+    if job.awaits_approval() {
+        let advice = format!("Let somebody else than {} approve it, or an admin.", job.caller.as_str());
+        found.push(hindrance("AWAITS_APPROVAL", "Nobody has approved the job yet.", None, advice));
     }
+    if matches!(job.schedule, Schedule::Held { .. }) {
+        found.push(hindrance("HELD", "The job is held.", None, "Release it when it may go."));
+    }
+    found.extend(of_doubt(scene));
+    found
+}
+
+/// That somebody has to find out what became of it.
+fn of_doubt(scene: &Scene<'_>) -> Option<v1::Hindrance> {
+    let job = &scene.record.job;
     if job.state(flight_of(scene.record), scene.now) != JobState::InDoubt {
         return None;
     }

@@ -4,30 +4,27 @@ use std::sync::Arc;
 
 use hikyaku_proto::v1;
 use prost::Message as _;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
-    compose::{Birth, job_of, keys_for},
+    compose::{Birth, Made, job_of, keys_for},
     gate::{check_hours, check_quotas},
     planner::Planner,
     route::{Routed, route},
+    warnings,
 };
 use crate::{
     accounts::signers::Signers,
+    compose::dkim::SigningKey,
     domain::{
-        account::AccountSettings,
         ids::JobId,
         job::Job,
         mail::Message,
-        parking::Standing,
         time::{Clock, Timestamp},
     },
     platform::entropy::Entropy,
     service::{
-        convert::{
-            draft::{Order, to_order},
-            violations::Violation,
-        },
+        convert::draft::{Order, to_order},
         parts::Parts,
         status::Refusal,
         visibility::Visitor,
@@ -44,12 +41,23 @@ const COMPOSED_ASIDE_BYTES: usize = 256 * 1_024;
 /// Takes submissions in.
 #[derive(Clone, Debug)]
 pub(super) struct Intake {
-    storage: SharedStorage,
-    clock: Arc<dyn Clock>,
+    pub(super) storage: SharedStorage,
+    pub(super) clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     planner: Planner,
-    signers: Signers,
+    pub(super) signers: Signers,
     room: Arc<Semaphore>,
+}
+
+/// A job that may be stored, with what is said of it.
+pub(super) struct Entry {
+    pub(super) account: AccountRecord,
+    pub(super) job: Job,
+    pub(super) message: Message,
+    pub(super) warnings: Vec<String>,
+    /// The account, when routing chose it; empty otherwise.
+    pub(super) routed_account_id: String,
+    pub(super) idempotency: Option<Idempotency>,
 }
 
 impl Intake {
@@ -88,31 +96,28 @@ impl Intake {
         visitor: Visitor,
     ) -> Result<v1::SubmitJobResponse, Refusal> {
         let bytes = request.encoded_len();
-        let needed = u32::try_from(bytes / 1_024 + 1).unwrap_or(u32::MAX).min(UNDER_WAY_KIB_MAX);
-        let _room = self.room.acquire_many(needed).await.map_err(|_| Refusal::ShuttingDown)?;
+        let _room = self.room(bytes).await?;
         let payload_hash = payload_hash(&request);
         let mut order = to_order(request)?;
         let key = order.key.take();
         let idempotency = key.map(|key| Idempotency { caller: visitor.caller().clone(), key, payload_hash });
         let repeated = idempotency.clone().filter(|_| !order.dry_run);
-        match self.take(order, idempotency, visitor, bytes).await {
-            // What was accepted once is answered again, even when it could not be accepted any more.
-            Err(refusal) => match self.earlier(repeated).await? {
-                Some(Acceptance::Existing(id)) => Ok(v1::SubmitJobResponse {
-                    job_id: id.to_string(),
-                    existing: true,
-                    ..v1::SubmitJobResponse::default()
-                }),
-                _ => Err(refusal),
-            },
-            answer => answer,
-        }
+        let answer = self.take(order, idempotency, visitor, bytes).await;
+        self.or_earlier(answer, repeated).await
     }
 
-    async fn earlier(&self, idempotency: Option<Idempotency>) -> Result<Option<Acceptance>, Refusal> {
-        match idempotency {
-            Some(idempotency) => Ok(self.storage.submitted(&idempotency).await?),
-            None => Ok(None),
+    /// The answer, or what was accepted once under the same key, even when it could not be accepted any more.
+    pub(super) async fn or_earlier(
+        &self,
+        answer: Result<v1::SubmitJobResponse, Refusal>,
+        repeated: Option<Idempotency>,
+    ) -> Result<v1::SubmitJobResponse, Refusal> {
+        let (Err(_), Some(idempotency)) = (&answer, repeated) else { return answer };
+        match self.storage.submitted(&idempotency).await? {
+            Some(Acceptance::Existing(id)) => {
+                Ok(v1::SubmitJobResponse { job_id: id.to_string(), existing: true, ..Default::default() })
+            }
+            _ => answer,
         }
     }
 
@@ -125,19 +130,46 @@ impl Intake {
     ) -> Result<v1::SubmitJobResponse, Refusal> {
         let dry_run = order.dry_run;
         let now = self.clock.now();
+        let entry = self.entry_of(order, visitor, bytes, now).await?;
+        self.enter(Entry { idempotency, ..entry }, dry_run, now).await
+    }
+
+    /// The job that an order becomes, with its message; nothing is stored. `bytes` is the size of the request.
+    pub(super) async fn entry_of(
+        &self,
+        order: Order,
+        visitor: Visitor,
+        bytes: usize,
+        now: Timestamp,
+    ) -> Result<Entry, Refusal> {
         let routed = route(&self.storage, &order, &visitor, now).await?;
         let routed_account_id = routed.answer();
         let keys = keys_for(&self.signers, &order, &routed).await?;
         let Routed { record, fallbacks, warning, .. } = routed;
-        let mut warnings = warnings(&record, now);
+        let mut warnings = warnings::of_account(&record, now);
         warnings.extend(warning);
         let settings = &record.account.settings;
-        warnings.extend(check_hours(&settings.quiet_windows, order.send_at, order.hold, now)?);
+        warnings.extend(check_hours(&settings.quiet_windows, order.send_at, order.waits_for_somebody(), now)?);
+        warnings.extend(warnings::of_order(&order, now));
         let account = record.account.id.clone();
         let birth = Birth { id: self.new_id(now), caller: visitor.into_caller(), now, account, fallbacks, keys };
-        let (job, message) = compose(order, settings.clone(), birth, bytes).await?;
-        check_quotas(&self.storage, &record, &job, now).await?;
-        let planned = self.planner.of_new(&record, &job, now).await?;
+        let (settings, effort) = (settings.clone(), effort(bytes, &birth.keys));
+        let Made { job, message, warnings: lost } = aside(effort, move || job_of(order, &settings, birth)).await??;
+        warnings.extend(lost);
+        Ok(Entry { account: record, job, message, warnings, routed_account_id, idempotency: None })
+    }
+
+    /// Stores a job when its account's quotas let it, or only says what would come of that.
+    pub(super) async fn enter(
+        &self,
+        entry: Entry,
+        dry_run: bool,
+        now: Timestamp,
+    ) -> Result<v1::SubmitJobResponse, Refusal> {
+        let Entry { account, job, message, mut warnings, routed_account_id, idempotency } = entry;
+        check_quotas(&self.storage, &account, &job, now).await?;
+        let planned = self.planner.of_new(&account, &job, now).await?;
+        warnings.extend(warnings::of_plan(planned.as_ref(), job.expires_at));
         let (id, account, message_bytes) = (job.id, job.account.clone(), job.message.bytes);
         let mut answer = v1::SubmitJobResponse {
             warnings,
@@ -168,6 +200,12 @@ impl Intake {
         Ok(answer)
     }
 
+    /// Room for so many bytes beside those of others; waits until there is.
+    pub(super) async fn room(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Refusal> {
+        let needed = u32::try_from(bytes / 1_024 + 1).unwrap_or(u32::MAX).min(UNDER_WAY_KIB_MAX);
+        self.room.acquire_many(needed).await.map_err(|_| Refusal::ShuttingDown)
+    }
+
     /// The account of a job that was routed before, whatever the rules say now.
     async fn routed_account(&self, id: JobId, now: String) -> Result<String, Refusal> {
         if now.is_empty() {
@@ -176,7 +214,7 @@ impl Intake {
         Ok(self.storage.job(id).await?.map(|record| record.job.account.to_string()).unwrap_or_default())
     }
 
-    fn new_id(&self, now: Timestamp) -> JobId {
+    pub(super) fn new_id(&self, now: Timestamp) -> JobId {
         let mut random = [0; 10];
         self.entropy.fill(&mut random);
         JobId::new(now, random)
@@ -191,28 +229,18 @@ fn payload_hash(request: &v1::SubmitJobRequest) -> [u8; 32] {
     }
 }
 
-async fn compose(
-    order: Order,
-    settings: AccountSettings,
-    birth: Birth,
-    bytes: usize,
-) -> Result<(Job, Message), Refusal> {
-    let made: Result<(Job, Message), Vec<Violation>> = if bytes < COMPOSED_ASIDE_BYTES && birth.keys.is_empty() {
-        job_of(order, &settings, birth)
-    } else {
-        let aside = tokio::task::spawn_blocking(move || job_of(order, &settings, birth));
-        aside.await.map_err(|_| Refusal::Internal("the message could not be composed"))?
-    };
-    Ok(made?)
+/// How many bytes take as long to compose and sign.
+pub(super) fn effort(bytes: usize, keys: &[Arc<SigningKey>]) -> usize {
+    if keys.is_empty() { bytes } else { bytes.max(COMPOSED_ASIDE_BYTES) }
 }
 
-/// What the caller should know although its job is accepted.
-pub(super) fn warnings(account: &AccountRecord, now: Timestamp) -> Vec<String> {
-    match &account.standing {
-        Standing::Parked(parking) if parking.until.is_none_or(|until| until > now) => {
-            let until = parking.until.map(|until| format!(" until {until}")).unwrap_or_default();
-            vec![format!("the account does not send at present{until}: {}", parking.reason)]
-        }
-        Standing::Parked(_) | Standing::Active => Vec::new(),
+/// Does what takes as long as so many bytes need, on a thread of its own if that is long.
+pub(super) async fn aside<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    if bytes < COMPOSED_ASIDE_BYTES {
+        return Ok(work());
     }
+    tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::Internal("the message could not be composed"))
 }

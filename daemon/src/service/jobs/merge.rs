@@ -6,6 +6,7 @@
 mod content;
 mod desk;
 mod incoming;
+mod preview;
 
 use std::{future, sync::Arc, time::Duration};
 
@@ -19,7 +20,7 @@ use self::{
     desk::{Desk, Outcome},
     incoming::PayloadHash,
 };
-use super::{gate::check_quotas, planner::Planner};
+use super::{gate::check_quotas, planner::Planner, warnings};
 use crate::{
     accounts::signers::Signers,
     domain::{
@@ -191,6 +192,7 @@ impl MergeIntake {
         let job = content::job_of(opening, &routed.record.account, &template, &whole);
         check_quotas(&self.storage, &routed.record, &job, now).await?;
         answer.planned = self.planner.of_new(&routed.record, &job, now).await.map_err(Refusal::from)?;
+        answer.warnings.extend(warnings::of_plan(answer.planned.as_ref(), job.expires_at));
         if dry_run {
             return Ok(answer);
         }

@@ -16,7 +16,7 @@ use crate::{
     domain::{
         backlog::{Backlog, Queued},
         ids::{AccountId, Etag},
-        job::{Job, Priority, Schedule},
+        job::{Job, Priority},
         ledger::Usage,
         time::Timestamp,
     },
@@ -92,14 +92,14 @@ impl Planner {
         Self { storage: Arc::clone(storage), kept: Arc::default() }
     }
 
-    /// When a job that is about to be accepted goes; nothing while it is held, or when it never goes.
+    /// When a job that is about to be accepted goes; nothing while it is held or awaits approval, or when it never goes.
     pub(super) async fn of_new(
         &self,
         account: &AccountRecord,
         job: &Job,
         now: Timestamp,
     ) -> Result<Option<v1::PlannedTimes>, StorageError> {
-        let Schedule::Waiting { due } = job.schedule else { return Ok(None) };
+        let Some(due) = job.due() else { return Ok(None) };
         let (own, class, due) = (Queued::of_job(job), job.priority, due.max(now));
         let mut ahead = Ahead::of(&self.storage.backlog(&job.account).await?, class);
         let waiting = ahead.all().messages;

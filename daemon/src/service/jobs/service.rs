@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    control::Asked,
     intake::Intake,
     merge::MergeIntake,
     planner::Planner,
@@ -42,8 +43,8 @@ pub(in crate::service) struct Jobs {
     pub(super) storage: SharedStorage,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) planner: Planner,
-    intake: Intake,
-    merges: MergeIntake,
+    pub(super) intake: Intake,
+    pub(super) merges: MergeIntake,
     shutdown: CancellationToken,
     submit_streams: Arc<Semaphore>,
     merge_streams: Arc<Semaphore>,
@@ -72,7 +73,7 @@ impl Jobs {
     }
 
     /// The job that a request names, if the caller sees it.
-    async fn record(&self, job_id: &str, visitor: &Visitor) -> Result<JobRecord, Refusal> {
+    pub(super) async fn record(&self, job_id: &str, visitor: &Visitor) -> Result<JobRecord, Refusal> {
         let id = job_id.parse::<JobId>().map_err(|error| Refusal::field("job_id", error.to_string()))?;
         visitor.job(&self.storage, id).await?.ok_or(Refusal::NoJob(id))
     }
@@ -85,7 +86,7 @@ impl Jobs {
     }
 
     /// Refuses what would begin while the daemon stops.
-    fn check_open(&self) -> Result<(), Refusal> {
+    pub(super) fn check_open(&self) -> Result<(), Refusal> {
         if self.shutdown.is_cancelled() { Err(Refusal::ShuttingDown) } else { Ok(()) }
     }
 }
@@ -159,14 +160,14 @@ impl JobService for Jobs {
     ) -> Result<Response<v1::CancelJobsResponse>, Status> {
         let visitor = visitor_of(&request)?;
         let v1::CancelJobsRequest { selector, dry_run } = request.into_inner();
-        let summary = self.steer(selector, Control::Cancel, dry_run, &visitor).await?;
+        let summary = self.steer(selector, Asked::Control(Control::Cancel), dry_run, &visitor).await?;
         Ok(Response::new(v1::CancelJobsResponse { summary: Some(summary) }))
     }
 
     async fn hold_jobs(&self, request: Request<v1::HoldJobsRequest>) -> Result<Response<v1::HoldJobsResponse>, Status> {
         let visitor = visitor_of(&request)?;
         let v1::HoldJobsRequest { selector, dry_run } = request.into_inner();
-        let summary = self.steer(selector, Control::Hold, dry_run, &visitor).await?;
+        let summary = self.steer(selector, Asked::Control(Control::Hold), dry_run, &visitor).await?;
         Ok(Response::new(v1::HoldJobsResponse { summary: Some(summary) }))
     }
 
@@ -176,7 +177,7 @@ impl JobService for Jobs {
     ) -> Result<Response<v1::ReleaseJobsResponse>, Status> {
         let visitor = visitor_of(&request)?;
         let v1::ReleaseJobsRequest { selector, dry_run } = request.into_inner();
-        let summary = self.steer(selector, Control::Release, dry_run, &visitor).await?;
+        let summary = self.steer(selector, Asked::Control(Control::Release), dry_run, &visitor).await?;
         Ok(Response::new(v1::ReleaseJobsResponse { summary: Some(summary) }))
     }
 
@@ -186,27 +187,46 @@ impl JobService for Jobs {
     ) -> Result<Response<v1::RetryJobsResponse>, Status> {
         let visitor = visitor_of(&request)?;
         let v1::RetryJobsRequest { selector, dry_run } = request.into_inner();
-        let summary = self.steer(selector, Control::Retry, dry_run, &visitor).await?;
+        let summary = self.steer(selector, Asked::Control(Control::Retry), dry_run, &visitor).await?;
         Ok(Response::new(v1::RetryJobsResponse { summary: Some(summary) }))
     }
 
     async fn approve_jobs(
         &self,
-        _: Request<v1::ApproveJobsRequest>,
+        request: Request<v1::ApproveJobsRequest>,
     ) -> Result<Response<v1::ApproveJobsResponse>, Status> {
-        Err(Status::unimplemented("comes with this change"))
+        let visitor = visitor_of(&request)?;
+        let v1::ApproveJobsRequest { selector, dry_run } = request.into_inner();
+        let summary = self.steer(selector, Asked::Approve, dry_run, &visitor).await?;
+        Ok(Response::new(v1::ApproveJobsResponse { summary: Some(summary) }))
     }
 
-    async fn expire_jobs(&self, _: Request<v1::ExpireJobsRequest>) -> Result<Response<v1::ExpireJobsResponse>, Status> {
-        Err(Status::unimplemented("comes with this change"))
+    async fn expire_jobs(
+        &self,
+        request: Request<v1::ExpireJobsRequest>,
+    ) -> Result<Response<v1::ExpireJobsResponse>, Status> {
+        let visitor = visitor_of(&request)?;
+        let v1::ExpireJobsRequest { selector, dry_run } = request.into_inner();
+        let summary = self.steer(selector, Asked::Control(Control::Expire), dry_run, &visitor).await?;
+        Ok(Response::new(v1::ExpireJobsResponse { summary: Some(summary) }))
     }
 
-    async fn resend_job(&self, _: Request<v1::ResendJobRequest>) -> Result<Response<v1::ResendJobResponse>, Status> {
-        Err(Status::unimplemented("comes with this change"))
+    async fn resend_job(
+        &self,
+        request: Request<v1::ResendJobRequest>,
+    ) -> Result<Response<v1::ResendJobResponse>, Status> {
+        self.check_open()?;
+        let visitor = visitor_of(&request)?;
+        let submission = self.intake.resend(request.into_inner(), visitor).await?;
+        Ok(Response::new(v1::ResendJobResponse { submission: Some(submission) }))
     }
 
-    async fn preview_job(&self, _: Request<v1::PreviewJobRequest>) -> Result<Response<v1::PreviewJobResponse>, Status> {
-        Err(Status::unimplemented("comes with this change"))
+    async fn preview_job(
+        &self,
+        request: Request<v1::PreviewJobRequest>,
+    ) -> Result<Response<v1::PreviewJobResponse>, Status> {
+        let visitor = visitor_of(&request)?;
+        Ok(Response::new(self.preview(request.into_inner(), visitor).await?))
     }
 
     async fn watch_jobs(

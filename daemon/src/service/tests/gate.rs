@@ -25,7 +25,7 @@ fn an_hour(limit: u64, unit: QuotaUnit) -> Quota {
 }
 
 /// An API with an account whose settings are these.
-async fn with(change: impl FnOnce(&mut AccountSettings)) -> Api {
+pub(super) async fn with(change: impl FnOnce(&mut AccountSettings)) -> Api {
     let api = Api::start().await;
     api.create_account("sales").await;
     let id = "sales".parse().expect("an id");

@@ -6,13 +6,13 @@ use v1::{job_draft::Content, submit_merge_request::Part};
 use super::*;
 use crate::storage::{JobFilter, JobStore, MergeStore, Page};
 
-fn head(job: v1::JobDraft, key: &str) -> v1::SubmitMergeRequest {
+pub(super) fn head(job: v1::JobDraft, key: &str) -> v1::SubmitMergeRequest {
     let head = v1::MergeHead { job: Some(job), idempotency_key: key.into(), dry_run: false };
     v1::SubmitMergeRequest { part: Some(Part::Head(head)) }
 }
 
 /// A job whose text has one variable.
-fn templates() -> v1::JobDraft {
+pub(super) fn templates() -> v1::JobDraft {
     let mail = v1::MailContent {
         subject: "For {{ name }}".into(),
         text: "Your code is {{ code }}".into(),
@@ -26,17 +26,20 @@ fn templates() -> v1::JobDraft {
     }
 }
 
-fn recipient(index: u32) -> v1::MergeRecipient {
+pub(super) fn recipient(index: u32) -> v1::MergeRecipient {
     let variables = [("code".to_owned(), index.to_string())].into();
     v1::MergeRecipient { address: format!("r{index}@example.jp"), name: format!("R {index}"), variables }
 }
 
-fn recipients(indexes: std::ops::Range<u32>) -> v1::SubmitMergeRequest {
+pub(super) fn recipients(indexes: std::ops::Range<u32>) -> v1::SubmitMergeRequest {
     let recipients = indexes.map(recipient).collect();
     v1::SubmitMergeRequest { part: Some(Part::Recipients(v1::MergeRecipients { recipients })) }
 }
 
-async fn submit(api: &Api, requests: Vec<v1::SubmitMergeRequest>) -> Result<v1::SubmitMergeResponse, Status> {
+pub(super) async fn submit(
+    api: &Api,
+    requests: Vec<v1::SubmitMergeRequest>,
+) -> Result<v1::SubmitMergeResponse, Status> {
     Ok(api.jobs().submit_merge(stream::iter(requests)).await?.into_inner())
 }
 

@@ -6,15 +6,15 @@ use super::*;
 use crate::service::api_keys::{ApiKeys, Role, new_key};
 
 /// An API whose callers need keys, and the keys of an admin and of two members.
-struct Office {
-    api: Api,
-    boss: String,
-    taro: String,
-    jiro: String,
+pub(super) struct Office {
+    pub(super) api: Api,
+    pub(super) boss: String,
+    pub(super) taro: String,
+    pub(super) jiro: String,
 }
 
 impl Office {
-    async fn open() -> Self {
+    pub(super) async fn open() -> Self {
         let key = |name: &str, role, seed| new_key(&name.parse().expect("a name"), role, &SeededEntropy::new(seed));
         let [boss, taro, jiro] =
             [key("boss", Role::Admin, 1), key("taro", Role::Member, 2), key("jiro", Role::Member, 3)];
@@ -29,7 +29,7 @@ impl Office {
         }
     }
 
-    async fn create(&self, by_whom: &str, id: &str, owner: &str) -> Result<v1::Account, Status> {
+    pub(super) async fn create(&self, by_whom: &str, id: &str, owner: &str) -> Result<v1::Account, Status> {
         let settings = v1::AccountSettings { owner: owner.into(), ..settings() };
         let request =
             v1::CreateAccountRequest { account_id: id.into(), settings: Some(settings), ..Default::default() };
@@ -73,7 +73,7 @@ impl Office {
 }
 
 /// A request with the key of a caller.
-fn by<T>(bearer: &str, message: T) -> Request<T> {
+pub(super) fn by<T>(bearer: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("authorization", bearer.parse().expect("a header"));
     request

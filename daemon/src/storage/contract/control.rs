@@ -1,4 +1,4 @@
-//! The rules of cancelling, holding, releasing and retrying.
+//! The rules of cancelling, holding, releasing, retrying and ending.
 
 use std::collections::HashSet;
 
@@ -99,7 +99,7 @@ pub(super) async fn a_refused_call_changes_nothing(store: SharedStorage) {
     assert_eq!((stored(&store, 1).await, *store.head().borrow()), (before, head));
     control(&store, 1, Control::Cancel, 6).await;
     let (before, head) = (stored(&store, 1).await, *store.head().borrow());
-    for refused in [Control::Cancel, Control::Hold, Control::Release, Control::Retry] {
+    for refused in [Control::Cancel, Control::Hold, Control::Release, Control::Retry, Control::Expire] {
         assert_eq!(control(&store, 1, refused, 7).await, nothing);
     }
     assert_eq!((stored(&store, 1).await, *store.head().borrow()), (before, head));
@@ -128,4 +128,42 @@ pub(super) async fn a_job_without_account_is_not_opened_again(store: SharedStora
     assert_eq!(control(&store, 1, Control::Retry, 4).await, nothing);
     open_account(&store, "sales").await;
     assert_eq!(control(&store, 1, Control::Retry, 5).await, Controlled::Done);
+}
+
+pub(super) async fn what_is_not_final_ends_at_a_callers_wish(store: SharedStorage) {
+    let tenure = open_account(&store, "sales").await;
+    let mut job = sample_job("sales", 1);
+    ["b", "c", "d"].iter().for_each(|name| also_to(&mut job, &format!("{name}@example.com")));
+    accept(&store, job).await;
+    let met = attempt(1, &[Fate::Submitted, Fate::Deferred, Fate::LeftInDoubt, Fate::Failed], at(2));
+    store.settle(&tenure, vec![settlement(job_id(1), Some(met), at(2))]).await.expect("it is settled");
+    assert_eq!(control(&store, 1, Control::Expire, 5).await, Controlled::Done);
+    let job = stored(&store, 1).await;
+    let states: Vec<_> = job.recipients().iter().map(|recipient| &recipient.state).collect();
+    assert!(matches!(states[0], RecipientState::Submitted { .. }));
+    assert!(matches!(states[1], RecipientState::Expired { last: Some(_), .. }));
+    assert_eq!(*states[2], RecipientState::Expired { at: at(5), last: None });
+    assert!(matches!(states[3], RecipientState::Failed { .. }));
+    assert_eq!((job.schedule, job.is_open()), (Schedule::Idle, false));
+    assert_eq!(control(&store, 1, Control::Retry, 6).await, Controlled::Done);
+    assert_eq!(stored(&store, 1).await.pending(), [1, 2, 3]);
+}
+
+pub(super) async fn a_job_under_way_expires_when_its_attempt_ends(store: SharedStorage) {
+    let tenure = open_account(&store, "sales").await;
+    let mut job = sample_job("sales", 1);
+    also_to(&mut job, "hanako@example.com");
+    accept(&store, job.clone()).await;
+    store.mark_in_doubt(&tenure, vec![mark(&job, at(5))]).await.expect("an answer");
+    assert_eq!(control(&store, 1, Control::Hold, 6).await, Controlled::Done);
+    assert_eq!(control(&store, 1, Control::Expire, 6).await, Controlled::Done);
+    let nothing = Controlled::Refused(ControlRefusal::NothingToDo);
+    assert_eq!(control(&store, 1, Control::Expire, 6).await, nothing);
+    assert_eq!(stored(&store, 1).await.wish, Some(Wish::Expire));
+    let met = attempt(1, &[Fate::Submitted, Fate::Deferred], at(7));
+    store.settle(&tenure, vec![settlement(job_id(1), Some(met), at(7))]).await.expect("it is settled");
+    let job = stored(&store, 1).await;
+    assert!(matches!(job.recipients()[0].state, RecipientState::Submitted { .. }));
+    assert!(matches!(job.recipients()[1].state, RecipientState::Expired { last: Some(_), .. }));
+    assert_eq!((job.wish, job.schedule), (None, Schedule::Idle));
 }

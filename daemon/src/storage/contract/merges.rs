@@ -282,6 +282,38 @@ pub(super) async fn an_overdue_merge_expires_and_may_be_tried_again(store: Share
     assert_eq!(message(&store, 1).await.state, RecipientState::Pending { deferral: None });
 }
 
+pub(super) async fn a_merge_expires_at_a_callers_wish_and_may_be_tried_again(store: SharedStorage) {
+    let tenure = open_account(&store, "sales").await;
+    accept_merge(&store, sample_merge("sales", 1, 6)).await;
+    mark(&store, &tenure, &[0, 1, 2]).await;
+    settle(&store, &tenure, &[(2, Some(Fate::LeftInDoubt))], at(6)).await;
+    assert_eq!(control(&store, Control::Expire, at(7)).await, Controlled::Done);
+    assert_eq!(tally(&store).await, MergeTally { waiting: 2, expired: 4, ..MergeTally::default() });
+    assert_eq!(message(&store, 2).await.state, RecipientState::Expired { at: at(7), last: None });
+    let nothing = Controlled::Refused(ControlRefusal::NothingToDo);
+    assert_eq!(control(&store, Control::Expire, at(8)).await, nothing, "the rest is under way");
+    settle(&store, &tenure, &[(0, Some(Fate::Deferred)), (1, Some(Fate::LeftInDoubt))], at(9)).await;
+    assert_eq!(tally(&store).await, MergeTally { expired: 6, ..MergeTally::default() });
+    assert_eq!(message(&store, 1).await.state, RecipientState::Expired { at: at(9), last: None });
+    assert_eq!(state(&store, at(9)).await, JobState::Expired);
+    assert_eq!(ready(&store, &[], 9, at(999)).await, (vec![], None));
+    assert_eq!(control(&store, Control::Retry, at(30)).await, Controlled::Done);
+    assert_eq!(tally(&store).await, MergeTally { waiting: 6, ..MergeTally::default() });
+    assert_eq!(ready(&store, &[], 9, at(30)).await, (vec![0, 1, 2, 3, 4, 5], None));
+}
+
+pub(super) async fn a_merge_is_found_by_its_recipients(store: SharedStorage) {
+    open_account(&store, "sales").await;
+    accept(&store, sample_job("sales", 2)).await;
+    accept_merge(&store, sample_merge("sales", 1, 150)).await;
+    let wanted = merge_recipient(149).address.as_str().to_ascii_uppercase();
+    for (recipient, expected) in [(wanted, vec![job_id(1)]), ("nobody@example.com".to_owned(), vec![])] {
+        let filter = JobFilter { recipient: Some(recipient), ..JobFilter::default() };
+        let page = store.list(&filter, Page { after: None, limit: 9, now: at(9) }).await.expect("an answer");
+        assert_eq!(page.jobs.iter().map(|record| record.job.id).collect::<Vec<_>>(), expected);
+    }
+}
+
 pub(super) async fn a_retry_opens_what_failed_of_a_merge(store: SharedStorage) {
     let tenure = open_account(&store, "sales").await;
     accept_merge(&store, sample_merge("sales", 1, 3)).await;

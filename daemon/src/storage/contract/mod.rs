@@ -2,6 +2,7 @@
 //! [`script`] drives the engine beside the memory model.
 
 mod accounts;
+mod approvals;
 mod attempts;
 mod control;
 mod diversions;
@@ -126,6 +127,8 @@ async fn check_merges(make: &impl AsyncFn() -> SharedStorage) {
             a_cancelled_merge_ends_but_for_what_is_under_way,
             a_held_merge_waits_for_its_release,
             an_overdue_merge_expires_and_may_be_tried_again,
+            a_merge_expires_at_a_callers_wish_and_may_be_tried_again,
+            a_merge_is_found_by_its_recipients,
             a_retry_opens_what_failed_of_a_merge,
             a_finished_merge_is_pruned_with_all_it_has,
         }
@@ -142,6 +145,15 @@ async fn check_aftermath(make: &impl AsyncFn() -> SharedStorage) {
             a_refused_call_changes_nothing,
             a_retry_opens_a_finished_job,
             a_job_without_account_is_not_opened_again,
+            what_is_not_final_ends_at_a_callers_wish,
+            a_job_under_way_expires_when_its_attempt_ends,
+        }
+        approvals {
+            a_job_goes_only_when_it_is_approved,
+            a_hold_and_an_approval_are_independent,
+            what_awaits_approval_still_ends,
+            what_awaits_approval_does_not_go_over,
+            a_merge_is_approved_as_a_whole,
         }
         diversions {
             rules_are_replaced_by_those_who_saw_the_last,

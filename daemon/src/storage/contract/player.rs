@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{
     samples::{
-        account_id, at, attempt, attempt_of, charge, idempotency, label, mark, mark_of, merge_recipient,
+        account_id, at, attempt, attempt_of, caller, charge, idempotency, label, mark, mark_of, merge_recipient,
         merge_submission, parked, per_minute, recipient, sample_account, sample_job, settlement_of, submission,
     },
     step::{NewJob, Step},
@@ -20,7 +20,7 @@ use crate::{
         address::Address,
         attempt::Fate,
         ids::{AccountId, Etag, JobId, MessageKey},
-        job::{Audience, Fallbacks, Job, Schedule},
+        job::{Approval, Audience, Fallbacks, Job, Schedule},
         merge::progress::MergeProgress,
         parking::{ParkingCause, Standing},
         time::Timestamp,
@@ -99,6 +99,10 @@ impl Player {
             Step::Control { jobs, control } => {
                 let ids = jobs.iter().map(|job| self.id(*job)).collect();
                 format!("{:?}", self.store.control(ids, *control, self.now).await.expect("an answer"))
+            }
+            Step::Approve { jobs } => {
+                let ids = jobs.iter().map(|job| self.id(*job)).collect();
+                format!("{:?}", self.store.approve(ids, &caller(), self.now).await.expect("an answer"))
             }
             Step::Prune { finished_seconds_ago } => {
                 let before = self.now.before(Duration::from_secs(*finished_seconds_ago));
@@ -293,6 +297,7 @@ impl Player {
             labels: new.label.map(|number| label(&format!("l{number}"))).into_iter().collect(),
             expires_at: new.expires_seconds.map(|seconds| self.now.after(Duration::from_secs(seconds))),
             schedule: if new.held { Schedule::Held { due } } else { Schedule::Waiting { due } },
+            approval: new.approval.then_some(Approval::Awaited),
             fallbacks: new.fallback.map(|number| {
                 let from = "a@example.jp".parse().expect("an address");
                 Box::new(Fallbacks { from, accounts: vec![account(number), account(0)] })

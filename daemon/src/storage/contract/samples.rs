@@ -11,7 +11,7 @@ use crate::{
         job::{Audience, Job, MessageFacts, Priority, Schedule},
         ledger::{Charge, QuotaKey},
         limits::{QuotaUnit, QuotaWindow},
-        mail::{Attachment, Draft, Mailbox, Message},
+        mail::{Attachment, AutoSubmitted, Draft, ListUnsubscribe, Mailbox, Message},
         merge::{MergeRecipient, MergeTemplate, progress::MergeProgress},
         parking::{Parking, ParkingCause, Standing},
         recipient::{Recipient, RecipientField, RecipientState},
@@ -124,6 +124,8 @@ pub fn sample_job(account: &str, number: u32) -> Job {
         attempts: Vec::new(),
         wish: None,
         fallbacks: None,
+        approval: None,
+        resent: None,
     }
 }
 
@@ -208,7 +210,7 @@ pub fn merge_recipient(index: u32) -> MergeRecipient {
     MergeRecipient {
         address: format!("user{index}@example.com").parse().expect("an address"),
         name: (!index.is_multiple_of(3)).then(|| format!("山田 {index}")),
-        values: vec![format!("v{index}")],
+        values: vec![Some(format!("v{index}"))],
     }
 }
 
@@ -231,6 +233,14 @@ pub fn merge_submission(job: Job) -> MergeSubmission {
         text: Some("Good day.".to_owned()),
         html: None,
         headers: vec![("X-Campaign".to_owned(), "spring".to_owned())],
+        in_reply_to: Some("<first@example.jp>".parse().expect("an id")),
+        references: vec!["<root@example.jp>".parse().expect("an id"), "<first@example.jp>".parse().expect("an id")],
+        list_unsubscribe: Some(ListUnsubscribe {
+            url: Some("https://example.jp/leave?who={{ name }}".to_owned()),
+            mailto: Some("leave@example.jp".to_owned()),
+            one_click: true,
+        }),
+        auto_submitted: Some(AutoSubmitted::Generated),
         attachments: vec![file],
         charset: crate::domain::charset::Charset::Iso2022Jp,
     };

@@ -40,6 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
             }
         ),
         6 => (vec(job(), 1..4), control()).prop_map(|(jobs, control)| Step::Control { jobs, control }),
+        2 => vec(job(), 1..6).prop_map(|jobs| Step::Approve { jobs }),
         1 => account().prop_map(|account| Step::TakeTenure { account }),
         4 => (account(), vec(job(), 1..4), rarely()).prop_map(|(account, jobs, stale)| Step::Mark { account, jobs, stale }),
         5 => (account(), job(), option::of(fates()), 0..90_u64, rarely())
@@ -78,7 +79,7 @@ fn rarely() -> impl Strategy<Value = bool> {
 }
 
 fn control() -> impl Strategy<Value = Control> {
-    proptest::sample::select(vec![Control::Cancel, Control::Hold, Control::Release, Control::Retry])
+    proptest::sample::select(vec![Control::Cancel, Control::Hold, Control::Release, Control::Retry, Control::Expire])
 }
 
 fn fates() -> impl Strategy<Value = Vec<Fate>> {
@@ -93,15 +94,27 @@ fn new_job() -> impl Strategy<Value = NewJob> {
     let rest = (
         option::of(0..3_u8),
         1..4_u8,
-        rarely(),
+        (rarely(), rarely()),
         option::weighted(0.3, (0..4_u8, 0..2_u8)),
         bytes,
         option::of(account()),
     );
     (account(), priority, times, rest).prop_map(|(account, priority, times, rest)| {
         let (due_seconds, expires_seconds) = times;
-        let (label, recipients, held, key, bytes, fallback) = rest;
-        NewJob { account, priority, label, recipients, due_seconds, expires_seconds, held, key, bytes, fallback }
+        let (label, recipients, (held, approval), key, bytes, fallback) = rest;
+        NewJob {
+            account,
+            priority,
+            label,
+            recipients,
+            due_seconds,
+            expires_seconds,
+            held,
+            approval,
+            key,
+            bytes,
+            fallback,
+        }
     })
 }
 

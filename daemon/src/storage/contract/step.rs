@@ -50,6 +50,9 @@ pub enum Step {
         jobs: Vec<u8>,
         control: Control,
     },
+    Approve {
+        jobs: Vec<u8>,
+    },
     TakeTenure {
         account: u8,
     },
@@ -117,6 +120,8 @@ pub struct NewJob {
     pub expires_seconds: Option<u64>,
     /// Whether it is held.
     pub held: bool,
+    /// Whether it needs approval.
+    pub approval: bool,
     /// Its idempotency key and the hash of its content.
     pub key: Option<(u8, u8)>,
     /// How many bytes its message has.

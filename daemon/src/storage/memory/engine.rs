@@ -17,7 +17,7 @@ use crate::{
         account::Account,
         backlog::Backlog,
         event::{Cursor, Event},
-        ids::{AccountId, Etag, JobId, MessageKey},
+        ids::{AccountId, Caller, Etag, JobId, MessageKey},
         job::Control,
         ledger::{ObservedLimit, QuotaKey, Usage},
         mail::Message,
@@ -187,6 +187,10 @@ impl JobStore for MemoryStore {
         now: Timestamp,
     ) -> Result<Vec<Controlled>, StorageError> {
         self.change(|model| ids.into_iter().map(|id| model.control(id, control, now)).collect())
+    }
+
+    async fn approve(&self, ids: Vec<JobId>, by: &Caller, now: Timestamp) -> Result<Vec<Controlled>, StorageError> {
+        self.change(|model| ids.into_iter().map(|id| model.approve(id, by, now)).collect())
     }
 }
 

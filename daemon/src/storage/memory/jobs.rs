@@ -5,9 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 use super::model::{Model, Stored, StoredJob, UsedKey, key_of};
 use crate::{
     domain::{
+        address::Address,
         event::{EventKind, JobChange},
-        ids::JobId,
+        ids::{Caller, JobId},
         job::{Control, ControlRefusal, Flight, Job},
+        merge::MergeRecipient,
         time::Timestamp,
     },
     storage::{
@@ -25,9 +27,18 @@ impl StoredJob {
         JobRecord { job: self.job.clone(), marked: !self.marks.is_empty() }
     }
 
+    fn addresses(&self) -> impl Iterator<Item = &Address> {
+        let each: &[MergeRecipient] = match &self.content {
+            Stored::Plain(_) => &[],
+            Stored::Merge { recipients, .. } => recipients,
+        };
+        let together = self.job.recipients().iter().map(|recipient| &recipient.address);
+        together.chain(each.iter().map(|recipient| &recipient.address))
+    }
+
     fn matches(&self, filter: &JobFilter, now: Timestamp) -> bool {
         let job = &self.job;
-        let is_for = |wanted: &String| job.recipients().iter().any(|r| r.address.as_str().eq_ignore_ascii_case(wanted));
+        let is_for = |wanted: &String| self.addresses().any(|address| address.as_str().eq_ignore_ascii_case(wanted));
         filter.account.as_ref().is_none_or(|wanted| job.account == *wanted)
             && (filter.states.is_empty() || filter.states.contains(&job.state(self.flight(), now)))
             && filter.label.as_ref().is_none_or(|wanted| job.labels.contains(wanted))
@@ -110,6 +121,19 @@ impl Model {
         stored.reschedule();
         let job = stored.job.clone();
         self.note_job(now, &job, flight, JobChange::Controlled(control));
+        self.touch(&job.account);
+        Controlled::Done
+    }
+
+    pub(super) fn approve(&mut self, id: JobId, by: &Caller, now: Timestamp) -> Controlled {
+        let Some(stored) = self.jobs.get_mut(&id) else {
+            return Controlled::Unknown;
+        };
+        if let Err(refusal) = stored.job.approve(by, now) {
+            return Controlled::Refused(refusal);
+        }
+        let job = stored.job.clone();
+        self.note_job(now, &job, Flight::Grounded, JobChange::Approved);
         self.touch(&job.account);
         Controlled::Done
     }

@@ -10,6 +10,7 @@ use crate::domain::{
     charset::Charset,
     job::{Control, JobState, Priority, Wish},
     limits::{CalendarSpan, OverQuota, QuotaUnit},
+    mail::AutoSubmitted,
     parking::ParkingCause,
     quiet::QuietRule,
     recipient::RecipientField,
@@ -49,8 +50,8 @@ macro_rules! codes {
 }
 
 codes!(Priority, "priority": 0 Normal, 1 High, 2 Low, 3 Bulk);
-codes!(Wish, "wish": 1 Cancel, 2 Hold);
-codes!(Control, "control": 1 Cancel, 2 Hold, 3 Release, 4 Retry);
+codes!(Wish, "wish": 1 Cancel, 2 Hold, 3 Expire);
+codes!(Control, "control": 1 Cancel, 2 Hold, 3 Release, 4 Retry, 5 Expire);
 codes!(JobState, "job state": 1 Held, 2 Scheduled, 3 Queued, 4 Sending, 5 Deferred, 6 InDoubt, 7 Submitted,
     8 PartlySubmitted, 9 Failed, 10 Expired, 11 Cancelled);
 codes!(RecipientField, "recipient field": 0 To, 1 Cc, 2 Bcc);
@@ -69,6 +70,7 @@ codes!(TlsVersion, "TLS version": 0 V1_2, 1 V1_3);
 codes!(ProxyKind, "proxy kind": 1 Socks5, 2 HttpConnect);
 codes!(OauthMechanism, "OAuth mechanism": 0 Auto, 1 Xoauth2, 2 Oauthbearer);
 codes!(Charset, "charset": 0 Utf8, 1 Iso2022Jp, 2 Iso2022JpReplace, 3 Iso2022JpReject);
+codes!(AutoSubmitted, "auto-submitted": 1 Generated, 2 Replied);
 codes!(NotifyPolicy, "notify policy": 0 Never, 1 Always, 2 Failures);
 codes!(MailboxProtocol, "mailbox protocol": 1 Pop3, 2 Imap);
 codes!(QuietRule, "quiet rule": 1 Warn, 2 Defer, 3 Reject);
@@ -137,6 +139,7 @@ mod tests {
         check::<CalendarSpan>();
         check::<ParkingCause>();
         check::<Charset>();
+        check::<AutoSubmitted>();
         check::<Encryption>();
         check::<PasswordMechanism>();
         check::<InDoubtPolicy>();
@@ -144,6 +147,7 @@ mod tests {
         check::<ProxyKind>();
         check::<OauthMechanism>();
         check::<Charset>();
+        check::<AutoSubmitted>();
         check::<NotifyPolicy>();
         check::<MailboxProtocol>();
         check::<QuietRule>();

@@ -31,7 +31,7 @@ pub struct EventRow {
     /// The account's place, counted from 0.
     #[prost(uint32, tag = "2")]
     pub account: u32,
-    /// 1 job accepted, 2 attempted, 3 controlled, 4 expired, 5 diverted; 10 account created, 11 updated, 12 deleted, 13 parked,
+    /// 1 job accepted, 2 attempted, 3 controlled, 4 expired, 5 diverted, 6 approved; 10 account created, 11 updated, 12 deleted, 13 parked,
     /// 14 resumed.
     #[prost(uint32, tag = "3")]
     pub kind: u32,
@@ -105,6 +105,7 @@ impl EventRow {
                         3
                     }
                     JobChange::Expired => 4,
+                    JobChange::Approved => 6,
                     JobChange::Diverted { from } => {
                         row.from_account = Some(from.as_str().to_owned());
                         5
@@ -133,6 +134,7 @@ impl EventRow {
             }
             (3, &[control]) => self.job_event(JobChange::Controlled(Code::from_code(control)?))?,
             (4, _) => self.job_event(JobChange::Expired)?,
+            (6, _) => self.job_event(JobChange::Approved)?,
             (5, _) => {
                 let from = self.from_account.as_deref().ok_or_else(|| bad("diverts from nowhere"))?;
                 self.job_event(JobChange::Diverted { from: parsed("account", from)? })?

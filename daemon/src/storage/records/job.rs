@@ -6,13 +6,14 @@ use super::{
     BadRow, as_base64,
     codes::{Code, optional},
     history::{HistoryRow, HistoryWriter},
+    idempotency::job_id,
     merge::ProgressRow,
     state::StateParts,
 };
 use crate::{
     domain::{
         ids::JobId,
-        job::{Audience, Fallbacks, Job, MessageFacts, Schedule},
+        job::{Approval, Audience, Fallbacks, Job, MessageFacts, Schedule},
         recipient::Recipient,
         time::Timestamp,
     },
@@ -78,6 +79,25 @@ pub struct JobRow {
     /// Who may send it instead; nothing when nobody may.
     #[prost(message, optional, tag = "30")]
     pub fallbacks: Option<FallbacksRow>,
+    /// Whether somebody had to approve it; nothing when nobody had to.
+    #[prost(message, optional, tag = "31")]
+    pub approval: Option<ApprovalRow>,
+    /// The job whose message it sends again, 16 bytes; empty when there is none.
+    #[prost(bytes = "vec", tag = "32")]
+    #[serde(with = "as_base64")]
+    pub resent: Vec<u8>,
+}
+
+/// An [`Approval`].
+#[derive(Clone, PartialEq, Eq, prost::Message, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ApprovalRow {
+    /// When it was given, in milliseconds since 1970; nothing while it is awaited.
+    #[prost(uint64, optional, tag = "1")]
+    pub at: Option<u64>,
+    /// Who gave it.
+    #[prost(string, tag = "2")]
+    pub by: String,
 }
 
 /// A [`Fallbacks`].
@@ -181,6 +201,8 @@ impl JobRow {
             },
             merge: job.merge().map(ProgressRow::from),
             fallbacks: job.fallbacks.as_deref().map(FallbacksRow::from),
+            approval: job.approval.as_ref().map(ApprovalRow::from),
+            resent: job.resent.map(|id| id.to_bytes().to_vec()).unwrap_or_default(),
         }
     }
 
@@ -225,6 +247,8 @@ impl JobRow {
             attempts: history.attempts()?,
             wish: optional(self.wish)?,
             fallbacks: self.fallbacks.map(|row| row.into_fallbacks().map(Box::new)).transpose()?,
+            approval: self.approval.map(ApprovalRow::into_approval).transpose()?,
+            resent: if self.resent.is_empty() { None } else { Some(job_id(&self.resent)?) },
         })
     }
 
@@ -245,6 +269,22 @@ impl JobRow {
     /// stand in any order.
     pub fn add_place(encoded: &mut Vec<u8>, place: Place) {
         prost::encoding::uint64::encode(PLACE_TAG, &place.to_number(), encoded);
+    }
+}
+
+impl From<&Approval> for ApprovalRow {
+    fn from(approval: &Approval) -> Self {
+        match approval {
+            Approval::Awaited => Self::default(),
+            Approval::Given { at, by } => Self { at: Some(at.as_millis()), by: by.as_str().to_owned() },
+        }
+    }
+}
+
+impl ApprovalRow {
+    fn into_approval(self) -> Result<Approval, BadRow> {
+        let Some(at) = self.at else { return Ok(Approval::Awaited) };
+        Ok(Approval::Given { at: Timestamp::from_millis(at), by: parsed("approved by", &self.by)? })
     }
 }
 

@@ -45,6 +45,8 @@ pub struct ProgressRow {
     pub last_end_at: Option<u64>,
     #[prost(uint64, tag = "10")]
     pub message_bytes_max: u64,
+    #[prost(uint32, optional, tag = "11")]
+    pub expired_doubts: Option<u32>,
 }
 
 /// A part of a merge job's recipients: pages one after the other, in a file or beside this.
@@ -124,6 +126,7 @@ impl From<&MergeProgress> for ProgressRow {
             tally: vec![waiting, submitted, failed, in_doubt, expired, cancelled],
             expired_at: progress.expired.map(|end| end.at.as_millis()),
             expired_messages: progress.expired.map_or(0, |end| end.messages),
+            expired_doubts: progress.expired.and_then(|end| end.doubts),
             cancelled_at: progress.cancelled_at.map(Timestamp::as_millis),
             last_end_at: progress.last_end_at.map(Timestamp::as_millis),
         }
@@ -154,7 +157,11 @@ impl TryFrom<ProgressRow> for MergeProgress {
             due: at(row.due),
             untouched: untouched.ok_or_else(|| bad("the ranges are out of order"))?,
             underway: row.underway.min(waiting),
-            expired: row.expired_at.map(|when| RestExpired { at: at(when), messages: row.expired_messages }),
+            expired: row.expired_at.map(|when| RestExpired {
+                at: at(when),
+                messages: row.expired_messages,
+                doubts: row.expired_doubts,
+            }),
             cancelled_at: row.cancelled_at.map(at),
             last_end_at: row.last_end_at.map(at),
         })

@@ -13,7 +13,7 @@ use crate::{
         account::{Account, EnvelopeSender, PasswordMechanism, SignIn},
         attempt::{Fate, Finding, Response},
         event::{Event, EventKind, JobChange},
-        job::{Audience, Control, Job, JobState, Priority, Schedule, Wish},
+        job::{Approval, Audience, Control, Job, JobState, Priority, Schedule, Wish},
         parking::{Parking, ParkingCause},
         recipient::{Deferral, Recipient, RecipientState},
         secret::Secret,
@@ -74,12 +74,13 @@ fn jobs_survive_their_rows() {
     job.first_attempt_at = Some(at(1));
     job.expires_at = Some(at(99));
     job.labels = vec![samples::label("news"), samples::label("飛脚")];
-    for (schedule, wish, priority) in [
-        (Schedule::Waiting { due: at(9) }, Some(Wish::Cancel), Priority::High),
-        (Schedule::Held { due: at(9) }, Some(Wish::Hold), Priority::Bulk),
-        (Schedule::Idle, None, Priority::Low),
+    let given = Approval::Given { at: at(8), by: "boss".parse().unwrap() };
+    for (schedule, wish, priority, approval, resent) in [
+        (Schedule::Waiting { due: at(9) }, Some(Wish::Cancel), Priority::High, Some(given), None),
+        (Schedule::Held { due: at(9) }, Some(Wish::Hold), Priority::Bulk, Some(Approval::Awaited), None),
+        (Schedule::Idle, Some(Wish::Expire), Priority::Low, None, Some(samples::job_id(7))),
     ] {
-        check_job(&Job { schedule, wish, priority, ..job.clone() });
+        check_job(&Job { schedule, wish, priority, approval, resent, ..job.clone() });
     }
 }
 
@@ -181,6 +182,7 @@ fn events_survive_their_rows() {
         job(JobChange::Accepted, JobState::Queued),
         job(attempted, JobState::PartlySubmitted),
         job(JobChange::Controlled(Control::Retry), JobState::Held),
+        job(JobChange::Approved, JobState::Queued),
         job(JobChange::Expired, JobState::Expired),
         EventKind::AccountCreated,
         EventKind::AccountUpdated,

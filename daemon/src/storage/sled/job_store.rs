@@ -18,14 +18,14 @@ use super::{
 use crate::{
     domain::{
         event::JobChange,
-        ids::JobId,
+        ids::{Caller, JobId},
         job::{Control, ControlRefusal, Flight},
         mail::Message,
         time::Timestamp,
     },
     storage::{
-        Acceptance, Controlled, Idempotency, JobFilter, JobPage, JobRecord, JobStore, LIST_SCAN_JOBS_MAX, PAGE_MAX,
-        Page, StorageError, Submission, records::job::Location,
+        Acceptance, Controlled, Idempotency, JobFilter, JobPage, JobRecord, JobStore, LIST_SCAN_JOBS_MAX,
+        MERGE_SCAN_RECIPIENTS_MAX, PAGE_MAX, Page, StorageError, Submission, records::job::Location,
     },
 };
 
@@ -74,6 +74,13 @@ impl JobStore for SledStore {
         }
         Ok(answers)
     }
+
+    async fn approve(&self, ids: Vec<JobId>, by: &Caller, now: Timestamp) -> Result<Vec<Controlled>, StorageError> {
+        let weight = Weight { changes: ids.len(), bytes: ids.len() * CONTROL_BYTES };
+        let by = by.clone();
+        let approve = move |txn: &mut Txn| approve_all(txn, &ids, &by, now);
+        self.writer.commit(weight, Patience::Refuse, approve).await
+    }
 }
 
 type AllControlled = (Vec<Controlled>, Vec<Rest>);
@@ -118,6 +125,35 @@ fn control_one(
     Ok(Controlled::Done)
 }
 
+fn approve_all(txn: &mut Txn, ids: &[JobId], by: &Caller, now: Timestamp) -> Result<Vec<Controlled>, StorageError> {
+    txn.flush_merges()?;
+    // As in `control_all`: a damaged one refuses the call, which then has changed nothing.
+    for id in ids {
+        jobs::load(txn, *id)?;
+    }
+    ids.iter().map(|id| approve_one(txn, *id, by, now)).collect()
+}
+
+/// What waits for approval was never under way, so merge jobs are as plain ones.
+fn approve_one(txn: &mut Txn, id: JobId, by: &Caller, now: Timestamp) -> Result<Controlled, StorageError> {
+    let Some(mut stored) = jobs::load(txn, id)? else {
+        return Ok(Controlled::Unknown);
+    };
+    let mut approved = stored.job.clone();
+    if let Err(refusal) = approved.approve(by, now) {
+        return Ok(Controlled::Refused(refusal));
+    }
+    let Some(account) = txn.accounts.get(&stored.job.account).map(|entry| entry.number) else {
+        return Ok(Controlled::Refused(ControlRefusal::NothingToDo));
+    };
+    let before = Before::of(account, &stored.job, Flight::Grounded);
+    stored.job = approved;
+    txn.replace_job(account, &stored, &before, Flight::Grounded);
+    txn.made.changed.insert(stored.job.account.clone());
+    txn.event(job_event(&stored.job, JobChange::Approved, Flight::Grounded, now));
+    Ok(Controlled::Done)
+}
+
 impl SledStore {
     /// A job's message; a file is read in the background.
     pub(super) async fn message_of(&self, stored: &Arc<StoredJob>) -> Result<Message, StorageError> {
@@ -147,15 +183,18 @@ impl SledStore {
         if start >= end {
             return Ok(found);
         }
-        let mut seen = 0;
+        let (mut seen, mut looked_at) = (0, 0);
         for entry in self.disk.tree.range(start..end).keys().rev() {
             let key = self.disk.checked(entry)?;
             let Some(Key::Job { job: id, chunk: 0 }) = Key::parse(&key) else { continue };
             seen += 1;
-            if let Some(record) = self.listed(id)?.filter(|record| matches(filter, record, page.now)) {
+            if let Some(record) = self.listed(id)?.filter(|record| matches(filter, record, page.now))
+                && self.is_for(filter, &record, &mut looked_at)?
+            {
                 found.jobs.push(record);
             }
-            if found.jobs.len() == limit || seen == LIST_SCAN_JOBS_MAX {
+            let is_enough = seen == LIST_SCAN_JOBS_MAX || looked_at >= MERGE_SCAN_RECIPIENTS_MAX;
+            if found.jobs.len() == limit || is_enough {
                 let rest = [Family::Job as u8];
                 let before = self.disk.tree.range(rest.to_vec()..key.to_vec()).next_back();
                 found.next = before.map(|entry| self.disk.checked(entry)).transpose()?.map(|_| id);
@@ -163,6 +202,24 @@ impl SledStore {
             }
         }
         Ok(found)
+    }
+
+    /// Whether a job that matches otherwise has the wanted recipient. `looked_at` counts the recipients of merge jobs that
+    /// had to be looked at.
+    fn is_for(&self, filter: &JobFilter, record: &JobRecord, looked_at: &mut u32) -> Result<bool, StorageError> {
+        let job = &record.job;
+        let Some(wanted) = &filter.recipient else { return Ok(true) };
+        let Some(progress) = job.merge() else {
+            return Ok(job.recipients().iter().any(|one| one.address.as_str().eq_ignore_ascii_case(wanted)));
+        };
+        *looked_at = looked_at.saturating_add(progress.messages);
+        match self.has_recipient(job.id, wanted) {
+            Err(StorageError::Damaged(why)) => {
+                tracing::warn!(job = %job.id, reason = %why, "a list leaves a damaged job out");
+                Ok(false)
+            }
+            found => found,
+        }
     }
 
     /// A job for a list; a damaged one is left out and logged.
@@ -178,16 +235,13 @@ impl SledStore {
     }
 }
 
+/// Whether all of a filter holds but for the recipient.
 fn matches(filter: &JobFilter, record: &JobRecord, now: Timestamp) -> bool {
     let job = &record.job;
     let flight = if record.marked { Flight::UnderWay } else { Flight::Grounded };
-    let is_recipient = |wanted: &String| {
-        job.recipients().iter().any(|recipient| recipient.address.as_str().eq_ignore_ascii_case(wanted))
-    };
     filter.account.as_ref().is_none_or(|account| job.account == *account)
         && (filter.states.is_empty() || filter.states.contains(&job.state(flight, now)))
         && filter.label.as_ref().is_none_or(|label| job.labels.contains(label))
-        && filter.recipient.as_ref().is_none_or(is_recipient)
         && filter.accepted_from.is_none_or(|from| job.accepted_at >= from)
         && filter.accepted_before.is_none_or(|before| job.accepted_at < before)
 }

@@ -43,6 +43,28 @@ fn the_least_job_is_enough() {
 }
 
 #[test]
+fn threads_lists_and_programs_are_checked() {
+    let list = |url: &str, mailto: &str, one_click| {
+        let list = v1::ListUnsubscribe { url: url.into(), mailto: mailto.into(), one_click };
+        move |m: &mut v1::MailContent| m.list_unsubscribe = Some(list)
+    };
+    check(|d| d.content = mail(|m| m.in_reply_to = "<a@example.jp>".into()), &[]);
+    check(|d| d.content = mail(|m| m.references = vec!["a@x".into(), "<b@x>".into()]), &[]);
+    check(|d| d.content = mail(|m| m.in_reply_to = "a b".into()), &[("job.mail.in_reply_to", None)]);
+    check(|d| d.content = mail(|m| m.references = vec!["a@x".into(), "x".into()]), &[("job.mail.references[1]", None)]);
+    check(|d| d.content = mail(|m| m.references = vec!["a@x".into(); 101]), &[("job.mail.references", None)]);
+    check(|d| d.content = mail(list("https://x.jp/{{ id }}", "leave@x.jp", true)), &[]);
+    check(|d| d.content = mail(list("", "", false)), &[("job.mail.list_unsubscribe.url", None)]);
+    check(|d| d.content = mail(list("", "leave@x.jp", true)), &[("job.mail.list_unsubscribe.one_click", None)]);
+    check(
+        |d| d.content = mail(list("a\nb", "a\rb", false)),
+        &[("job.mail.list_unsubscribe.url", None), ("job.mail.list_unsubscribe.mailto", None)],
+    );
+    check(|d| d.content = mail(|m| m.auto_submitted = 2), &[]);
+    check(|d| d.content = mail(|m| m.auto_submitted = 9), &[("job.mail.auto_submitted", None)]);
+}
+
+#[test]
 fn recipients_are_told_by_field_and_index() {
     check(|d| d.to = Vec::new(), &[("job.to", None)]);
     check(|d| d.to.push(mailbox("nobody")), &[("job.to[1].address", Some(1))]);

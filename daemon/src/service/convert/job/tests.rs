@@ -41,6 +41,8 @@ fn job(due: Timestamp) -> Job {
         attempts: Vec::new(),
         wish: None,
         fallbacks: None,
+        approval: None,
+        resent: None,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         account::{Account, AccountSettings},
         ids::{JobId, MessageKey},
-        job::{Audience, Job, Schedule},
+        job::{Approval, Audience, Job, Schedule},
         merge::{MergeTemplate, progress::MergeProgress},
         time::Timestamp,
     },
@@ -86,5 +86,7 @@ pub(super) fn job_of(opening: Opening, account: &Account, template: &MergeTempla
         attempts: Vec::new(),
         wish: None,
         fallbacks: None,
+        approval: order.approval_required.then_some(Approval::Awaited),
+        resent: None,
     }
 }

@@ -24,10 +24,10 @@ use crate::{
     service::{
         convert::violations::Violation,
         jobs::{
-            compose::keys_for,
+            compose::{keys_for, warnings_of},
             gate::check_hours,
-            intake::warnings,
             route::{Routed, follow, named, sender_of},
+            warnings,
         },
         status::Refusal,
     },
@@ -127,11 +127,13 @@ impl<'a> Desk<'a> {
         let (template, incoming) = checked?;
         let whole = incoming.finish()?;
         let Opening { order, now, .. } = self.opening;
-        let mut warnings = warnings(&routed.record, *now);
+        let mut warnings = warnings::of_account(&routed.record, *now);
+        warnings.extend(warnings::of_order(order, *now));
         let windows = &routed.record.account.settings.quiet_windows;
-        warnings.extend(check_hours(windows, order.send_at, order.hold, *now)?);
+        warnings.extend(check_hours(windows, order.send_at, order.waits_for_somebody(), *now)?);
         warnings.extend(routed.warning.clone());
         warnings.extend(whole.warning.clone());
+        warnings.extend(warnings_of(&template.draft));
         Ok(Outcome { routed, template, whole, warnings })
     }
 

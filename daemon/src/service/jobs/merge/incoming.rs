@@ -1,7 +1,6 @@
 //! The recipients of a merge job as they come: each is proved to have a message that can be composed.
 
 use std::{
-    fmt::Display,
     hash::{DefaultHasher, Hasher},
     sync::Arc,
 };
@@ -132,19 +131,8 @@ impl Incoming {
         let v1::MergeRecipient { address, name, mut variables } = wire;
         let mailbox = v1::Mailbox { name, address };
         let mailbox = to_mailbox(mailbox, None, format_args!("recipients[{index}]"), violations)?;
-        let mut values = Vec::with_capacity(self.renderer.variables().len());
-        for variable in self.renderer.variables() {
-            match variables.remove(variable).or_else(|| own(&mailbox, variable)) {
-                Some(value) => values.push(value),
-                None => violations.add(
-                    format_args!("recipients[{index}].variables.{variable}"),
-                    "is missing: the content uses it for all recipients",
-                ),
-            }
-        }
-        if values.len() < self.renderer.variables().len() {
-            return None;
-        }
+        let mut value = |variable: &String| variables.remove(variable).or_else(|| own(&mailbox, variable));
+        let values = self.renderer.variables().iter().map(&mut value).collect();
         let Mailbox { name, address } = mailbox;
         // The values were read before: a variable may mean the name all the same.
         let name = name.filter(|_| self.bounds.recipient_names);
@@ -157,18 +145,18 @@ impl Incoming {
     /// Sees that the recipient's message can be composed, and is not too long.
     fn prove(&mut self, recipient: &MergeRecipient, violations: &mut Violations) -> Option<()> {
         let index = self.count;
-        let mut wrong = |field: &dyn Display, reason: &dyn Display| {
-            violations.add(format_args!("recipients[{index}]{field}"), reason);
+        let wrong = |ComposeError { field, reason }| {
+            let dot = if field.is_empty() { "" } else { "." };
+            violations.add(format_args!("recipients[{index}]{dot}{field}"), reason);
         };
-        let mut bytes_max = match self.renderer.check(recipient) {
-            Ok(bytes_max) => bytes_max as u64,
-            Err(ComposeError { field, reason }) => {
-                wrong(&format_args!(".{field}"), &reason);
-                return None;
-            }
-        };
+        self.measure(recipient).map_err(wrong).ok()
+    }
+
+    /// The same; the field of an error is named from the recipient on.
+    fn measure(&mut self, recipient: &MergeRecipient) -> Result<(), ComposeError> {
+        let mut bytes_max = self.renderer.check(recipient)? as u64;
         if self.first.is_none() {
-            let message = self.renderer.render(recipient, &self.identity);
+            let message = self.renderer.render(recipient, &self.identity)?;
             // All messages have the same fields, so their signatures are equally long.
             self.signature_bytes = signature_bytes(&message, &self.keys, self.identity.date) as u64;
             let (bytes, is_eight_bit) = (message.bytes.len() as u64 + self.signature_bytes, message.is_eight_bit);
@@ -177,16 +165,16 @@ impl Incoming {
         bytes_max += self.signature_bytes;
         if bytes_max > self.bounds.message_bytes_max {
             // Each message has its own id, which is longer by up to six digits than the first one's.
-            let bytes = self.renderer.message_bytes(recipient, &self.identity) as u64 + self.signature_bytes + 6;
+            let bytes = self.renderer.message_bytes(recipient, &self.identity)? as u64 + self.signature_bytes + 6;
             let most = self.bounds.message_bytes_max;
             if bytes > most {
-                wrong(&"", &format_args!("its message would have {bytes} bytes, the account allows {most}"));
-                return None;
+                let reason = format!("its message would have {bytes} bytes, the account allows {most}");
+                return Err(ComposeError { field: String::new(), reason });
             }
             bytes_max = bytes;
         }
         self.bytes_max = self.bytes_max.max(bytes_max);
-        Some(())
+        Ok(())
     }
 }
 

@@ -27,7 +27,7 @@ fn recipient(index: u32) -> MergeRecipient {
     MergeRecipient {
         address: format!("customer{index:07}@example.co.jp").parse().unwrap(),
         name: None,
-        values: vec![format!("Customer {index}")],
+        values: vec![Some(format!("Customer {index}"))],
     }
 }
 

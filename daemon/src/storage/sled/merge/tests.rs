@@ -27,7 +27,7 @@ impl Progress for Silent {
 
 /// Recipients so long that each part becomes a file.
 fn long(index: u32) -> MergeRecipient {
-    MergeRecipient { values: vec!["v".repeat(10_000)], ..samples::merge_recipient(index) }
+    MergeRecipient { values: vec![Some("v".repeat(10_000))], ..samples::merge_recipient(index) }
 }
 
 async fn accept_long(store: &SledStore, number: u32, messages: u32) {

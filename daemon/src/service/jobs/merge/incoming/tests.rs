@@ -22,6 +22,10 @@ fn incoming(text: &str, message_bytes_max: u64) -> Incoming {
         text: Some(text.into()),
         html: None,
         headers: Vec::new(),
+        in_reply_to: None,
+        references: Vec::new(),
+        list_unsubscribe: None,
+        auto_submitted: None,
         attachments: Vec::new(),
         charset: crate::domain::charset::Charset::default(),
     };
@@ -43,7 +47,10 @@ fn check(text: &str, recipient: v1::MergeRecipient, expected: Result<&[&str], (&
     let mut incoming = incoming(text, BYTES_MAX);
     incoming.take(vec![self::recipient("first@example.jp", "First", &[("code", "1")])]).expect("a good one");
     match (incoming.take(vec![recipient]), expected) {
-        (Ok(taken), Ok(values)) => assert_eq!(taken[0].values, values),
+        (Ok(taken), Ok(values)) => {
+            let taken: Vec<_> = taken[0].values.iter().map(|value| value.as_deref().unwrap_or("(none)")).collect();
+            assert_eq!(taken, values);
+        }
         (Err(found), Err((field, reason))) => {
             assert_eq!(found[0].field, field);
             assert!(found[0].description.contains(reason), "{found:?}");
@@ -58,17 +65,26 @@ fn only_the_values_that_are_used_are_kept() {
     check("{{ code }}", full(), Ok(&["7"]));
     check("no variables", full(), Ok(&[]));
     check("{{ name }} {{ address }} {{ code }}", full(), Ok(&["Taro", "a@example.jp", "7"]));
+    check("{{ more|default('') }}{{ other|default('') }}", full(), Ok(&["x", "(none)"]));
     let renamed = recipient("a@example.jp", "Taro", &[("name", ""), ("code", "7")]);
     check("{{ name }}", renamed, Ok(&[""]));
 }
 
 #[test]
 fn mistakes_name_the_recipient_by_its_place_in_the_stream() {
-    let missing = "is missing: the content uses it";
+    let missing = "is missing: line 1, column 4 of the text needs it";
     check("{{ code }}", recipient("a@example.jp", "", &[]), Err(("recipients[1].variables.code", missing)));
     check("{{ name }}", recipient("a@example.jp", "", &[]), Err(("recipients[1].variables.name", missing)));
     check("x", recipient("nobody", "", &[]), Err(("recipients[1].address", "has no @")));
     check("x", recipient("a@example.jp", "a\r\nBcc: x", &[]), Err(("recipients[1].name", "line break")));
+    check(
+        "{% if code %}{% endif %}",
+        recipient("a@example.jp", "", &[]),
+        Err(("recipients[1].variables.code", "is missing")),
+    );
+    let division = "{% if code == '1' %}{{ 1 // 1 }}{% else %}\n{{ 1 // code|int }}{% endif %}";
+    let zero = recipient("a@example.jp", "", &[("code", "0")]);
+    check(division, zero, Err(("recipients[1].variables", "line 2, column 4 of the text cannot be filled in:")));
     let nul = recipient("a@example.jp", "", &[("code", "\0")]);
     check("{{ code }}", nul, Err(("recipients[1].variables.code", "NUL")));
 }
