@@ -92,7 +92,7 @@ def check(what, raw, keys, asked, tally):
     for name, kept, algorithms in versions:
         good = b"".join(kept + rest) + b"\r\n" + body
         changed = [
-            ("body", good[:-4] + bytes([good[-4] ^ 1]) + good[-3:]),
+            ("body", good[: -len(body)] + bytes([body[0] ^ 1]) + body[1:]),
             ("Subject", good.replace(b"Subject: ", b"Subject: x", 1)),
             ("From", good.replace(b"\r\nFrom: ", b"\r\nFrom: x@author.test\r\nFrom: ", 1)),
         ]

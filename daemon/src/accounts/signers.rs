@@ -13,6 +13,7 @@ use crate::{
     domain::{
         address::Address,
         dkim::{DkimKey, DkimKeyId, DkimKeys},
+        merge::MergeTemplate,
     },
     policy::dkim::signing_keys,
     storage::{PrivateKey, SharedStorage, StorageError},
@@ -57,6 +58,14 @@ impl Signers {
                 found => return found,
             }
         }
+    }
+
+    /// The keys that sign the messages of a merge job; none when its route forbids that.
+    ///
+    /// # Errors
+    /// As [`Signers::of`].
+    pub async fn of_template(&self, template: &MergeTemplate) -> Result<Vec<Arc<SigningKey>>, StorageError> {
+        if template.forbid_dkim { Ok(Vec::new()) } else { self.of(&template.draft.from.address).await }
     }
 
     async fn all(&self, keys: &DkimKeys, wanted: &[DkimKeyId]) -> Result<Vec<Arc<SigningKey>>, StorageError> {

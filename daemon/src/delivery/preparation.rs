@@ -22,6 +22,7 @@ use crate::{
         ids::{JobId, MessageKey},
         ledger::Charge,
         mail::Message,
+        merge::MergeTemplate,
     },
     policy::quota::permit::measured,
     storage::{Consignment, Content, StorageError, Tenure, TenureError, settlement::MarkOutcome},
@@ -128,18 +129,18 @@ async fn message_of(
         Content::Composed(message) => return Ok(message),
         Content::Merge { template, recipient, date } => (template, recipient, date),
     };
-    let from = &template.draft.from.address;
-    let keys = if template.forbid_dkim { Vec::new() } else { keys.of(key.job, from).await? };
-    let identity = Identity::of_merge(key, from, date);
-    let unreadable = |error: ComposeError| StorageError::Damaged(error.to_string());
-    let renderer = renderers.lock().unwrap_or_else(PoisonError::into_inner).of(&template, key.job).map_err(unreadable)?;
+    let keys = keys.of(key.job, &template).await?;
+    let damaged = |error: ComposeError| StorageError::Damaged(error.to_string());
+    let identity = Identity::of_merge(key, &template.draft.from.address, date);
+    let renderer = renderers.lock().unwrap_or_else(PoisonError::into_inner).of(&template, key.job).map_err(damaged)?;
     if keys.is_empty() {
-        return renderer.render(&recipient, &identity).map_err(unreadable);
+        return renderer.render(&recipient, &identity).map_err(damaged);
     }
     // A signature takes a millisecond, or ten. It bears the message's date, so that each attempt sends the same bytes.
     let signing = move || Ok(sign(renderer.render(&recipient, &identity)?, &keys, date));
     let signed = tokio::task::spawn_blocking(signing).await;
-    signed.map_err(|_| StorageError::Damaged(format!("the message {key} cannot be signed")))?.map_err(unreadable)
+    let signed = signed.map_err(|_| StorageError::Damaged(format!("the message {key} cannot be signed")))?;
+    signed.map_err(damaged)
 }
 
 /// The keys that sign the messages of a batch, most of which are of one job.
@@ -149,11 +150,11 @@ struct BatchKeys {
 }
 
 impl BatchKeys {
-    async fn of(&mut self, job: JobId, from: &Address) -> Result<Vec<Arc<SigningKey>>, StorageError> {
+    async fn of(&mut self, job: JobId, template: &MergeTemplate) -> Result<Vec<Arc<SigningKey>>, StorageError> {
         if let Some((_, keys)) = self.known.as_ref().filter(|(known, _)| *known == job) {
             return Ok(keys.clone());
         }
-        let keys = self.signers.of(from).await?;
+        let keys = self.signers.of_template(template).await?;
         self.known = Some((job, keys.clone()));
         Ok(keys)
     }

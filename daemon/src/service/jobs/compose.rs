@@ -62,6 +62,7 @@ pub(super) struct Sealed {
     pub(super) message: Message,
     pub(super) facts: MessageFacts,
     pub(super) subject: String,
+    /// What its charset cannot say.
     pub(super) warnings: Vec<String>,
 }
 
@@ -84,15 +85,9 @@ pub(super) async fn keys_for(
 }
 
 /// By which keys a message is signed, and when.
-struct Signing<'a> {
-    keys: &'a [Arc<SigningKey>],
-    now: Timestamp,
-}
-
-impl Signing<'_> {
-    fn sign(&self, composed: Composed) -> Composed {
-        Composed { message: sign(composed.message, self.keys, self.now), ..composed }
-    }
+pub(super) struct Signing {
+    pub(super) keys: Vec<Arc<SigningKey>>,
+    pub(super) now: Timestamp,
 }
 
 /// Makes the job of an order and its message, composed and signed.
@@ -103,9 +98,8 @@ pub(super) fn job_of(mut order: Order, settings: &AccountSettings, birth: Birth)
     let due = order.send_at.map_or(now, |send_at| send_at.max(now));
     let identity = Identity::of_job(id, &from.address, due);
     let mut violations = order.address_violations(&settings.content);
-    let signing = Signing { keys: &keys, now };
-    let composed = compose_order(&order, &from, settings, &identity, &signing, &mut violations);
-    let Sealed { message, facts, subject, warnings } = seal(violations.finish(composed)?);
+    let sealed = compose_order(&order, &from, settings, &identity, &Signing { keys, now }, &mut violations);
+    let Sealed { message, facts, subject, warnings } = violations.finish(sealed)?;
     let job = Job {
         id,
         account,
@@ -130,10 +124,11 @@ pub(super) fn job_of(mut order: Order, settings: &AccountSettings, birth: Birth)
     Ok(Made { job, message, warnings })
 }
 
-/// Makes a composed message ready to be stored, sent or shown: from here on its bytes stay as they are. Each message of a plain
-/// job passes here, whether it was composed, adopted or is sent again; so this is where signatures are put on.
-pub(super) fn seal(composed: Composed) -> Sealed {
+/// Makes a composed message ready to be stored, sent or shown: it is signed, and from here on its bytes stay as they are. Each
+/// message of a plain job passes here, whether it was composed, adopted or is sent again.
+pub(super) fn seal(composed: Composed, signing: &Signing) -> Sealed {
     let Composed { message, message_id, subject, warnings } = composed;
+    let message = sign(message, &signing.keys, signing.now);
     let facts = MessageFacts { message_id, bytes: message.bytes.len() as u64, is_eight_bit: message.is_eight_bit };
     Sealed { message, facts, subject, warnings }
 }
@@ -152,9 +147,9 @@ fn compose_order(
     from: &Mailbox,
     settings: &AccountSettings,
     identity: &Identity,
-    signing: &Signing<'_>,
+    signing: &Signing,
     violations: &mut Violations,
-) -> Option<Composed> {
+) -> Option<Sealed> {
     let draft;
     let adopted;
     let (made, content) = match &order.content {
@@ -185,13 +180,13 @@ fn compose_order(
             }
         }
     };
-    let made = made.map(|composed| signing.sign(composed));
+    let made = made.map(|composed| seal(composed, signing));
     let submission = Submission {
         content,
         to: &order.to,
         cc: &order.cc,
         bcc: &order.bcc,
-        message_bytes: made.as_ref().ok().map(|made| made.message.bytes.len() as u64),
+        message_bytes: made.as_ref().ok().map(|made| made.facts.bytes),
         send_at: order.send_at,
         expires_at: order.expires_at,
         labels: order.labels.len(),

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     accounts::signers::Signers,
+    compose::dkim::SigningKey,
     domain::{
         ids::JobId,
         job::Job,
@@ -48,7 +49,7 @@ pub(super) struct Intake {
     entropy: Arc<dyn Entropy>,
     planner: Planner,
     scanning: Scanning,
-    signers: Signers,
+    pub(super) signers: Signers,
     room: Arc<Semaphore>,
 }
 
@@ -171,10 +172,8 @@ impl Intake {
         let suspects = suspects_of(&order);
         let account = record.account.id.clone();
         let birth = Birth { id: self.new_id(now), caller: visitor.into_caller(), now, account, fallbacks, keys };
-        // A signature takes a millisecond, or ten.
-        let bytes = if birth.keys.is_empty() { bytes } else { bytes.max(COMPOSED_ASIDE_BYTES) };
-        let settings = settings.clone();
-        let Made { job, message, warnings: lost } = aside(bytes, move || job_of(order, &settings, birth)).await??;
+        let (settings, effort) = (settings.clone(), effort(bytes, &birth.keys));
+        let Made { job, message, warnings: lost } = aside(effort, move || job_of(order, &settings, birth)).await??;
         warnings.extend(lost);
         Ok(Entry { account: record, job, message, suspects, warnings, routed_account_id, idempotency: None })
     }
@@ -252,6 +251,11 @@ fn payload_hash(request: &v1::SubmitJobRequest) -> [u8; 32] {
         Some(job) if !request.idempotency_key.is_empty() => *blake3::hash(&job.encode_to_vec()).as_bytes(),
         _ => [0; 32],
     }
+}
+
+/// How many bytes take as long to compose and sign.
+pub(super) fn effort(bytes: usize, keys: &[Arc<SigningKey>]) -> usize {
+    if keys.is_empty() { bytes } else { bytes.max(COMPOSED_ASIDE_BYTES) }
 }
 
 /// Does what takes as long as so many bytes need, on a thread of its own if that is long.

@@ -5,7 +5,11 @@ use prost::Message as _;
 
 use super::{attached::Attached, intake::Entry, service::Jobs};
 use crate::{
-    compose::{identity::Identity, merge::render},
+    compose::{
+        dkim::sign,
+        identity::{ComposeError, Identity},
+        merge::render,
+    },
     domain::{ids::MessageKey, job::Job, mail::Message},
     service::{
         convert::{draft::to_order, violations::Violation},
@@ -78,7 +82,10 @@ impl Jobs {
         let key = MessageKey { job: job.id, index };
         let identity = Identity::of_merge(key, &template.draft.from.address, job.accepted_at);
         let address = recipient.address.as_str().to_owned();
-        let rendered = tokio::task::spawn_blocking(move || render(&template, &recipient, &identity)).await;
+        let keys = self.intake.signers.of_template(&template).await?;
+        let date = job.accepted_at;
+        let rendering = move || Ok(sign(render(&template, &recipient, &identity)?, &keys, date));
+        let rendered: Result<Result<_, ComposeError>, _> = tokio::task::spawn_blocking(rendering).await;
         let rendered = rendered.map_err(|_| Refusal::Internal("the message could not be composed"))?;
         let message = rendered.map_err(|error| StorageError::Damaged(format!("message {key}: {error}")))?;
         let sender = job.sender.as_str().to_owned();

@@ -1,26 +1,30 @@
 //! How a finished job's message is sent again, as a job of its own.
 
+use std::sync::Arc;
+
 use hikyaku_proto::v1;
 use prost::Message as _;
 
 use super::{
-    compose::{Composed, Sealed, seal},
+    compose::{Composed, Sealed, Signing, seal},
     gate::check_hours,
-    intake::{Entry, Intake, aside},
+    intake::{Entry, Intake, aside, effort},
     scan::Suspect,
     warnings,
 };
 use crate::{
-    compose::{identity::Identity, renew::renew},
+    compose::{dkim::SigningKey, identity::Identity, raw::from_of_raw, renew::renew},
     domain::{
         account::AccountSettings,
         ids::{Caller, IdempotencyKey, JobId},
         job::{Approval, Audience, Job, Schedule},
         mail::{Mailbox, Message},
         recipient::{Recipient, RecipientState},
-        time::Timestamp,
     },
-    policy::admission::{Content, Submission, check_again},
+    policy::{
+        admission::{Content, Submission, check_again},
+        routing::{Kind, Matching, Way},
+    },
     service::{
         convert::{
             values::parse,
@@ -52,7 +56,7 @@ struct Again {
     recipients: Vec<Recipient>,
     id: JobId,
     caller: Caller,
-    now: Timestamp,
+    signing: Signing,
 }
 
 impl Intake {
@@ -105,8 +109,11 @@ impl Intake {
         let settings = account.account.settings.clone();
         let mut warnings = warnings::of_account(&account, now);
         warnings.extend(check_hours(&settings.quiet_windows, None, first.approval.is_some(), now)?);
-        let again = Again { first, recipients, id: self.new_id(now), caller: visitor.into_caller(), now };
-        let (job, message) = aside(bytes, move || again.job_of(&message, &settings)).await??;
+        let keys = self.keys_for_again(&first, &recipients, &message).await?;
+        let effort = effort(bytes, &keys);
+        let signing = Signing { keys, now };
+        let again = Again { first, recipients, id: self.new_id(now), caller: visitor.into_caller(), signing };
+        let (job, message) = aside(effort, move || again.job_of(&message, &settings)).await??;
         if job.awaits_approval() {
             warnings
                 .push("the job awaits approval, as the first one did: it goes when somebody approves it".to_owned());
@@ -114,11 +121,29 @@ impl Intake {
         // What was sent before there was a scanner, or by a rule that asked for none, is looked at as a whole.
         let suspect = Suspect { field: "job_id".to_owned(), bytes: message.bytes.clone() };
         warnings.extend(self.scan(&account, vec![suspect]).await?);
-        let routed_account_id = String::new();
-        // It was scanned when it was accepted first.
-        let suspects = Vec::new();
+        let (routed_account_id, suspects) = (String::new(), Vec::new());
         let entry = Entry { account, job, message, suspects, warnings, routed_account_id, idempotency };
         self.enter(entry, wanted.dry_run, now).await
+    }
+
+    /// The keys that sign a message that is sent again: by the rules as they are now. It is not kept by which route it went
+    /// the first time, so a route that would lead it there now decides whether it may be signed.
+    async fn keys_for_again(
+        &self,
+        first: &Job,
+        recipients: &[Recipient],
+        message: &Message,
+    ) -> Result<Vec<Arc<SigningKey>>, Refusal> {
+        let Some(from) = from_of_raw(&message.bytes) else { return Ok(Vec::new()) };
+        let routing = self.storage.routing().await?;
+        let mut matching = Matching::new(&routing, &from, Kind::Plain);
+        recipients.iter().for_each(|recipient| matching.see(&recipient.address));
+        let leads_there =
+            |way: &Way<'_>| std::iter::once(way.account).chain(way.fallbacks).any(|id| *id == first.account);
+        if matching.decide().is_ok_and(|way| way.forbid_dkim && leads_there(&way)) {
+            return Ok(Vec::new());
+        }
+        Ok(self.signers.of(&from).await?)
     }
 }
 
@@ -187,7 +212,8 @@ fn final_state(recipient: &Recipient) -> Option<v1::RecipientState> {
 impl Again {
     /// The job, in its first state, with its message.
     fn job_of(self, message: &Message, settings: &AccountSettings) -> Result<(Job, Message), Vec<Violation>> {
-        let Self { first, recipients, id, caller, now } = self;
+        let Self { first, recipients, id, caller, signing } = self;
+        let now = signing.now;
         let mut violations = Violations::default();
         let mut message_id = String::new();
         let identity = |from: &_| {
@@ -198,7 +224,7 @@ impl Again {
         let renewed = renew(message, identity).map_err(|error| violations.add(error.field, error.reason)).ok();
         let renewed = violations.finish(renewed)?;
         let composed = Composed { message: renewed.message, message_id, subject: first.subject, warnings: Vec::new() };
-        let Sealed { message, facts, subject, .. } = seal(composed);
+        let Sealed { message, facts, subject, .. } = seal(composed, &signing);
 
         let to: Vec<_> = recipients.iter().map(|one| Mailbox { name: None, address: one.address.clone() }).collect();
         let submission = Submission {

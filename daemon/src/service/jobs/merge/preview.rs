@@ -4,7 +4,11 @@ use hikyaku_proto::v1;
 
 use super::{MergeIntake, Opening, desk::Desk};
 use crate::{
-    compose::{identity::Identity, merge::render},
+    compose::{
+        dkim::sign,
+        identity::{ComposeError, Identity},
+        merge::render,
+    },
     domain::{ids::MessageKey, merge::MergeTemplate},
     service::{convert::draft::to_merge_order, status::Refusal, visibility::Visitor},
 };
@@ -23,7 +27,7 @@ impl MergeIntake {
         let now = self.clock.now();
         let opening = Opening { order, visitor, id: self.new_id(now), now, hash: None };
         let routing = self.storage.routing().await?;
-        let mut desk = Desk::open(&self.storage, &opening, &routing).await?;
+        let mut desk = Desk::open(&self.storage, &self.signers, &opening, &routing).await?;
         let (_, taken) = desk.take(vec![recipient]).await?;
         let outcome = desk.finish()?;
         let recipient = taken.into_iter().next().ok_or(Refusal::Internal("a recipient was lost on the way"))?;
@@ -33,7 +37,9 @@ impl MergeIntake {
         let identity = Identity::of_merge(MessageKey { job: opening.id, index: 0 }, &draft.from.address, now);
         let recipients = vec![recipient.address.as_str().to_owned()];
         let template = outcome.template;
-        let rendered = tokio::task::spawn_blocking(move || render(&template, &recipient, &identity)).await;
+        let keys = self.signers.of_template(&template).await?;
+        let rendering = move || Ok(sign(render(&template, &recipient, &identity)?, &keys, now));
+        let rendered: Result<Result<_, ComposeError>, _> = tokio::task::spawn_blocking(rendering).await;
         let rendered = rendered.map_err(|_| Refusal::Internal("the message could not be composed"))?;
         let message = rendered.map_err(|error| Refusal::field(&error.field, error.reason))?;
         let sender = sender.as_str().to_owned();
