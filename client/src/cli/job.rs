@@ -11,14 +11,17 @@ use hikyaku_client::{
 use super::{
     args::Global,
     counted::counted,
+    event_view::EventView,
     failure::{EXIT_FAILED, Failure, usage},
     follow::Follow,
     job_args::{JobCommand, SelectArgs, WatchArgs},
-    job_view::{EventView, JobView, SummaryView, job_table},
+    job_view::{JobView, SummaryView, job_table},
     merge::merge,
     outlook::explain,
     output::Output,
+    preview::preview,
     recipients::recipients,
+    resend::resend,
     run::connect,
     submit::submit,
 };
@@ -32,6 +35,8 @@ pub(crate) async fn run<W: Write>(
     let (control, select) = match command {
         JobCommand::Submit(args) => return submit(*args, connect(global), now, output).await,
         JobCommand::Merge(args) => return merge(*args, connect(global), now, output).await,
+        JobCommand::Preview(args) => return preview(*args, connect(global), now, output).await,
+        JobCommand::Resend(args) => return resend(&connect(global).await?, args, output).await,
         JobCommand::Recipients(args) => return recipients(&connect(global).await?, args, output).await,
         JobCommand::Get { id } => {
             output.show(&JobView::from(connect(global).await?.get_job(&id).await?))?;
