@@ -33,9 +33,9 @@ pub(crate) async fn run<W: Write>(
     output: &mut Output<W>,
 ) -> Result<ExitCode, Failure> {
     let (control, select) = match command {
-        JobCommand::Submit(args) => return submit(*args, connect(global), now, output).await,
-        JobCommand::Merge(args) => return merge(*args, connect(global), now, output).await,
-        JobCommand::Preview(args) => return preview(*args, connect(global), now, output).await,
+        JobCommand::Submit(args) => return Box::pin(submit(*args, connect(global), now, output)).await,
+        JobCommand::Merge(args) => return Box::pin(merge(*args, connect(global), now, output)).await,
+        JobCommand::Preview(args) => return Box::pin(preview(*args, connect(global), now, output)).await,
         JobCommand::Resend(args) => return resend(&connect(global).await?, args, output).await,
         JobCommand::Recipients(args) => return recipients(&connect(global).await?, args, output).await,
         JobCommand::Get { id } => {

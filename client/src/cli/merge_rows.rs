@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use anyhow::{Context as _, anyhow};
-use csv::{Position, Reader, StringRecord};
+use csv::{ByteRecord, Position, Reader, StringRecord};
 use hikyaku_client::proto::MergeRecipient;
 
 use super::{
@@ -117,7 +117,7 @@ impl List {
         let (expected, may_be_bad) = (checked.good, checked.bad > 0);
         let mut rows = self.rows()?;
         let mut count = 0;
-        let mut next = move || loop {
+        let next = move || loop {
             return Some(match rows.advance() {
                 Ok(Row::Good) => {
                     count += 1;
@@ -130,7 +130,7 @@ impl List {
                 Err(error) => Err(error.into()),
             });
         };
-        Ok(std::iter::from_fn(move || next()))
+        Ok(std::iter::from_fn(next))
     }
 
     /// The recipient of the `n`th row below the header, counted from 1.
@@ -204,25 +204,30 @@ enum Row {
 
 impl Rows {
     fn advance(&mut self) -> Result<Row, csv::Error> {
-        let error = match self.reader.read_record(&mut self.row) {
+        // The room of the last row is used again.
+        let mut bytes = std::mem::take(&mut self.row).into_byte_record();
+        let error = match self.reader.read_byte_record(&mut bytes) {
             Ok(false) => return Ok(Row::End),
-            Ok(true) => {
-                let mistake = self.columns.mistake(&self.row, self.encoding);
-                return Ok(mistake.map_or(Row::Good, |mistake| Row::Bad(self.line(), mistake)));
-            }
+            Ok(true) => return Ok(self.judge(bytes)),
             Err(error) => error,
         };
-        let reason = match error.kind() {
-            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                format!("has {}, the header has {expected_len}", counted(*len, "cell", "cells"))
+        match (error.kind(), error.position()) {
+            (csv::ErrorKind::UnequalLengths { expected_len, len, .. }, Some(place)) => {
+                let reason = format!("has {}, the header has {expected_len}", counted(*len, "cell", "cells"));
+                Ok(Row::Bad(place.line(), Mistake::of_row(reason)))
             }
-            csv::ErrorKind::Utf8 { .. } => NOT_UTF_8.to_owned(),
-            _ => return Err(error),
-        };
-        match error.position() {
-            Some(place) => Ok(Row::Bad(place.line(), Mistake::of_row(reason))),
-            None => Err(error),
+            _ => Err(error),
         }
+    }
+
+    fn judge(&mut self, bytes: ByteRecord) -> Row {
+        let line = bytes.position().map_or(0, Position::line);
+        match StringRecord::from_byte_record(bytes) {
+            Ok(row) => self.row = row,
+            Err(_) => return Row::Bad(line, Mistake::of_row(NOT_UTF_8)),
+        }
+        let mistake = self.columns.mistake(&self.row, self.encoding);
+        mistake.map_or(Row::Good, |mistake| Row::Bad(line, mistake))
     }
 
     fn line(&self) -> u64 {

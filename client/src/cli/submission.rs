@@ -1,10 +1,6 @@
 //! From options and files to the submissions they describe.
 
-use std::{
-    io::Read as _,
-    path::Path,
-    time::SystemTime,
-};
+use std::{io::Read as _, path::Path, time::SystemTime};
 
 use anyhow::Context as _;
 use hikyaku_client::{

@@ -10,7 +10,7 @@ fn large() -> Vec<u8> {
 #[test]
 fn an_upload_goes_on_where_the_connection_broke() {
     let scene = Scene::new();
-    let file = scene.file("large.pdf", large());
+    let file = scene.file("large.pdf", &large());
     let hash = blake3::hash(&large()).to_hex().to_string();
     assert_eq!(scene.good(&["blob", "upload", file.to_str().unwrap()]), format!("{hash}\n"));
     // The second time it is there.
@@ -18,7 +18,9 @@ fn an_upload_goes_on_where_the_connection_broke() {
     assert_eq!((&again["blob_id"], &again["size_bytes"]), (&hash.as_str().into(), &1_048_583.into()));
     assert_eq!(
         scene.good(&["blob", "get", &hash]),
-        format!("blob       {hash}\nsize       1048583 bytes\nforgotten  2023-11-15T22:13:20.000Z, unless a job uses it\n")
+        format!(
+            "blob       {hash}\nsize       1048583 bytes\nforgotten  2023-11-15T22:13:20.000Z, unless a job uses it\n"
+        )
     );
     assert_eq!(scene.run(&["blob", "get", "x"]).code, 1);
 }
@@ -36,7 +38,7 @@ fn what_cannot_be_uploaded_is_told() {
 #[test]
 fn large_attachments_are_uploaded_before_the_job() {
     let scene = Scene::new().with_shop();
-    let (large, small) = (scene.file("large.pdf", large()), scene.file("small.txt", "x"));
+    let (large, small) = (scene.file("large.pdf", &large()), scene.file("small.txt", "x"));
     let words = ["job", "submit", "--account", "shop", "--to", "a@example.jp", "--text", "x"];
     let files = ["--attach", large.to_str().unwrap(), "--attach", small.to_str().unwrap()];
     assert_eq!(scene.good(&[&words[..], &files].concat()), "accepted as job-1 (400 bytes)\nwarning: it is late\n");

@@ -99,7 +99,10 @@ fn mistakes_in_a_file_are_told_with_key_and_line() {
         let ended = scene.run(&["job", "submit", "--file", &file]);
         assert_eq!(ended.code, 1);
         assert!(ended.err.starts_with("hikyaku: 2 mistakes; nothing was submitted\n"), "{ended:?}");
-        assert!(ended.err.contains(&format!("{file}:2: subjct: is not a setting; here may stand account, from")), "{ended:?}");
+        assert!(
+            ended.err.contains(&format!("{file}:2: subjct: is not a setting; here may stand account, from")),
+            "{ended:?}"
+        );
         assert!(ended.err.contains(&format!("{file}:3: hold: must be true or false")), "{ended:?}");
     }
 }
@@ -123,7 +126,8 @@ fn what_no_job_can_lack_is_asked_for() {
 #[test]
 fn a_whole_message_may_name_its_recipients() {
     let scene = Scene::new().with_shop();
-    let message = "From: shop@example.jp\nTo: Taro <taro@example.jp>,\n hanako@example.jp\nBcc: log@example.jp\n\nhello\n";
+    let message =
+        "From: shop@example.jp\nTo: Taro <taro@example.jp>,\n hanako@example.jp\nBcc: log@example.jp\n\nhello\n";
     let words = ["job", "preview", "--raw", "-", "-t", "--account", "shop"];
     let shown = scene.run_with_stdin(&words, message);
     assert_eq!((shown.code, shown.out.as_str()), (0, message));

@@ -93,7 +93,10 @@ fn the_help_names_every_command() {
             &["account", "--help"],
             "create list get update apply export pause resume delete usage report-usage presets discover test oauth estimate",
         ),
-        (&["job", "--help"], "submit merge preview get explain list recipients watch cancel hold release retry resend approve expire"),
+        (
+            &["job", "--help"],
+            "submit merge preview get explain list recipients watch cancel hold release retry resend approve expire",
+        ),
         (&["store", "--help"], "backup verify"),
         (&["route", "--help"], "get set explain"),
         (&["blob", "--help"], "upload get"),

@@ -13,11 +13,16 @@ fn merge(scene: &Scene, list: &Path, more: &[&str]) -> Ended {
 fn bad_rows_are_reported_or_left_out() {
     let scene = Scene::new().with_shop();
     let bad: String = (0..30).map(|n| format!("bad{n},x,{n}\n")).collect();
-    let list = scene.file("list.csv", format!("address,name,code\na@example.jp,A,1\n{bad}b@example.jp,B,2\n"));
+    let list = scene.file("list.csv", &format!("address,name,code\na@example.jp,A,1\n{bad}b@example.jp,B,2\n"));
     let report = scene.path("report.csv");
     let refused = merge(&scene, &list, &["--report", &report]);
     assert_eq!((refused.code, refused.out.as_str()), (1, ""));
-    assert!(refused.err.starts_with(&format!("hikyaku: 30 of 32 rows of {} are bad; nothing was sent\n  line 3: ", list.display())));
+    assert!(
+        refused.err.starts_with(&format!(
+            "hikyaku: 30 of 32 rows of {} are bad; nothing was sent\n  line 3: ",
+            list.display()
+        ))
+    );
     assert!(refused.err.ends_with("\n  and 10 more; the report has them all\n"), "{refused:?}");
     let text = std::fs::read_to_string(&report).unwrap();
     assert_eq!(text.lines().count(), 31);
@@ -35,7 +40,8 @@ fn bad_rows_are_reported_or_left_out() {
 #[test]
 fn a_refusal_names_the_line_though_rows_are_left_out() {
     let scene = Scene::new().with_shop();
-    let list = scene.file("list.csv", "address,name,code\nbad,A,1\nb@example.jp,B,2\nbad,C,3\nunlucky@example.jp,D,4\n");
+    let list =
+        scene.file("list.csv", "address,name,code\nbad,A,1\nb@example.jp,B,2\nbad,C,3\nunlucky@example.jp,D,4\n");
     let refused = merge(&scene, &list, &["--skip-bad-rows"]);
     assert_eq!(refused.code, 1);
     let expected = format!("recipients[1].address: is unlucky (line 5 of {})\n", list.display());
@@ -50,11 +56,24 @@ fn lists_of_excel_in_japan_are_read() {
     let list = scene.file("list.csv", &bytes);
     let plain = merge(&scene, &list, &[]);
     assert_eq!(plain.code, 1);
-    assert!(plain.err.ends_with("line 1: is not UTF-8; Excel in Japan writes Shift_JIS: try --encoding shift_jis\n"), "{plain:?}");
+    assert!(
+        plain.err.ends_with("line 1: is not UTF-8; Excel in Japan writes Shift_JIS: try --encoding shift_jis\n"),
+        "{plain:?}"
+    );
     let commas = merge(&scene, &list, &["--encoding", "shift_jis"]);
     assert!(commas.err.contains("--delimiter ';'"), "{commas:?}");
-    let columns =
-        ["--encoding", "cp932", "--delimiter", ";", "--address-column", "メール", "--name-column", "氏名", "--subject", "x"];
+    let columns = [
+        "--encoding",
+        "cp932",
+        "--delimiter",
+        ";",
+        "--address-column",
+        "メール",
+        "--name-column",
+        "氏名",
+        "--subject",
+        "x",
+    ];
     let words = ["job", "merge", "--account", "shop", "--text", "{{ code }}", "--csv", list.to_str().unwrap()];
     let sent = scene.run(&[&words[..], &columns].concat());
     assert_eq!((sent.code, sent.err.as_str()), (0, "hikyaku: not used: the columns 店舗\n"));
@@ -67,8 +86,10 @@ fn lists_of_excel_in_japan_are_read() {
 #[test]
 fn a_row_is_shown_before_anything_is_sent() {
     let scene = Scene::new().with_shop();
-    let list = scene.file("list.csv", "address,name,code,id\na@example.jp,Taro,7,x1\nnobody,B,8,x2\nc@example.jp,花子,9,x3\n");
-    let leave = ["--list-unsubscribe-url", "https://example.jp/leave/{{ id }}", "--one-click", "--auto-submitted", "generated"];
+    let list =
+        scene.file("list.csv", "address,name,code,id\na@example.jp,Taro,7,x1\nnobody,B,8,x2\nc@example.jp,花子,9,x3\n");
+    let leave =
+        ["--list-unsubscribe-url", "https://example.jp/leave/{{ id }}", "--one-click", "--auto-submitted", "generated"];
     let shown = merge(&scene, &list, &[&["--preview", "3"], &leave[..]].concat());
     assert_eq!(shown.code, 0, "{shown:?}");
     assert!(shown.out.starts_with("Subject: For 花子\r\n"), "{shown:?}");

@@ -39,7 +39,8 @@ impl Scene {
         let listener = runtime.block_on(async { UnixListener::bind(directory.path().join("h.sock")).unwrap() });
         let fake = Arc::new(Fake::default());
         let breaks = Arc::clone(&fake.breaks);
-        let connections = UnixListenerStream::new(listener).map(move |stream| std::io::Result::Ok(Brittle::new(stream?, &breaks)));
+        let connections =
+            UnixListenerStream::new(listener).map(move |stream| std::io::Result::Ok(Brittle::new(stream?, &breaks)));
         runtime.spawn(
             tonic::transport::Server::builder()
                 .add_service(JobServiceServer::from_arc(Arc::clone(&fake)))
@@ -56,7 +57,7 @@ impl Scene {
     }
 
     /// A file beside the socket.
-    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, content: &(impl AsRef<[u8]> + ?Sized)) -> PathBuf {
         let path = self.directory.path().join(name);
         std::fs::write(&path, content).unwrap();
         path

@@ -45,7 +45,8 @@ impl blob_service_server::BlobService for Fake {
         if blake3::hash(&content).to_hex().as_str() != upload_id {
             return Err(Status::data_loss("the bytes have another hash"));
         }
-        let blob = Blob { blob_id: upload_id.clone(), size_bytes: content.len() as u64, expires_at: Some(time(86_400)) };
+        let blob =
+            Blob { blob_id: upload_id.clone(), size_bytes: content.len() as u64, expires_at: Some(time(86_400)) };
         state.blobs.insert(upload_id, blob.clone());
         Ok(Response::new(UploadBlobResponse { blob: Some(blob) }))
     }

@@ -57,7 +57,8 @@ impl dkim_service_server::DkimService for Fake {
 
     async fn list_dkim_keys(&self, request: Request<ListDkimKeysRequest>) -> Answer<ListDkimKeysResponse> {
         let domain = request.into_inner().domain;
-        let keys = self.state().dkim_keys.values().filter(|key| domain.is_empty() || key.domain == domain).cloned().collect();
+        let keys =
+            self.state().dkim_keys.values().filter(|key| domain.is_empty() || key.domain == domain).cloned().collect();
         Ok(Response::new(ListDkimKeysResponse { keys }))
     }
 

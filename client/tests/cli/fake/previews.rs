@@ -63,7 +63,13 @@ fn message(draft: &JobDraft, mail: &MailContent, recipient: Option<&MergeRecipie
     lines.push(format!("Terms: {} {} {:?}", draft.hold, draft.approval_required, draft.send_at.map(|at| at.seconds)));
     for one in &mail.attachments {
         let bytes = state.blobs.get(&one.blob_id).map_or(one.content.len() as u64, |blob| blob.size_bytes);
-        lines.push(format!("File: {} {} {} {bytes} {}", one.file_name, one.media_type, one.content_id, one.blob_id.len()));
+        lines.push(format!(
+            "File: {} {} {} {bytes} {}",
+            one.file_name,
+            one.media_type,
+            one.content_id,
+            one.blob_id.len()
+        ));
     }
     lines.extend([String::new(), filled(&mail.text), filled(&mail.html)]);
     lines.join("\r\n") + "\r\n"
