@@ -13,7 +13,8 @@ use crate::{
     endpoint::Endpoint,
     error::Error,
     proto::{
-        account_service_client::AccountServiceClient, classification_service_client::ClassificationServiceClient,
+        account_service_client::AccountServiceClient, blob_service_client::BlobServiceClient,
+        classification_service_client::ClassificationServiceClient, dkim_service_client::DkimServiceClient,
         job_service_client::JobServiceClient, provider_service_client::ProviderServiceClient,
         route_service_client::RouteServiceClient, store_service_client::StoreServiceClient,
     },
@@ -24,7 +25,9 @@ use crate::{
 pub struct Client {
     pub(crate) jobs: JobServiceClient<Carrier>,
     pub(crate) accounts: AccountServiceClient<Carrier>,
+    pub(crate) blobs: BlobServiceClient<Carrier>,
     pub(crate) classification: ClassificationServiceClient<Carrier>,
+    pub(crate) dkim: DkimServiceClient<Carrier>,
     pub(crate) providers: ProviderServiceClient<Carrier>,
     pub(crate) routes: RouteServiceClient<Carrier>,
     pub(crate) store: StoreServiceClient<Carrier>,
@@ -73,7 +76,10 @@ impl Client {
                 .max_decoding_message_size(ANSWER_BYTES_MAX),
             accounts: AccountServiceClient::with_interceptor(channel.clone(), bearer.clone())
                 .max_decoding_message_size(ANSWER_BYTES_MAX),
+            blobs: BlobServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             classification: ClassificationServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            dkim: DkimServiceClient::with_interceptor(channel.clone(), bearer.clone())
+                .max_decoding_message_size(ANSWER_BYTES_MAX),
             providers: ProviderServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             routes: RouteServiceClient::with_interceptor(channel.clone(), bearer.clone())
                 .max_decoding_message_size(ANSWER_BYTES_MAX),

@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use crate::{
     mailbox::parse_mailbox,
     proto::{
-        Attachment, Header, JobDraft, MailContent, Mailbox, MergeHead, Priority, SubmitJobRequest, job_draft::Content,
+        Attachment, AutoSubmitted, Header, JobDraft, ListUnsubscribe, MailContent, Mailbox, MergeHead, Priority,
+        SubmitJobRequest, job_draft::Content,
     },
 };
 
@@ -115,6 +116,51 @@ impl Draft {
         self
     }
 
+    /// Attaches a file that [`Client::upload`](crate::Client::upload) brought before.
+    pub fn attach_blob(
+        self,
+        name: impl Into<String>,
+        media_type: impl Into<String>,
+        blob_id: impl Into<String>,
+    ) -> Self {
+        self.attachment(Attachment {
+            file_name: name.into(),
+            media_type: media_type.into(),
+            blob_id: blob_id.into(),
+            ..Attachment::default()
+        })
+    }
+
+    /// Adds an attached or inline file of any kind.
+    pub fn attachment(mut self, attachment: Attachment) -> Self {
+        self.mail.attachments.push(attachment);
+        self
+    }
+
+    /// The Message-ID that it answers.
+    pub fn in_reply_to(mut self, message_id: impl Into<String>) -> Self {
+        self.mail.in_reply_to = message_id.into();
+        self
+    }
+
+    /// Adds a Message-ID of the conversation, the oldest first.
+    pub fn reference(mut self, message_id: impl Into<String>) -> Self {
+        self.mail.references.push(message_id.into());
+        self
+    }
+
+    /// How readers leave the list that it is sent to (RFC 2369, RFC 8058).
+    pub fn list_unsubscribe(mut self, way: ListUnsubscribe) -> Self {
+        self.mail.list_unsubscribe = Some(way);
+        self
+    }
+
+    /// That a program sends it by itself (RFC 3834).
+    pub fn auto_submitted(mut self, kind: AutoSubmitted) -> Self {
+        self.mail.auto_submitted = kind.into();
+        self
+    }
+
     /// Sends this RFC 5322 message as it is, instead of composing one from subject, text, HTML, headers and files.
     pub fn raw(mut self, message: Vec<u8>) -> Self {
         self.raw = Some(message);
@@ -148,6 +194,12 @@ impl Draft {
     /// Store it, but wait for its release.
     pub fn hold(mut self) -> Self {
         self.job.hold = true;
+        self
+    }
+
+    /// Store it, but wait until somebody approves it.
+    pub fn approval_required(mut self) -> Self {
+        self.job.approval_required = true;
         self
     }
 
@@ -202,6 +254,11 @@ mod tests {
             .text("body")
             .header("X-Order", "7")
             .attach("a.txt", "text/plain", b"abc".to_vec())
+            .attach_blob("b.pdf", "", "b3")
+            .in_reply_to("1@example.jp")
+            .reference("0@example.jp")
+            .auto_submitted(AutoSubmitted::Replied)
+            .approval_required()
             .label("orders")
             .priority(Priority::High)
             .idempotency_key("order-7")
@@ -212,7 +269,9 @@ mod tests {
         assert_eq!((job.to[0].name.as_str(), job.to[0].address.as_str()), ("Taro", "taro@example.jp"));
         assert_eq!(job.bcc.len(), 1);
         assert_eq!((mail.subject.as_str(), mail.attachments[0].content_id.as_str()), ("hello", ""));
-        assert_eq!((job.priority, job.hold), (i32::from(Priority::High), true));
+        assert_eq!(mail.attachments[1].blob_id, "b3");
+        assert_eq!((mail.in_reply_to.as_str(), mail.references.len(), mail.auto_submitted), ("1@example.jp", 1, 2));
+        assert_eq!((job.priority, job.hold, job.approval_required), (i32::from(Priority::High), true, true));
         assert_eq!(request.idempotency_key, "order-7");
     }
 

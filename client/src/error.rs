@@ -1,6 +1,6 @@
 //! What can go wrong with a call, in a form that people can read and programs can branch on.
 
-use std::{error::Error as _, fmt, time::Duration};
+use std::{error::Error as _, fmt, io, path::PathBuf, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -33,6 +33,14 @@ pub enum Error {
     /// The recipients of a merge job could not be read; nothing was stored.
     #[error("the recipients could not be read")]
     Recipients(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A file could not be read.
+    #[error("cannot read {}", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The daemon refused the call.
     #[error(transparent)]
     Refused(Box<Refused>),
@@ -67,7 +75,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Endpoint(_) | Self::Access(_) | Self::Recipients(_) => Code::InvalidArgument,
+            Self::Endpoint(_) | Self::Access(_) | Self::Recipients(_) | Self::File { .. } => Code::InvalidArgument,
             Self::Unreachable { .. } | Self::Broken(_) => Code::Unavailable,
             Self::Refused(refused) => refused.code,
         }

@@ -8,8 +8,9 @@ use crate::{
     pages::all_pages,
     proto::{
         ApproveJobsRequest, CancelJobsRequest, ControlSummary, ExpireJobsRequest, GetJobRequest, HoldJobsRequest, Job,
-        JobControl, JobFilter, JobSelector, ListJobsRequest, ReleaseJobsRequest, RetryJobsRequest, SubmitJobRequest,
-        SubmitJobResponse, WatchJobsRequest, WatchJobsResponse, job_selector::Selection,
+        JobControl, JobFilter, JobSelector, ListJobsRequest, PreviewJobRequest, PreviewJobResponse, ReleaseJobsRequest,
+        ResendJobRequest, RetryJobsRequest, SubmitJobRequest, SubmitJobResponse, WatchJobsRequest, WatchJobsResponse,
+        job_selector::Selection,
     },
 };
 
@@ -34,6 +35,24 @@ impl Client {
     /// [`Error::Refused`] with the violations when the job is wrong; nothing is stored then.
     pub async fn submit(&self, submission: impl Into<SubmitJobRequest>) -> Result<SubmitJobResponse, Error> {
         Ok(self.jobs.clone().submit_job(submission.into()).await?.into_inner())
+    }
+
+    /// Sends a finished job's message again, as a new job, to all of its recipients or some.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `FailedPrecondition` while the job is open, and with the violations when an address is none
+    /// of its recipients.
+    pub async fn resend(&self, request: ResendJobRequest) -> Result<SubmitJobResponse, Error> {
+        Ok(self.jobs.clone().resend_job(request).await?.into_inner().submission.unwrap_or_default())
+    }
+
+    /// The exact bytes that would be sent, of a draft, of one recipient of a merge job, or of a stored job. Nothing is
+    /// stored.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the violations when the draft is wrong.
+    pub async fn preview(&self, request: PreviewJobRequest) -> Result<PreviewJobResponse, Error> {
+        Ok(self.jobs.clone().preview_job(request).await?.into_inner())
     }
 
     /// One job with its recipients' states and what its attempts met.

@@ -12,11 +12,32 @@
 //! # }
 //! ```
 //!
+//! A large file is uploaded before the job that carries it; [`Client::upload`] goes on where a connection broke:
+//!
+//! ```no_run
+//! # async fn example(client: hikyaku_client::Client) -> Result<(), hikyaku_client::Error> {
+//! use hikyaku_client::Draft;
+//!
+//! let file = client.upload("catalogue.pdf", |sent| eprintln!("{sent} bytes")).await?;
+//! let draft = Draft::new("shop")
+//!     .to("taro@example.jp")
+//!     .subject("Our catalogue")
+//!     .text("It is attached.")
+//!     .attach_blob("catalogue.pdf", "application/pdf", file.blob_id);
+//! let checked = client.submit(draft.clone().dry_run()).await?;
+//! println!("{} bytes, {:?}", checked.message_bytes, checked.warnings);
+//! client.submit(draft.idempotency_key("catalogue-2026")).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Requests and answers are the generated types of [`proto`]; their comments are the manual of the API.
 
 mod accounts;
+mod blobs;
 mod connection;
 mod consents;
+mod dkim;
 mod draft;
 mod endpoint;
 mod error;
@@ -31,6 +52,7 @@ mod store;
 mod submissions;
 
 pub use self::{
+    blobs::UPLOAD_PIECE_BYTES,
     connection::{Access, Client},
     draft::Draft,
     endpoint::{Endpoint, EndpointError},

@@ -50,7 +50,7 @@ impl Failure {
         match self {
             Self::Usage(_) | Self::Call(Error::Endpoint(_) | Error::Access(_)) => EXIT_USAGE,
             Self::Call(Error::Unreachable { .. } | Error::Broken(_)) => EXIT_UNREACHABLE,
-            Self::Call(Error::Refused(_) | Error::Recipients(_)) | Self::Other(_) => EXIT_FAILED,
+            Self::Call(Error::Refused(_) | Error::Recipients(_) | Error::File { .. }) | Self::Other(_) => EXIT_FAILED,
             Self::PipeClosed => 0,
         }
     }

@@ -88,14 +88,20 @@ fn the_store_is_copied_and_checked() {
 fn the_help_names_every_command() {
     let scene = Scene::new();
     for (words, names) in [
-        (&["--help"][..], "account job route classify store"),
+        (&["--help"][..], "account job route blob dkim classify store completions"),
         (
             &["account", "--help"],
             "create list get update apply export pause resume delete usage report-usage presets discover test oauth estimate",
         ),
-        (&["job", "--help"], "submit merge get explain list recipients watch cancel hold release retry"),
+        (
+            &["job", "--help"],
+            "submit merge preview get explain list recipients watch cancel hold release retry resend approve expire",
+        ),
         (&["store", "--help"], "backup verify"),
         (&["route", "--help"], "get set explain"),
+        (&["blob", "--help"], "upload get"),
+        (&["dkim", "--help"], "create import list show delete check rules"),
+        (&["dkim", "rules", "--help"], "get set"),
     ] {
         let help = scene.good(words);
         for name in names.split(' ') {
