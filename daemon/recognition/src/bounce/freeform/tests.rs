@@ -1,0 +1,1 @@
+//! Formats, each in a message of our own.

@@ -1,0 +1,1 @@
+//! Whole mails, each of our own.
