@@ -7,7 +7,7 @@ use regex::Regex;
 /// An address (RFC 5321 4.1.2, RFC 6531) as part of a larger pattern. Lenient: docomo-style local parts, encoded words and
 /// anything else without spaces and brackets.
 pub(super) const ADDRESS: &str =
-    r#"(?:"[^"\n]{1,64}"|[^\s<>()\[\],;:"'@\\「」（）、。：]{1,200})@(?:\w[\w._-]{0,250}\w|\[[0-9A-Fa-f.:]{2,45}\])"#;
+    r#"(?:"[^"\n]+"|[^\s<>()\[\],;:"'@\\「」（）、。：]+)@(?:[^\s\x00-\x2C/:-@\[-^`{-\x7F「」（）、。：\x{3040}-\x{309F}]+|\[[0-9A-Fa-f.:]+\])"#;
 
 /// Longest address, in bytes (RFC 5321 4.5.3.1.3, with room for addresses beyond ASCII).
 const ADDRESS_BYTES_MAX: usize = 512;
