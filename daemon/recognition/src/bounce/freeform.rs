@@ -82,7 +82,7 @@ pub(super) fn read(mail: &Mail, signs: &Signs, report: &str, copy: &str) -> Vec<
         .flat_map(|name| mail.headers.all(name))
         .flat_map(addresses_in)
         .collect();
-    let speaks_of_failure = FAILURE.is_match(report);
+    let speaks_of_failure = signs.failure_subject || FAILURE.is_match(report);
     let mut heard = Vec::new();
     for format in FORMATS.iter() {
         let has_marks = format.body.as_ref().is_none_or(|mark| mark.is_match(report))
@@ -114,7 +114,8 @@ fn action_of(signs: &Signs, report: &str) -> Action {
 fn read_format(format: &'static Format, report: &str, action: Action, own: &[&str], heard: &mut Vec<Heard>) {
     let mut found: Vec<_> = format.recipients.iter().flat_map(|pattern| pattern.captures_iter(report)).collect();
     found.sort_by_key(|found| found.get(0).map_or(0, |all| all.start()));
-    let starts: Vec<usize> = found.iter().filter_map(|one| one.get(0)).map(|all| all.start()).collect();
+    let starts: Vec<(usize, &str)> =
+        found.iter().filter_map(|one| Some((one.get(0)?.start(), clean(one.name("to")?.as_str())))).collect();
     for one in &found {
         let (Some(all), Some(to)) = (one.get(0), one.name("to")) else { continue };
         let to_address = clean(to.as_str());
@@ -127,7 +128,9 @@ fn read_format(format: &'static Format, report: &str, action: Action, own: &[&st
         if format.loose && is_contact(report, all.start(), address) {
             continue;
         }
-        let next = starts.iter().copied().find(|start| *start > all.start()).unwrap_or(report.len());
+        // Servers repeat the address in their words; only another one ends them.
+        let next = starts.iter().find(|(start, other)| *start > all.start() && !same(other, to_address));
+        let next = next.map_or(report.len(), |(start, _)| *start);
         let behind = &report[all.end().min(next)..next];
         let said = match (one.name("said"), format.said) {
             (Some(said), _) => said.as_str(),

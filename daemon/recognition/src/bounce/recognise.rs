@@ -88,12 +88,13 @@ fn of_reported(rules: &Rules, reported: Reported, heard: &[Heard], report: &str)
     // RFC 3464 2.3.3 demands an action; without one the status, else the text, says whether it is over.
     let action = action.or_else(|| heard.map(|heard| heard.action)).unwrap_or(Action::Failed);
     let mut words = diagnostic;
-    let mut judgement = rules.judge(&Evidence { status, words: &words });
+    let context = heard.map_or("", |heard| heard.said.as_str());
+    let mut judgement = rules.judge(&Evidence { status, words: &words, context });
     if judgement.reason == Reason::Undetermined {
         let said = heard.map(|heard| heard.said.clone()).unwrap_or_default();
         let said = if said.is_empty() && words.is_empty() { freeform::tidy(report) } else { said };
         if !said.is_empty() {
-            let by_text = rules.judge(&Evidence { status, words: &said });
+            let by_text = rules.judge(&Evidence { status, words: &said, context });
             judgement = Judgement { reason: by_text.reason, ruling: by_text.ruling, ..judgement };
             if words.is_empty() {
                 words = said;
@@ -112,7 +113,7 @@ fn of_reported(rules: &Rules, reported: Reported, heard: &[Heard], report: &str)
 }
 
 fn of_heard(rules: &Rules, heard: &Heard) -> Finding {
-    let judgement = rules.judge(&Evidence { status: None, words: &heard.said });
+    let judgement = rules.judge(&Evidence { status: None, words: &heard.said, context: "" });
     let finding = finding(heard.action, &judgement, &heard.said);
     Finding {
         recipient: Some(heard.recipient.as_str().into()),

@@ -18,6 +18,8 @@ pub struct Evidence<'a> {
     pub status: Option<EnhancedCode>,
     /// The words, with a reply's codes or without; only the first [`crate::reply::REPLY_TEXT_BYTES_MAX`] bytes count.
     pub words: &'a str,
+    /// More of the report, which may tell when the refusal came.
+    pub context: &'a str,
 }
 
 /// What evidence comes to.
@@ -45,7 +47,7 @@ impl Judgement {
 /// longer number.
 static REPLY_CODE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"(?:^|[\s\[:(;'#>=,])(4(?:0[0-9]|[245][0-9]|3[0-2]|71)|5(?:0[0-5]|[1-5][0-9]|7[01]))(?:[ -]+[45]\.[0-9]{1,3}\.[0-9]{1,3}|[ -]+[^0-9]|[ :]+|[)\]]*$)",
+        r"(?:^|[\s\[:(;'#>=,])(4(?:0[0-9]|[245][0-9]|3[0-2]|71)|5(?:0[0-5]|[1-5][0-9]|7[01]))(?:[ -]+[45]\.[0-9]{1,3}\.[0-9]{1,3}|[ -]+[^0-9]|[,;]?[ :]+|[)\]]*$)",
     )
         .expect("tested below")
 });
@@ -93,7 +95,7 @@ impl Rules {
         }
         // A server that took the recipient and refuses "the user" after the message knows the user well.
         let names_a_mailbox = enhanced.is_some_and(|code| code.subject == 1);
-        if reason == Reason::UserUnknown && !names_a_mailbox && AFTER_DATA.is_match(&full) {
+        if reason == Reason::UserUnknown && !names_a_mailbox && (AFTER_DATA.is_match(&full) || AFTER_DATA.is_match(keep(evidence.context))) {
             reason = Reason::Filtered;
         }
         Judgement { ruling, reason, status: evidence.status.or(inner), transient }
