@@ -7,7 +7,7 @@ use regex::Regex;
 /// An address (RFC 5321 4.1.2, RFC 6531) as part of a larger pattern. Lenient: docomo-style local parts, encoded words and
 /// anything else without spaces and brackets.
 pub(super) const ADDRESS: &str =
-    r#"(?:"[^"\n]+"|[^\s<>()\[\],;:"'@\\「」（）、。：]+)@(?:[^\s\x00-\x2C/:-@\[-^`{-\x7F「」（）、。：\x{3040}-\x{309F}]+|\[[0-9A-Fa-f.:]+\])"#;
+    r#"(?:"[^"\n]+"|[^\s<>()\[\],;:"'@\\「」（）、。：]+)@(?:[0-9A-Za-z][0-9A-Za-z._-]*\.[A-Za-z]{2,}|[^\s\x00-\x2C/:-@\[-^`{-\x7F「」（）、。：]+|\[[0-9A-Fa-f.:]+\])"#;
 
 /// Longest address, in bytes (RFC 5321 4.5.3.1.3, with room for addresses beyond ASCII).
 const ADDRESS_BYTES_MAX: usize = 512;
@@ -29,7 +29,8 @@ pub(super) fn clean(text: &str) -> &str {
 /// Whether a text is one address and nothing else.
 pub(super) fn is_address(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
-    !local.is_empty() && !domain.is_empty() && text.len() <= ADDRESS_BYTES_MAX && !text.contains(char::is_whitespace)
+    let unquoted = if local.starts_with('"') { domain } else { text };
+    !local.is_empty() && !domain.is_empty() && text.len() <= ADDRESS_BYTES_MAX && !unquoted.contains(char::is_whitespace)
 }
 
 /// The same address for comparing: case does not count here.

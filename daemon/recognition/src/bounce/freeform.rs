@@ -10,7 +10,7 @@ use super::{
     finding::Action,
     format::{FORMATS, Format, Said},
     mail::Mail,
-    returned::returned,
+    returned::{copy_of, returned},
     signs::Signs,
 };
 
@@ -116,13 +116,16 @@ fn read_format(format: &'static Format, report: &str, action: Action, own: &[&st
     found.sort_by_key(|found| found.get(0).map_or(0, |all| all.start()));
     let starts: Vec<(usize, &str)> =
         found.iter().filter_map(|one| Some((one.get(0)?.start(), clean(one.name("to")?.as_str())))).collect();
+    let mut taken = None;
     for one in &found {
         let (Some(all), Some(to)) = (one.get(0), one.name("to")) else { continue };
         let to_address = clean(to.as_str());
         let address = one.name("orig").map_or(to_address, |orig| clean(orig.as_str()));
         let is_own = format.loose && own.iter().any(|own| same(own, address));
         let is_known = heard.iter().any(|known| same(&known.recipient, address));
-        if !is_address(address) || is_own || is_known || heard.len() >= RECIPIENTS_MAX {
+        // Of two patterns that match in one place, the first one counts.
+        let is_taken = taken == Some(all.start());
+        if is_taken || !is_address(address) || is_own || is_known || heard.len() >= RECIPIENTS_MAX {
             continue;
         }
         if format.loose && is_contact(report, all.start(), address) {
@@ -138,6 +141,7 @@ fn read_format(format: &'static Format, report: &str, action: Action, own: &[&st
             (None, Said::Rest) => behind,
             (None, Said::Whole) => report,
         };
+        taken = Some(all.start());
         heard.push(Heard {
             recipient: address.to_owned(),
             final_recipient: (!same(to_address, address) && is_address(to_address)).then(|| to_address.to_owned()),
@@ -189,6 +193,9 @@ fn with_failed_header(mail: &Mail, report: &str, action: Action, heard: &mut Vec
 
 /// The text names nobody: the only recipient of the copy that came back must be it.
 fn from_copy(mail: &Mail, signs: &Signs, report: &str, copy: &str, action: Action, heard: &mut Vec<Heard>) {
+    if Signs::of(&Mail::read(copy_of(mail, copy).as_bytes())).from_system {
+        return;
+    }
     let returned = returned(mail, copy);
     let is_sure = signs.from_system || (signs.null_sender && signs.failure_subject);
     if let ([only], true) = (returned.to.as_slice(), is_sure) {
@@ -218,6 +225,3 @@ fn cut(text: &str, bytes_max: usize) -> &str {
 fn multi_line(pattern: &str) -> Regex {
     Regex::new(&format!("(?im){pattern}")).expect("tested below")
 }
-
-#[cfg(test)]
-mod tests;

@@ -58,8 +58,7 @@ fn read(rules: &Rules, message: &[u8], depth: usize) -> Findings {
     };
     if findings.recipients.is_empty() && depth < DEPTH_MAX && signs.may_be_bounce() {
         // Some systems pass on the bounces that they get, in a mail of their own.
-        let inner = mail.of(PartKind::Returned).next().unwrap_or(copy);
-        let inner_findings = read(rules, inner.trim_start().as_bytes(), depth + 1);
+        let inner_findings = read(rules, returned::copy_of(&mail, copy).as_bytes(), depth + 1);
         if inner_findings.nature == Nature::Bounce {
             return Findings { arrival: findings.arrival, ..inner_findings };
         }

@@ -15,8 +15,7 @@ const VALUE_BYTES_MAX: usize = 1_000;
 
 /// What the returned part tells, or the copy that follows a text.
 pub(super) fn returned(mail: &Mail, copy: &str) -> Returned {
-    let part = mail.of(PartKind::Returned).next();
-    let (headers, _) = Headers::read(part.unwrap_or_else(|| skip_to_header(copy)).trim_start().as_bytes());
+    let (headers, _) = Headers::read(copy_of(mail, copy).as_bytes());
     let mut to: Vec<Box<str>> = Vec::new();
     for address in ["to", "x-original-to", "envelope-to"].iter().flat_map(|name| headers.all(name)).flat_map(addresses_in)
     {
@@ -31,6 +30,11 @@ pub(super) fn returned(mail: &Mail, copy: &str) -> Returned {
         to,
         subject: headers.decoded("subject").map(|subject| keep(&subject)),
     }
+}
+
+/// The returned mail from its header on: in a part of its own, or behind the text.
+pub(super) fn copy_of<'a>(mail: &'a Mail, copy: &'a str) -> &'a str {
+    mail.of(PartKind::Returned).next().unwrap_or_else(|| skip_to_header(copy)).trim_start()
 }
 
 /// How the mail came.

@@ -86,7 +86,7 @@ impl Signs {
         let precedence = headers.lower("precedence");
         let reply_headers =
             ["x-autoreply", "x-autorespond", "x-autoreply-from", "x-auto-reply", "x-mail-autoreply", "x-vacation"];
-        let answers = ANSWER.is_match(subject)
+        let answers = (ANSWER.is_match(subject) && !FAILURE.is_match(subject))
             || matches!(precedence.as_str(), "auto_reply" | "auto-reply")
             || submitted.starts_with("auto-replied (vacation")
             || reply_headers.iter().any(|name| headers.has(name));
@@ -110,7 +110,7 @@ impl Signs {
 
     /// Whether a program answers for a person (RFC 3834).
     pub(super) const fn answers_for_a_person(&self) -> bool {
-        let of_a_system = self.failed_header || self.failure_subject || (self.from_system && !self.answers);
+        let of_a_system = self.failed_header || (!self.answers && (self.failure_subject || self.from_system));
         (self.answers || self.automatic) && !of_a_system
     }
 }

@@ -41,7 +41,7 @@ fn everything_else_is_soft() {
 fn a_passing_trouble_is_never_hard() {
     check(Some("4.0.0"), "550 user unknown", Reason::UserUnknown, false);
     check(None, "450 4.1.1 user unknown", Reason::UserUnknown, false);
-    check(None, "451 4.1.8 domain not found", Reason::HostUnknown, false);
+    check(None, "451 4.1.2 domain not found", Reason::HostUnknown, false);
 }
 
 #[test]

@@ -1,1 +1,0 @@
-//! Formats, each in a message of our own.
