@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use hikyaku_client::Endpoint;
 
 use super::{
-    account_args::AccountCommand, blob::BlobCommand, classify::ClassifyArgs, completions::CompletionsArgs,
-    dkim::DkimCommand, job_args::JobCommand, route::RouteCommand, store::StoreCommand,
+    account_args::AccountCommand, blob::BlobCommand, bounce::BounceCommand, classify::ClassifyArgs,
+    completions::CompletionsArgs, dkim::DkimCommand, job_args::JobCommand, route::RouteCommand, store::StoreCommand,
 };
 
 /// Sends mail through hikyakud, and shows what became of it.
@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// Make, show and check DKIM keys, and say which messages they sign
     #[command(subcommand)]
     Dkim(DkimCommand),
+    /// Say what mail means that came back; no daemon is needed
+    #[command(subcommand)]
+    Bounce(BounceCommand),
     /// Say what the rules make of a provider's reply
     Classify(ClassifyArgs),
     /// Look after the daemon's store

@@ -106,7 +106,7 @@ pub struct Health {
 }
 
 impl Health {
-    const SERVICES: [&'static str; 8] = [
+    const SERVICES: [&'static str; 9] = [
         "",
         <JobServiceServer<Jobs> as NamedService>::NAME,
         <AccountServiceServer<Accounts> as NamedService>::NAME,

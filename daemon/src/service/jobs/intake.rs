@@ -133,7 +133,7 @@ impl Intake {
 
     async fn take(
         &self,
-        mut order: Order,
+        order: Order,
         attached: Result<Attached, Refusal>,
         idempotency: Option<Idempotency>,
         visitor: Visitor,

@@ -15,10 +15,7 @@ use crate::{
     },
     policy::admission::{self, Content, Submission},
     service::{
-        convert::{
-            draft::Order,
-            violations::{Violation, Violations},
-        },
+        convert::{draft::Order, violations::Violation},
         jobs::{
             attached::{Attached, check_sizes},
             compose::{beginning, draft_of, on_the_wire},
