@@ -42,6 +42,10 @@ crash:
 simulate:
     bash tests/sim/run
 
+# Gives what reads other people's bytes what nobody would write.
+fuzz:
+    bash tests/fuzz/run
+
 # Everything, as on a clean checkout.
 ci:
     bash .ci/run

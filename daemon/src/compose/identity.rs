@@ -18,17 +18,18 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity of a job's message: its Message-ID is the job's id at the domain of `from`.
+    /// The identity of a job's message: its Message-ID is the job's id at the domain of `from`, in A-labels, as RFC 5322 3.6.4
+    /// knows ASCII only.
     #[must_use]
     pub fn of_job(job: JobId, from: &Address, date: Timestamp) -> Self {
-        Self { message_id: format!("<{job}@{}>", id_domain(from)), date, job }
+        Self { message_id: format!("<{job}@{}>", from.ascii_domain()), date, job }
     }
 
     /// The identity of one message of a merge job: its number stands behind the job's id.
     #[must_use]
     pub fn of_merge(key: MessageKey, from: &Address, date: Timestamp) -> Self {
         let MessageKey { job, index } = key;
-        Self { message_id: format!("<{job}.{index}@{}>", id_domain(from)), date, job }
+        Self { message_id: format!("<{job}.{index}@{}>", from.ascii_domain()), date, job }
     }
 
     /// The Date field's value in UTC (RFC 5322 3.3).
@@ -37,11 +38,6 @@ impl Identity {
         let date = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
         date.to_zoned(jiff::tz::TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
     }
-}
-
-/// RFC 5322 3.6.4 knows ASCII only; a job's id is unique whatever stands behind it (RFC 2606 2: .invalid).
-fn id_domain(from: &Address) -> &str {
-    if from.domain().is_ascii() { from.domain() } else { "hikyaku.invalid" }
 }
 
 /// Why a message cannot be made.

@@ -64,7 +64,10 @@ impl Address {
     /// What stands after the `@`, in A-labels.
     #[must_use]
     pub fn ascii_domain(&self) -> Cow<'_, str> {
-        ascii_domain(self.domain()).expect("the domain of an address has A-labels: it was read through them")
+        match self.domain() {
+            ascii if ascii.is_ascii() => Cow::Borrowed(ascii),
+            unicode => ascii_domain(unicode).expect("the domain of an address was read through its A-labels"),
+        }
     }
 
     /// Whether it needs SMTPUTF8 (RFC 6531).

@@ -95,7 +95,7 @@ pub enum FoundBy {
 /// Proposes settings for `address`, the best first.
 #[must_use]
 pub fn propose(address: &Address, presets: &Presets, records: &Records) -> Vec<Proposal> {
-    let domain = address.domain();
+    let domain = &*address.ascii_domain();
     let user = address.as_str();
     let by_domain = presets.by_domain(domain).and_then(|preset| of_preset(preset, FoundBy::Domain, None, user));
     if let Some(proposal) = by_domain {

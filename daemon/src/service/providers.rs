@@ -40,7 +40,7 @@ impl Providers {
             trail.push(format!("{}: a provider's own domain", address.domain()));
             known
         } else {
-            let records = self.records(address.domain(), &mut trail).await;
+            let records = self.records(&address.ascii_domain(), &mut trail).await;
             propose(&address, Presets::built_in(), &records)
         };
         trail.extend(proposals.iter().map(outcome));
