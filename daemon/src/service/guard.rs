@@ -79,7 +79,9 @@ fn rule_of(path: &str) -> Option<Rule> {
         "hikyaku.v1.RouteService" => {
             matches!(method, "GetRouting" | "SetRouting" | "ExplainRoute").then_some(Rule::KnownCaller)
         }
-        "hikyaku.v1.BlobService" => matches!(method, "BeginUpload" | "UploadBlob" | "GetBlob").then_some(Rule::KnownCaller),
+        "hikyaku.v1.BlobService" => {
+            matches!(method, "BeginUpload" | "UploadBlob" | "GetBlob").then_some(Rule::KnownCaller)
+        }
         "hikyaku.v1.ClassificationService" => (method == "Classify").then_some(Rule::KnownCaller),
         "hikyaku.v1.StoreService" => matches!(method, "BackupStore" | "VerifyStore").then_some(Rule::KnownCaller),
         "grpc.reflection.v1.ServerReflection" | "grpc.reflection.v1alpha.ServerReflection" => {

@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 use hikyaku_proto::{
     DESCRIPTOR_SET,
     v1::{
-        account_service_server::AccountServiceServer, blob_service_server::BlobServiceServer, classification_service_server::ClassificationServiceServer,
-        job_service_server::JobServiceServer, provider_service_server::ProviderServiceServer,
-        route_service_server::RouteServiceServer, store_service_server::StoreServiceServer,
+        account_service_server::AccountServiceServer, blob_service_server::BlobServiceServer,
+        classification_service_server::ClassificationServiceServer, job_service_server::JobServiceServer,
+        provider_service_server::ProviderServiceServer, route_service_server::RouteServiceServer,
+        store_service_server::StoreServiceServer,
     },
 };
 use tonic::{server::NamedService, service::Routes, transport::Server};
