@@ -65,7 +65,11 @@ pub fn find(message: &[u8], content_bytes_min: usize) -> Vec<Stretch> {
 pub fn decode(message: &[u8], stretch: Stretch) -> Option<Vec<u8>> {
     let text = message.get(stretch.at..stretch.at.checked_add(stretch.bytes)?)?;
     let mut content = Vec::with_capacity(text.len() / 78 * LINE_CONTENT_BYTES + LINE_CONTENT_BYTES);
-    for line in text.chunks(LINE_CHARS + LINE_END.len()) {
+    for (number, line) in text.chunks(LINE_CHARS + LINE_END.len()).enumerate() {
+        // All lines but the last are full.
+        if content.len() != number * LINE_CONTENT_BYTES {
+            return None;
+        }
         let chars = line.strip_suffix(LINE_END).unwrap_or(line);
         // It refuses padding that is missing or has bits in it, so there is one text only for each content.
         BASE64_STANDARD.decode_vec(chars, &mut content).ok()?;
@@ -119,7 +123,8 @@ fn encode(content: &[u8], out: &mut Vec<u8>) {
 /// Where a stretch ends that begins at `at`, which is the beginning of a line; `at` when none does.
 fn end_of_stretch(message: &[u8], at: usize) -> usize {
     let (mut next, mut end) = (at, at);
-    while let Some(line) = message[next..].get(..LINE_CHARS).filter(|line| line.iter().all(|byte| is_of_base64(*byte))) {
+    while let Some(line) = message[next..].get(..LINE_CHARS).filter(|line| line.iter().all(|byte| is_of_base64(*byte)))
+    {
         end = next + line.len();
         if !message[end..].starts_with(LINE_END) {
             // A longer line, or the last one of the message.

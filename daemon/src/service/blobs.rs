@@ -22,9 +22,7 @@ use super::{
 };
 use crate::{
     domain::{ids::Caller, time::Clock},
-    storage::{
-        Appended, BLOB_BYTES_MAX, Begun, Blob, PIECE_BYTES_MAX, Piece, SharedStorage, Upload, UploadId,
-    },
+    storage::{Appended, BLOB_BYTES_MAX, Begun, Blob, PIECE_BYTES_MAX, Piece, SharedStorage, Upload, UploadId},
 };
 
 /// Most streams of uploads at once, over all callers.
@@ -129,10 +127,7 @@ impl Desk {
 }
 
 /// The upload and the bytes of one request. `known` is the upload of the requests before.
-fn read_request(
-    request: v1::UploadBlobRequest,
-    known: Option<UploadId>,
-) -> Result<(UploadId, Piece), Vec<Violation>> {
+fn read_request(request: v1::UploadBlobRequest, known: Option<UploadId>) -> Result<(UploadId, Piece), Vec<Violation>> {
     let v1::UploadBlobRequest { upload_id, offset_bytes: offset, content } = request;
     let mut violations = Violations::default();
     let id = match (upload_id.as_str(), known) {

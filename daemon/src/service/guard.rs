@@ -85,7 +85,9 @@ fn rule_of(path: &str) -> Option<Rule> {
         "hikyaku.v1.RouteService" => {
             matches!(method, "GetRouting" | "SetRouting" | "ExplainRoute").then_some(Rule::KnownCaller)
         }
-        "hikyaku.v1.BlobService" => matches!(method, "BeginUpload" | "UploadBlob" | "GetBlob").then_some(Rule::KnownCaller),
+        "hikyaku.v1.BlobService" => {
+            matches!(method, "BeginUpload" | "UploadBlob" | "GetBlob").then_some(Rule::KnownCaller)
+        }
         "hikyaku.v1.DkimService" => matches!(
             method,
             "CreateDkimKey"

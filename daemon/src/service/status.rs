@@ -317,9 +317,7 @@ impl Refusal {
             Self::UploadUnfinished(offset) => {
                 Telling::new(Code::Aborted, "UPLOAD_UNFINISHED").with("offset_bytes", offset)
             }
-            Self::UploadTooSlow(offset) => {
-                Telling::new(Code::Aborted, "UPLOAD_TOO_SLOW").with("offset_bytes", offset)
-            }
+            Self::UploadTooSlow(offset) => Telling::new(Code::Aborted, "UPLOAD_TOO_SLOW").with("offset_bytes", offset),
             Self::ShuttingDown => Telling::new(Code::Unavailable, "SHUTTING_DOWN").retry(SOON),
             Self::Storage(StorageError::Overloaded(_)) => {
                 Telling::new(Code::ResourceExhausted, "STORE_OVERLOADED").retry(SOON)
@@ -439,9 +437,7 @@ impl From<UploadError> for Refusal {
 fn upload_telling(error: &UploadError) -> Telling {
     match error {
         UploadError::Unknown => Telling::new(Code::NotFound, "UPLOAD_NOT_FOUND"),
-        UploadError::Elsewhere { offset } => {
-            Telling::new(Code::Aborted, "UPLOAD_OFFSET").with("offset_bytes", offset)
-        }
+        UploadError::Elsewhere { offset } => Telling::new(Code::Aborted, "UPLOAD_OFFSET").with("offset_bytes", offset),
         UploadError::OtherContent { found } => {
             let found = blake3::Hash::from(*found).to_hex();
             Telling::new(Code::InvalidArgument, "UPLOAD_HASH_MISMATCH").with("blake3", found)
@@ -538,7 +534,12 @@ mod tests {
         check(Refusal::NoBlob, Code::NotFound, "BLOB_NOT_FOUND", false);
         check(UploadError::Unknown.into(), Code::NotFound, "UPLOAD_NOT_FOUND", false);
         check(UploadError::Elsewhere { offset: 7 }.into(), Code::Aborted, "UPLOAD_OFFSET", false);
-        check(UploadError::OtherContent { found: [7; 32] }.into(), Code::InvalidArgument, "UPLOAD_HASH_MISMATCH", false);
+        check(
+            UploadError::OtherContent { found: [7; 32] }.into(),
+            Code::InvalidArgument,
+            "UPLOAD_HASH_MISMATCH",
+            false,
+        );
         check(UploadError::TooMany("x").into(), Code::ResourceExhausted, "UPLOADS_FULL", true);
         check(UploadError::TooLong { bytes: 7 }.into(), Code::InvalidArgument, "INVALID_FIELDS", false);
         check(Refusal::UploadUnfinished(7), Code::Aborted, "UPLOAD_UNFINISHED", false);

@@ -176,11 +176,7 @@ impl Files {
     /// When it cannot be read, or with [`io::ErrorKind::InvalidData`] when its content is not that of its name.
     pub fn read(&self, hash: &FileHash) -> io::Result<Vec<u8>> {
         let content = fs::read(self.path(hash))?;
-        if blake3::hash(&content).as_bytes() == hash {
-            Ok(content)
-        } else {
-            Err(changed())
-        }
+        if blake3::hash(&content).as_bytes() == hash { Ok(content) } else { Err(changed()) }
     }
 
     /// Whether a file still is what its name says, without keeping it in memory. Blocks.

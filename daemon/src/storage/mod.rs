@@ -37,8 +37,8 @@ pub mod uploads;
 pub use self::{
     account_store::{AccountRecord, AccountStore, CreateAccountError, DeleteAccountError, UpdateAccountError},
     blob_store::{
-        Appended, BLOB_BYTES_MAX, BLOB_HOURS, BadUploadId, Begun, Blob, BlobStore, PIECE_BYTES_MAX, Piece, UPLOAD_HOURS,
-        USE_NOTED_EVERY, Upload, UploadError, UploadId, UploadLimits, charge_of,
+        Appended, BLOB_BYTES_MAX, BLOB_HOURS, BadUploadId, Begun, Blob, BlobStore, PIECE_BYTES_MAX, Piece,
+        UPLOAD_HOURS, USE_NOTED_EVERY, Upload, UploadError, UploadId, UploadLimits, charge_of,
     },
     care::{Findings, Progress, StoreCare},
     dkim_store::{AddDkimKeyError, DKIM_RULES_BYTES_MAX, DeleteDkimKeyError, DkimStore, PrivateKey, SetDkimRulesError},

@@ -6,6 +6,7 @@ use v1::{job_draft::Content, submit_merge_request::Part};
 
 use super::*;
 use crate::{
+    domain::secret::Secret,
     service::api_keys::{ApiKeys, Role, new_key},
     storage::{JobStore, MergeStore},
 };
@@ -105,22 +106,16 @@ async fn a_broken_upload_goes_on_where_it_is() {
 async fn wrong_uploads_are_refused_with_their_reason() {
     let api = Api::start().await;
     let (code, reason) = (Code::InvalidArgument, "INVALID_FIELDS");
-    for (blake3, size_bytes, fields) in [
-        ("", 0, &["blake3", "size_bytes"][..]),
-        (&"g".repeat(64), 1, &["blake3"]),
-        (&"a".repeat(64), 104_857_601, &["size_bytes"]),
-    ] {
-        let request = v1::BeginUploadRequest { blake3: blake3.into(), size_bytes };
+    for (letter, size_bytes, fields) in
+        [("", 0, &["blake3", "size_bytes"][..]), ("g", 1, &["blake3"]), ("a", 104_857_601, &["size_bytes"])]
+    {
+        let request = v1::BeginUploadRequest { blake3: letter.repeat(64), size_bytes };
         check_refused(blobs(&api).begin_upload(request).await, code, reason, fields);
     }
     let content = file(1, 3_000);
     let begun = begin(&api, &content).await;
     let request = |upload_id: &str, content: &[u8]| {
-        vec![v1::UploadBlobRequest {
-            upload_id: upload_id.into(),
-            offset_bytes: 0,
-            content: content.to_vec().into(),
-        }]
+        vec![v1::UploadBlobRequest { upload_id: upload_id.into(), offset_bytes: 0, content: content.to_vec().into() }]
     };
     check_refused(send(&api, Vec::new()).await, code, reason, &["upload_id"]);
     check_refused(send(&api, request("", &content)).await, code, reason, &["upload_id"]);
@@ -156,42 +151,41 @@ async fn an_uploaded_file_is_attached_as_if_it_were_given() {
     assert_eq!(by_id.message_bytes, whole.message_bytes);
 }
 
+fn signed<T>(message: T, key: &Secret<String>) -> Request<T> {
+    let mut request = Request::new(message);
+    let bearer = format!("Bearer {}", key.expose());
+    request.metadata_mut().insert("authorization", bearer.parse().expect("a header"));
+    request
+}
+
 #[tokio::test]
 async fn only_own_files_can_be_attached() {
     let key = |name: &str, seed| new_key(&name.parse().expect("a name"), Role::Member, &SeededEntropy::new(seed));
     let (taro, jiro) = (key("taro", 1), key("jiro", 2));
     let guard = Guard::Keys(ApiKeys::parse(&format!("{}\n{}", taro.1, jiro.1)).expect("a key file"));
     let api = Api::guarded(guard, MemoryStore::new()).await;
-    let by = |key: &crate::domain::secret::Secret<String>| {
-        format!("Bearer {}", key.expose()).parse::<tonic::metadata::MetadataValue<_>>().expect("a key")
-    };
-    fn signed<T>(message: T, bearer: tonic::metadata::MetadataValue<tonic::metadata::Ascii>) -> Request<T> {
-        let mut request = Request::new(message);
-        request.metadata_mut().insert("authorization", bearer);
-        request
-    }
     let account = v1::CreateAccountRequest {
         account_id: "sales".into(),
         settings: Some(settings()),
         ..v1::CreateAccountRequest::default()
     };
-    api.accounts().create_account(signed(account, by(&taro.0))).await.expect("an account");
+    api.accounts().create_account(signed(account, &taro.0)).await.expect("an account");
     let content = file(1, 1_000);
-    let begun = blobs(&api).begin_upload(signed(beginning(&content), by(&taro.0))).await.expect("begun").into_inner();
+    let begun = blobs(&api).begin_upload(signed(beginning(&content), &taro.0)).await.expect("begun").into_inner();
     let requests = || stream::iter(pieces(&begun, &content, content.len()));
-    let stranger = blobs(&api).upload_blob(signed(requests(), by(&jiro.0))).await;
+    let stranger = blobs(&api).upload_blob(signed(requests(), &jiro.0)).await;
     check_refused(stranger, Code::NotFound, "UPLOAD_NOT_FOUND", &[]);
-    let blob = blobs(&api).upload_blob(signed(requests(), by(&taro.0))).await.expect("taken").into_inner().blob;
+    let blob = blobs(&api).upload_blob(signed(requests(), &taro.0)).await.expect("taken").into_inner().blob;
     let blob_id = blob.expect("the file").blob_id;
     let request = v1::GetBlobRequest { blob_id: blob_id.clone() };
-    let hidden = blobs(&api).get_blob(signed(request, by(&jiro.0))).await;
+    let hidden = blobs(&api).get_blob(signed(request, &jiro.0)).await;
     check_refused(hidden, Code::NotFound, "BLOB_NOT_FOUND", &[]);
     let job = Some(with_attachments(vec![given(b"x"), attached(&blob_id)]));
     let job = v1::SubmitJobRequest { job, ..v1::SubmitJobRequest::default() };
-    let refused = api.jobs().submit_job(signed(job.clone(), by(&jiro.0))).await;
+    let refused = api.jobs().submit_job(signed(job.clone(), &jiro.0)).await;
     let fields = ["job.mail.attachments[1].blob_id"];
     check_refused(refused, Code::InvalidArgument, "INVALID_FIELDS", &fields);
-    api.jobs().submit_job(signed(job, by(&taro.0))).await.expect("a good job");
+    api.jobs().submit_job(signed(job, &taro.0)).await.expect("a good job");
 }
 
 #[tokio::test]

@@ -25,8 +25,7 @@ use crate::{
     },
     storage::{
         AccountRecord, CreateAccountError, DeleteAccountError, PAGE_MAX, SetRoutingError, UpdateAccountError,
-        blobs::FileHash,
-        settlement::Mark,
+        blobs::FileHash, settlement::Mark,
     },
 };
 

@@ -65,8 +65,7 @@ impl BlobStore for SledStore {
     ) -> Result<Appended, UploadError> {
         self.space.check()?;
         let caller = caller.clone();
-        let step =
-            move |store: &Self| Ok(store.uploads.append(&caller, id, &piece, &store.shelves.files, now));
+        let step = move |store: &Self| Ok(store.uploads.append(&caller, id, &piece, &store.shelves.files, now));
         self.step(step, now).await
     }
 
@@ -162,12 +161,7 @@ pub(super) fn put_claim(txn: &mut Txn, caller: Caller, file: FileHash, claim: Cl
 }
 
 /// Forgets that a caller has uploaded a file, if it has not used it for long, and says how many claims went.
-pub(super) fn forget_claim(
-    txn: &mut Txn,
-    caller: Caller,
-    file: FileHash,
-    now: Timestamp,
-) -> Result<u64, StorageError> {
+pub(super) fn forget_claim(txn: &mut Txn, caller: Caller, file: FileHash, now: Timestamp) -> Result<u64, StorageError> {
     let key = claim_key(&caller, file);
     let row = disk::readable(txn.row::<BlobRow>(|_| key.clone()))?;
     let is_used =

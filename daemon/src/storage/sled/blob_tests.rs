@@ -35,7 +35,9 @@ const LARGE_BYTES: usize = 5 << 20;
 /// The bytes of all files below a folder.
 fn disk_bytes(path: &Path) -> u64 {
     let entries = fs::read_dir(path).unwrap().map(Result::unwrap);
-    entries.map(|entry| if entry.path().is_dir() { disk_bytes(&entry.path()) } else { entry.metadata().unwrap().len() }).sum()
+    entries
+        .map(|entry| if entry.path().is_dir() { disk_bytes(&entry.path()) } else { entry.metadata().unwrap().len() })
+        .sum()
 }
 
 fn files(store: &SledStore) -> usize {
@@ -256,8 +258,12 @@ async fn a_torn_export_is_not_taken() {
     let pieces: Vec<_> = text.lines().enumerate().filter(|(_, line)| line.contains("\"kind\":\"file\"")).collect();
     assert!(pieces.len() > 5);
     for (round, missing) in [pieces[0].0, pieces[2].0, pieces[4].0].into_iter().enumerate() {
-        let torn: String =
-            text.lines().enumerate().filter(|(place, _)| *place != missing).map(|(_, line)| format!("{line}\n")).collect();
+        let torn: String = text
+            .lines()
+            .enumerate()
+            .filter(|(place, _)| *place != missing)
+            .map(|(_, line)| format!("{line}\n"))
+            .collect();
         let other = open_plain(&dir.path().join(format!("other{round}")));
         assert!(other.import(&mut torn.as_bytes(), &Silent).await.is_err(), "line {missing} is missing");
     }

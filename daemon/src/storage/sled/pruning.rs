@@ -13,7 +13,11 @@ use super::{
     writer::{CHANGES_PER_COMMIT_MAX, Patience, Weight},
 };
 use crate::{
-    domain::{ids::{Caller, JobId}, job::Job, time::Timestamp},
+    domain::{
+        ids::{Caller, JobId},
+        job::Job,
+        time::Timestamp,
+    },
     storage::{
         IDEMPOTENCY_DAYS, STAGED_HOURS, StorageError,
         records::{event::EventsRow, idempotency::IdempotencyRow, job::Location},
@@ -26,9 +30,16 @@ enum Old {
     Job(JobId),
     Doomed(JobId),
     Events(u64),
-    Key { day: u32, hash: [u8; 16] },
+    Key {
+        day: u32,
+        hash: [u8; 16],
+    },
     /// What a caller has uploaded.
-    Claim { caller: Caller, file: [u8; 32], now: Timestamp },
+    Claim {
+        caller: Caller,
+        file: [u8; 32],
+        now: Timestamp,
+    },
 }
 
 impl SledStore {

@@ -132,7 +132,8 @@ impl SledStore {
         let id = stored.job.id;
         for cut in &stored.body.cuts {
             let place = usize::try_from(cut.at).ok().and_then(|at| row.attachments.get_mut(at));
-            let place = place.ok_or_else(|| StorageError::Damaged(format!("content of {id}: has no such attachment")))?;
+            let place =
+                place.ok_or_else(|| StorageError::Damaged(format!("content of {id}: has no such attachment")))?;
             let read = self.shelves.files.read(&cut.file);
             place.content = read.map(Bytes::from).map_err(|error| unreadable_message(id, &error))?;
         }

@@ -29,8 +29,8 @@ use crate::{
     storage::{
         Findings, Progress, StorageError,
         records::{
-            account::AccountRow, blob::BlobRow, event::EventsRow, idempotency::IdempotencyRow, job::Location, ledger::MarkRow,
-            ledger::UsageRow, merge::PartRow, standing::StandingRow, tokens::TokensRow,
+            account::AccountRow, blob::BlobRow, event::EventsRow, idempotency::IdempotencyRow, job::Location,
+            ledger::MarkRow, ledger::UsageRow, merge::PartRow, standing::StandingRow, tokens::TokensRow,
         },
     },
 };
@@ -331,7 +331,10 @@ fn expected_ready(
 /// Moves all frames of a value to quarantine, as they are.
 fn quarantine(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
     let counts_frames = is_record(key)
-        && !matches!(Family::of(key), Some(Family::Meta | Family::Idempotency | Family::Bucket | Family::FileEdge | Family::Blob));
+        && !matches!(
+            Family::of(key),
+            Some(Family::Meta | Family::Idempotency | Family::Bucket | Family::FileEdge | Family::Blob)
+        );
     let keys = match Key::parse(key).filter(|_| counts_frames) {
         Some(parsed) => txn.keys_with(&parsed.stem())?,
         None => vec![key.clone()],

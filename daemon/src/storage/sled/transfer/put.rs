@@ -71,12 +71,7 @@ pub(super) fn put_outcomes(txn: &mut Txn, job: JobId, page: u32, row: OutcomesRo
 }
 
 /// Puts a job with its message and all that is derived from it.
-pub(super) fn put_job(
-    txn: &mut Txn,
-    id: &str,
-    row: JobRow,
-    shelved: &Shelved,
-) -> Result<(), StorageError> {
+pub(super) fn put_job(txn: &mut Txn, id: &str, row: JobRow, shelved: &Shelved) -> Result<(), StorageError> {
     let bad = |error: &dyn std::fmt::Display| bad_line(0, error);
     let id: JobId = id.parse().map_err(|error| bad(&error))?;
     let location = match &shelved.spooled {
