@@ -21,7 +21,8 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 : "${QUICK:=}"
 : "${N:=$([ -n "$QUICK" ] && echo 20000 || echo 1000000)}" "${MISTAKES:=int line-break}" "${TEXT_BYTES:=1024}"
 : "${BAD_ROW:=$((N * 777777 / 1000000))}" "${DRAIN_SECONDS:=5}"
-PEER=hikyaku
+# For ground.sh.
+export PEER=hikyaku
 OWN_WORKDIR=''
 STATUS=0
 

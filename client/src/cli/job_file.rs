@@ -263,6 +263,13 @@ one_click = true
         }
     }
 
+    #[test]
+    fn the_example_is_good() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/job.toml");
+        let wanted = read_job(&path, SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!((wanted.job.to.len(), wanted.files.len(), wanted.mail.references.len()), (2, 2, 2));
+    }
+
     #[track_caller]
     fn check(text: &str, expected: &[&str]) {
         let mistakes = read(text).unwrap_err();

@@ -36,6 +36,7 @@ use super::{
     preview::write_message,
     progress::Progress,
     submission::merge_head,
+    template_words::template_words,
     wanted::Submission,
 };
 
@@ -53,7 +54,8 @@ pub(crate) async fn merge<W: Write>(
     let named = Named { address: address.as_deref(), name: name.as_deref() };
     let submission = merge_head(args, now)?;
     let templates = templates(submission.job());
-    let list = List::open(file, named, |name| templates.iter().any(|text| text.contains(name)))?;
+    let words = template_words(templates.iter().map(String::as_str));
+    let list = List::open(file, named, |name| words.contains(name))?;
     if let Some(n) = preview {
         return show_row(connect.await?, &list, n, submission, path.as_deref(), output).await;
     }

@@ -58,6 +58,7 @@ pub(crate) mod submit;
 pub(crate) mod submit_args;
 pub(crate) mod table;
 pub(crate) mod tally_view;
+pub(crate) mod template_words;
 pub(crate) mod time_text;
 pub(crate) mod trial;
 pub(crate) mod usage;
