@@ -7,8 +7,8 @@ use hikyaku_client::proto::{ClassifyRequest, ClassifyResponse};
 use serde::Serialize;
 
 use super::{
-    classify_file,
     args::Global,
+    classify_file,
     duration_text::show_duration,
     failure::Failure,
     job_view::{blame_name, verdict_name},

@@ -1,10 +1,37 @@
-use hikyaku_recognition::{bounce, classify::{evidence::Evidence, rules::Rules}};
-fn q(s: &str) -> String { let mut o = String::from("\""); for c in s.chars() { match c { '"' => o.push_str("\\\""), '\\' => o.push_str("\\\\"), c if (c as u32) < 32 => o.push_str(&format!("\\u{:04x}", c as u32)), c => o.push(c) } } o.push('"'); o }
+use hikyaku_recognition::{
+    bounce,
+    classify::{evidence::Evidence, rules::Rules},
+};
+fn q(s: &str) -> String {
+    let mut o = String::from("\"");
+    for c in s.chars() {
+        match c {
+            '"' => o.push_str("\\\""),
+            '\\' => o.push_str("\\\\"),
+            c if (c as u32) < 32 => o.push_str(&format!("\\u{:04x}", c as u32)),
+            c => o.push(c),
+        }
+    }
+    o.push('"');
+    o
+}
 fn main() {
     let rules = Rules::built_in();
     let args: Vec<String> = std::env::args().collect();
     if args[1] == "words" {
-        for line in std::io::stdin().lines() { let line = line.unwrap(); let (s, w) = line.split_once('|').unwrap_or(("", &line)); let j = rules.judge(&Evidence { status: s.parse().ok(), words: w }); println!("{} {} {} {:?} {}", if j.is_hard() {"hard"} else {"soft"}, j.reason.as_str(), j.ruling.rule, j.status, w); }
+        for line in std::io::stdin().lines() {
+            let line = line.unwrap();
+            let (s, w) = line.split_once('|').unwrap_or(("", &line));
+            let j = rules.judge(&Evidence { status: s.parse().ok(), words: w });
+            println!(
+                "{} {} {} {:?} {}",
+                if j.is_hard() { "hard" } else { "soft" },
+                j.reason.as_str(),
+                j.ruling.rule,
+                j.status,
+                w
+            );
+        }
         return;
     }
     for f in &args[2..] {

@@ -42,27 +42,7 @@ enum Rule {
 fn rule_of(path: &str) -> Option<Rule> {
     let (service, method) = path.strip_prefix('/')?.split_once('/')?;
     match service {
-        "hikyaku.v1.JobService" => matches!(
-            method,
-            "SubmitJob"
-                | "SubmitJobs"
-                | "SubmitMerge"
-                | "GetJob"
-                | "ListJobs"
-                | "ListRecipients"
-                | "CancelJobs"
-                | "HoldJobs"
-                | "ReleaseJobs"
-                | "RetryJobs"
-                | "ApproveJobs"
-                | "ExpireJobs"
-                | "ResendJob"
-                | "PreviewJob"
-                | "WatchJobs"
-                | "ExplainJob"
-                | "EstimateCompletion"
-        )
-        .then_some(Rule::KnownCaller),
+        "hikyaku.v1.JobService" => is_of_jobs(method).then_some(Rule::KnownCaller),
         "hikyaku.v1.AccountService" => matches!(
             method,
             "CreateAccount"
@@ -88,18 +68,7 @@ fn rule_of(path: &str) -> Option<Rule> {
         "hikyaku.v1.BlobService" => {
             matches!(method, "BeginUpload" | "UploadBlob" | "GetBlob").then_some(Rule::KnownCaller)
         }
-        "hikyaku.v1.DkimService" => matches!(
-            method,
-            "CreateDkimKey"
-                | "ImportDkimKey"
-                | "GetDkimKey"
-                | "ListDkimKeys"
-                | "DeleteDkimKey"
-                | "CheckDkimKey"
-                | "GetDkimRules"
-                | "SetDkimRules"
-        )
-        .then_some(Rule::Admin),
+        "hikyaku.v1.DkimService" => is_of_dkim(method).then_some(Rule::Admin),
         "hikyaku.v1.ClassificationService" => (method == "Classify").then_some(Rule::KnownCaller),
         "hikyaku.v1.StoreService" => matches!(method, "BackupStore" | "VerifyStore").then_some(Rule::KnownCaller),
         "grpc.reflection.v1.ServerReflection" | "grpc.reflection.v1alpha.ServerReflection" => {
@@ -108,6 +77,43 @@ fn rule_of(path: &str) -> Option<Rule> {
         "grpc.health.v1.Health" => matches!(method, "Check" | "Watch").then_some(Rule::Open),
         _ => None,
     }
+}
+
+fn is_of_jobs(method: &str) -> bool {
+    matches!(
+        method,
+        "SubmitJob"
+            | "SubmitJobs"
+            | "SubmitMerge"
+            | "GetJob"
+            | "ListJobs"
+            | "ListRecipients"
+            | "CancelJobs"
+            | "HoldJobs"
+            | "ReleaseJobs"
+            | "RetryJobs"
+            | "ApproveJobs"
+            | "ExpireJobs"
+            | "ResendJob"
+            | "PreviewJob"
+            | "WatchJobs"
+            | "ExplainJob"
+            | "EstimateCompletion"
+    )
+}
+
+fn is_of_dkim(method: &str) -> bool {
+    matches!(
+        method,
+        "CreateDkimKey"
+            | "ImportDkimKey"
+            | "GetDkimKey"
+            | "ListDkimKeys"
+            | "DeleteDkimKey"
+            | "CheckDkimKey"
+            | "GetDkimRules"
+            | "SetDkimRules"
+    )
 }
 
 impl Guard {

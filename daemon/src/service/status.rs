@@ -1,5 +1,7 @@
 //! What a caller is told when something is not done: the one place that makes a gRPC status of an error.
 
+mod of_store;
+
 use std::{collections::HashMap, time::Duration};
 
 use hikyaku_proto::v1;
@@ -15,10 +17,7 @@ use crate::{
         time::Timestamp,
     },
     policy::routing::{NoRoute, RuleVerdict},
-    storage::{
-        CreateAccountError, DeleteAccountError, ROUTING_BYTES_MAX, SetRoutingError, StorageError, UpdateAccountError,
-        UploadError,
-    },
+    storage::{StorageError, UploadError},
 };
 
 /// The domain of the reasons in ErrorInfo.
@@ -198,6 +197,18 @@ fn room(until: Option<&Timestamp>) -> String {
     )
 }
 
+/// Why a job does not do what was asked, as a word for programs.
+const fn reason_of(refusal: &ControlRefusal) -> &'static str {
+    match refusal {
+        ControlRefusal::NothingToDo => "NOTHING_TO_DO",
+        ControlRefusal::IsHeld => "JOB_IS_HELD",
+        ControlRefusal::AwaitsApproval => "JOB_AWAITS_APPROVAL",
+        ControlRefusal::NoApprovalAwaited => "NO_APPROVAL_AWAITED",
+        ControlRefusal::UnderWay => "ATTEMPT_UNDER_WAY",
+        ControlRefusal::WasCancelled => "JOB_WAS_CANCELLED",
+    }
+}
+
 /// How a refusal is told.
 #[derive(Clone)]
 struct Telling {
@@ -271,17 +282,7 @@ impl Refusal {
                 Telling::new(Code::Aborted, "ACCOUNT_BUSY").with("open_jobs", count).retry(SOON)
             }
             Self::KeyReused(id) => Telling::new(Code::AlreadyExists, "IDEMPOTENCY_KEY_REUSED").with("job_id", id),
-            Self::Control(refusal) => Telling::new(
-                Code::FailedPrecondition,
-                match refusal {
-                    ControlRefusal::NothingToDo => "NOTHING_TO_DO",
-                    ControlRefusal::IsHeld => "JOB_IS_HELD",
-                    ControlRefusal::AwaitsApproval => "JOB_AWAITS_APPROVAL",
-                    ControlRefusal::NoApprovalAwaited => "NO_APPROVAL_AWAITED",
-                    ControlRefusal::UnderWay => "ATTEMPT_UNDER_WAY",
-                    ControlRefusal::WasCancelled => "JOB_WAS_CANCELLED",
-                },
-            ),
+            Self::Control(refusal) => Telling::new(Code::FailedPrecondition, reason_of(refusal)),
             Self::NotResent(why) => Telling::new(
                 Code::FailedPrecondition,
                 match why {
@@ -313,21 +314,13 @@ impl Refusal {
             Self::TooMany(_) => Telling::new(Code::ResourceExhausted, "TOO_MANY_CALLS").retry(SOON),
             Self::TooSlow(_) => Telling::new(Code::DeadlineExceeded, "STREAM_TOO_SLOW"),
             Self::NoBlob => Telling::new(Code::NotFound, "BLOB_NOT_FOUND"),
-            Self::Upload(error) => upload_telling(error),
+            Self::Upload(error) => Telling::of_upload(error),
             Self::UploadUnfinished(offset) => {
                 Telling::new(Code::Aborted, "UPLOAD_UNFINISHED").with("offset_bytes", offset)
             }
             Self::UploadTooSlow(offset) => Telling::new(Code::Aborted, "UPLOAD_TOO_SLOW").with("offset_bytes", offset),
             Self::ShuttingDown => Telling::new(Code::Unavailable, "SHUTTING_DOWN").retry(SOON),
-            Self::Storage(StorageError::Overloaded(_)) => {
-                Telling::new(Code::ResourceExhausted, "STORE_OVERLOADED").retry(SOON)
-            }
-            Self::Storage(StorageError::DiskNearlyFull { .. }) => {
-                Telling::new(Code::ResourceExhausted, "DISK_NEARLY_FULL").retry(LATER)
-            }
-            Self::Storage(StorageError::Damaged(_)) => Telling::new(Code::DataLoss, "RECORD_DAMAGED"),
-            Self::Storage(StorageError::Unfinished(_)) => Telling::new(Code::FailedPrecondition, "COPY_UNFINISHED"),
-            Self::Storage(StorageError::Failed(_)) => Telling::new(Code::Unavailable, "STORE_FAILED").retry(SOON),
+            Self::Storage(error) => Telling::of_store(error),
             Self::Internal(_) => Telling::new(Code::Internal, "INTERNAL"),
         }
     }
@@ -421,75 +414,6 @@ fn wire_violations(violations: Vec<Violation>) -> Vec<FieldViolation> {
         last.description = format!("{}; {left_out} more mistakes are not listed", last.description);
     }
     kept
-}
-
-impl From<UploadError> for Refusal {
-    fn from(error: UploadError) -> Self {
-        match error {
-            UploadError::Storage(error) => Self::Storage(error),
-            UploadError::TooLong { .. } => Self::field("content", error.to_string()),
-            UploadError::OtherLength { .. } => Self::field("size_bytes", error.to_string()),
-            error => Self::Upload(error),
-        }
-    }
-}
-
-fn upload_telling(error: &UploadError) -> Telling {
-    match error {
-        UploadError::Unknown => Telling::new(Code::NotFound, "UPLOAD_NOT_FOUND"),
-        UploadError::Elsewhere { offset } => Telling::new(Code::Aborted, "UPLOAD_OFFSET").with("offset_bytes", offset),
-        UploadError::OtherContent { found } => {
-            let found = blake3::Hash::from(*found).to_hex();
-            Telling::new(Code::InvalidArgument, "UPLOAD_HASH_MISMATCH").with("blake3", found)
-        }
-        UploadError::TooMany(_) => Telling::new(Code::ResourceExhausted, "UPLOADS_FULL").retry(LATER),
-        // These are told as fields, or as the store's.
-        UploadError::TooLong { .. } | UploadError::OtherLength { .. } | UploadError::Storage(_) => {
-            Telling::new(Code::Internal, "INTERNAL")
-        }
-    }
-}
-
-impl Refusal {
-    /// The refusal of new routing rules.
-    pub(super) fn of_routing(error: SetRoutingError) -> Self {
-        match error {
-            SetRoutingError::Stale { current } => Self::StaleEtag(current),
-            SetRoutingError::UnknownAccount(id) => Self::NoAccount { id, field: "routing.rules" },
-            SetRoutingError::TooLarge { bytes } => {
-                Self::field("routing.rules", format!("have {bytes} bytes, more than {ROUTING_BYTES_MAX}"))
-            }
-            SetRoutingError::Storage(error) => Self::Storage(error),
-        }
-    }
-
-    /// The refusal of a creation.
-    pub(super) fn of_creation(error: CreateAccountError, id: &AccountId) -> Self {
-        match error {
-            CreateAccountError::Exists => Self::AccountExists(id.clone()),
-            CreateAccountError::Storage(error) => Self::Storage(error),
-        }
-    }
-
-    /// The refusal of an update.
-    pub(super) fn of_update(error: UpdateAccountError, id: &AccountId) -> Self {
-        match error {
-            UpdateAccountError::Unknown => Self::no_account(id.clone()),
-            UpdateAccountError::Stale { current } => Self::StaleEtag(current),
-            UpdateAccountError::Storage(error) => Self::Storage(error),
-        }
-    }
-
-    /// The refusal of a deletion.
-    pub(super) fn of_deletion(error: DeleteAccountError, id: &AccountId) -> Self {
-        match error {
-            DeleteAccountError::Unknown => Self::no_account(id.clone()),
-            DeleteAccountError::Stale { current } => Self::StaleEtag(current),
-            DeleteAccountError::OpenJobs(count) => Self::OpenJobs(count),
-            DeleteAccountError::Routed(rule) => Self::AccountRouted(rule),
-            DeleteAccountError::Storage(error) => Self::Storage(error),
-        }
-    }
 }
 
 #[cfg(test)]

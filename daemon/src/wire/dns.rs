@@ -89,7 +89,10 @@ fn resolver(server: Option<SocketAddr>) -> Result<TokioResolver, NetError> {
             Resolver::builder_with_config(config, TokioRuntimeProvider::default())
         }
     };
-    builder.options_mut().timeout = Duration::from_secs(TRY_SECONDS_MAX);
+    let options = builder.options_mut();
+    options.timeout = Duration::from_secs(TRY_SECONDS_MAX);
+    // Who asks has just changed a record, as like as not.
+    options.cache_size = 0;
     builder.build()
 }
 

@@ -11,8 +11,7 @@ use crate::classify::reason::Reason;
 const COMPLAINTS: [&str; 7] = ["abuse", "fraud", "virus", "other", "opt-out", "opt-out-list", "miscategorized"];
 
 /// Fields of the returned mail in which a provider names who complained, as its documentation says.
-const HIDDEN_RECIPIENTS: [&str; 4] =
-    ["x-hmxmroriginalrecipient", "x-original-to", "x-rcpt-to", "x-apparently-to"];
+const HIDDEN_RECIPIENTS: [&str; 4] = ["x-hmxmroriginalrecipient", "x-original-to", "x-rcpt-to", "x-apparently-to"];
 
 /// What the mail is, and whom it is about, when it is a feedback report.
 pub(super) fn read(mail: &Mail) -> Option<(Nature, Vec<Finding>)> {
@@ -41,7 +40,8 @@ pub(super) fn read(mail: &Mail) -> Option<(Nature, Vec<Finding>)> {
 fn old_hotmail(mail: &Mail, returned: Option<&Headers>) -> Option<(Nature, Vec<Finding>)> {
     let from = mail.headers.lower("from");
     let subject = mail.headers.lower("subject");
-    let is_hotmail = from.contains("staff@hotmail.com") || from.contains("@hotmail.com") || from.contains("@outlook.com");
+    let is_hotmail =
+        from.contains("staff@hotmail.com") || from.contains("@hotmail.com") || from.contains("@outlook.com");
     let names_a_complaint = subject.starts_with("complaint about message from");
     if !(names_a_complaint && (is_hotmail || returned.is_some_and(|headers| headers.has(HIDDEN_RECIPIENTS[0])))) {
         return None;
@@ -102,9 +102,15 @@ mod tests {
             &report("Feedback-Type: abuse\nVersion: 1\nOriginal-Rcpt-To: <taro@example.jp>", "To: x@y.jp"),
             Some((complaint, &[Some("taro@example.jp")])),
         );
-        check(&report("Feedback-Type: abuse", "To: Taro <taro@example.jp>"), Some((complaint, &[Some("taro@example.jp")])));
+        check(
+            &report("Feedback-Type: abuse", "To: Taro <taro@example.jp>"),
+            Some((complaint, &[Some("taro@example.jp")])),
+        );
         check(&report("Feedback-Type: abuse", "To: a@b.jp, c@d.jp"), Some((complaint, &[None])));
-        check(&report("Feedback-Type: fraud", "X-HmXmrOriginalRecipient: h@hotmail.example\nTo: a@b.jp"), Some((complaint, &[Some("h@hotmail.example")])));
+        check(
+            &report("Feedback-Type: fraud", "X-HmXmrOriginalRecipient: h@hotmail.example\nTo: a@b.jp"),
+            Some((complaint, &[Some("h@hotmail.example")])),
+        );
         check(&report("Feedback-Type: auth-failure", "To: a@b.jp"), Some((Nature::FeedbackReport, &[])));
         check(&report("Feedback-Type: not-spam", "To: a@b.jp"), Some((Nature::FeedbackReport, &[])));
         let old = "From: staff@hotmail.com\nSubject: complaint about message from 192.0.2.1\n\

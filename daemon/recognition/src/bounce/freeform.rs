@@ -162,20 +162,26 @@ fn block(behind: &str) -> &str {
 /// Whether an address is one to ask for help, not one that failed.
 fn is_contact(report: &str, at: usize, address: &str) -> bool {
     static CONTACT: LazyLock<Regex> = LazyLock::new(|| {
-        multi_line(r"contact|assistance|help|support|question|inquir|abuse|feel this|in error|reply to|お問い?合わせ|連絡|kontakt|contacter")
+        multi_line(
+            r"contact|assistance|help|support|question|inquir|abuse|feel this|in error|reply to|お問い?合わせ|連絡|kontakt|contacter",
+        )
     });
     let local = address.split('@').next().unwrap_or_default().to_ascii_lowercase();
-    let is_role = matches!(local.as_str(), "postmaster" | "mailer-daemon" | "abuse" | "support" | "helpdesk" | "hostmaster");
+    let is_role =
+        matches!(local.as_str(), "postmaster" | "mailer-daemon" | "abuse" | "support" | "helpdesk" | "hostmaster");
     let line_start = report[..at].rfind('\n').map_or(0, |end| end + 1);
     let line_end = report[at..].find('\n').map_or(report.len(), |end| at + end);
     let before = report[..line_start].trim_end();
     let before = before.rsplit('\n').next().unwrap_or_default();
-    is_role || CONTACT.is_match(&report[line_start..line_end]) || (CONTACT.is_match(before) && !FAILURE.is_match(before))
+    is_role
+        || CONTACT.is_match(&report[line_start..line_end])
+        || (CONTACT.is_match(before) && !FAILURE.is_match(before))
 }
 
 /// What X-Failed-Recipients names goes before what was read (Exim, Gmail); the words are those of the text.
 fn with_failed_header(mail: &Mail, report: &str, action: Action, heard: &mut Vec<Heard>) {
-    let named: Vec<&str> = mail.headers.all("x-failed-recipients").flat_map(addresses_in).take(RECIPIENTS_MAX).collect();
+    let named: Vec<&str> =
+        mail.headers.all("x-failed-recipients").flat_map(addresses_in).take(RECIPIENTS_MAX).collect();
     if named.is_empty() {
         return;
     }

@@ -46,13 +46,20 @@ pub(super) fn read_parts(headers: &Headers, body: &[u8], depth: usize, parts: &m
 fn read_part(headers: &Headers, media_type: &str, content_type: &str, body: &[u8]) -> Part {
     let kind = match media_type {
         "text/html" => PartKind::Html,
-        "text/rfc822-headers" | "text/rfc822-header" | "message/rfc822" | "message/global"
-        | "message/global-headers" | "message/rfc822-headers" | "message/partial" => PartKind::Returned,
+        "text/rfc822-headers"
+        | "text/rfc822-header"
+        | "message/rfc822"
+        | "message/global"
+        | "message/global-headers"
+        | "message/rfc822-headers"
+        | "message/partial" => PartKind::Returned,
         "message/delivery-status" | "message/global-delivery-status" => PartKind::DeliveryStatus,
         "message/feedback-report" => PartKind::FeedbackReport,
         "message/disposition-notification" | "message/global-disposition-notification" => PartKind::Disposition,
         "" => PartKind::Text,
-        other if other.starts_with("text/") || other.starts_with("multipart/") || !other.contains('/') => PartKind::Text,
+        other if other.starts_with("text/") || other.starts_with("multipart/") || !other.contains('/') => {
+            PartKind::Text
+        }
         _ => PartKind::Other,
     };
     if kind == PartKind::Other {
@@ -135,7 +142,11 @@ fn decode_charset(bytes: &[u8], charset: &str) -> String {
     if bytes.is_ascii() {
         // RFC 1468: the escape that begins each stretch of Japanese.
         let is_japanese = bytes.windows(2).any(|pair| pair == b"\x1b$");
-        return if is_japanese { ISO_2022_JP.decode(bytes).0.into_owned() } else { String::from_utf8_lossy(bytes).into() };
+        return if is_japanese {
+            ISO_2022_JP.decode(bytes).0.into_owned()
+        } else {
+            String::from_utf8_lossy(bytes).into()
+        };
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
         return text.to_owned();

@@ -1,12 +1,12 @@
 //! The way in: from the bytes of a mail to what it means for whom.
 
 use super::{
+    address::same,
     autoreply, complaint, dsn,
     dsn::Reported,
     finding::{Action, Finding, Findings, Kind, Nature},
     freeform::{self, Heard},
     mail::{Mail, PartKind},
-    address::same,
     returned,
     signs::Signs,
 };
@@ -39,8 +39,11 @@ fn read(rules: &Rules, message: &[u8], depth: usize) -> Findings {
     let signs = Signs::of(&mail);
     let text = mail.text();
     let (report, copy) = freeform::split(&text);
-    let mut findings =
-        Findings { returned: returned::returned(&mail, copy), arrival: returned::arrival(&mail), ..Findings::default() };
+    let mut findings = Findings {
+        returned: returned::returned(&mail, copy),
+        arrival: returned::arrival(&mail),
+        ..Findings::default()
+    };
     if let Some((nature, recipients)) = complaint::read(&mail) {
         return Findings { nature, recipients, ..findings };
     }

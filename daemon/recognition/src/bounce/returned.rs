@@ -17,7 +17,8 @@ const VALUE_BYTES_MAX: usize = 1_000;
 pub(super) fn returned(mail: &Mail, copy: &str) -> Returned {
     let (headers, _) = Headers::read(copy_of(mail, copy).as_bytes());
     let mut to: Vec<Box<str>> = Vec::new();
-    for address in ["to", "x-original-to", "envelope-to"].iter().flat_map(|name| headers.all(name)).flat_map(addresses_in)
+    for address in
+        ["to", "x-original-to", "envelope-to"].iter().flat_map(|name| headers.all(name)).flat_map(addresses_in)
     {
         if to.len() < ADDRESSES_MAX && !to.iter().any(|known| same(known, address)) {
             to.push(address.into());

@@ -49,7 +49,8 @@ static FAILURE_INSIDE: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// What people and their programs put before the Subject of what they answer or pass on.
-static ANSWERED: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)^\s*(re|aw|antw|sv|rv|res|回复)\s*(\[\d+\])?\s*[:：]\s*"));
+static ANSWERED: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?i)^\s*(re|aw|antw|sv|rv|res|回复)\s*(\[\d+\])?\s*[:：]\s*"));
 static PASSED_ON: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)^\s*(fwd?|wg|tr|i|enc|転送)\s*[:：]"));
 
 static DELAY: LazyLock<Regex> = LazyLock::new(|| {
@@ -77,11 +78,9 @@ impl Signs {
         let from = headers.decoded("from").unwrap_or_default();
         let subject = headers.decoded("subject").unwrap_or_default();
         let subject = subject.trim();
-        let from_system = from
-            .split(['<', '(', '"', '>', ')'])
-            .map(str::trim)
-            .any(|part| !part.is_empty() && SYSTEM.is_match(part))
-            || from.trim() == "<>";
+        let from_system =
+            from.split(['<', '(', '"', '>', ')']).map(str::trim).any(|part| !part.is_empty() && SYSTEM.is_match(part))
+                || from.trim() == "<>";
         let submitted = headers.lower("auto-submitted");
         let precedence = headers.lower("precedence");
         let reply_headers =
@@ -140,7 +139,11 @@ mod tests {
     #[track_caller]
     fn check(header: &str, may_be_bounce: bool, answers: bool) {
         let signs = Signs::of(&Mail::read(format!("{header}\n\n").as_bytes()));
-        assert_eq!((signs.may_be_bounce(), signs.answers_for_a_person()), (may_be_bounce, answers), "{header} {signs:?}");
+        assert_eq!(
+            (signs.may_be_bounce(), signs.answers_for_a_person()),
+            (may_be_bounce, answers),
+            "{header} {signs:?}"
+        );
     }
 
     #[test]

@@ -54,7 +54,8 @@ static REPLY_CODE: LazyLock<Regex> = LazyLock::new(|| {
 
 /// An enhanced code anywhere in a text, not part of an IP address or version.
 static ENHANCED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?:^|[^0-9.A-Za-z-]|[0-9]{3}-)([45]\.[0-9]{1,2}\.[0-9]{1,3})(?:$|[^0-9.]|\.(?:$|[^0-9]))").expect("tested below")
+    Regex::new(r"(?:^|[^0-9.A-Za-z-]|[0-9]{3}-)([45]\.[0-9]{1,2}\.[0-9]{1,3})(?:$|[^0-9.]|\.(?:$|[^0-9]))")
+        .expect("tested below")
 });
 
 /// Words that say that the message itself had been sent when the refusal came.
@@ -78,7 +79,8 @@ impl Rules {
         let (code, said) = reply_in(&full);
         let inner = enhanced_in(said).or_else(|| enhanced_in(&full));
         let class = |status: EnhancedCode| status.class;
-        let class = evidence.status.map(class).or_else(|| code.map(|c| if c < 500 { 4 } else { 5 })).or(inner.map(class));
+        let class =
+            evidence.status.map(class).or_else(|| code.map(|c| if c < 500 { 4 } else { 5 })).or(inner.map(class));
         let specific = evidence.status.filter(|status| (status.subject, status.detail) != (0, 0));
         let enhanced = inner.or(specific);
         let transient = class == Some(4);
@@ -95,7 +97,10 @@ impl Rules {
         }
         // A server that took the recipient and refuses "the user" after the message knows the user well.
         let names_a_mailbox = enhanced.is_some_and(|code| code.subject == 1);
-        if reason == Reason::UserUnknown && !names_a_mailbox && (AFTER_DATA.is_match(&full) || AFTER_DATA.is_match(keep(evidence.context))) {
+        if reason == Reason::UserUnknown
+            && !names_a_mailbox
+            && (AFTER_DATA.is_match(&full) || AFTER_DATA.is_match(keep(evidence.context)))
+        {
             reason = Reason::Filtered;
         }
         Judgement { ruling, reason, status: evidence.status.or(inner), transient }

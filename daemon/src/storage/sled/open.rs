@@ -64,10 +64,7 @@ pub(super) fn open(
     let (shelves, spool_writer) = open_shelves(path)?;
     let uploads_path = path.join("uploads");
     let uploads = Uploads::open(&uploads_path, settings.uploads).map_err(broken(&uploads_path))?;
-    sync_dir(path).map_err(broken(path))?;
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        sync_dir(parent).map_err(broken(parent))?;
-    }
+    sync_names(path)?;
     let disk = Disk { tree: (*db).clone(), failure: Failure::new() };
     check_format(path, &disk)?;
     seal::check(path, &disk, &sealer)?;
@@ -122,6 +119,15 @@ pub(super) fn open(
         _clock: clock,
         _lock: Arc::new(lock),
     }))
+}
+
+/// Makes the store's own name durable, and those in it.
+fn sync_names(path: &Path) -> Result<(), OpenError> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    for folder in std::iter::once(path).chain(parent) {
+        sync_dir(folder).map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
+    }
+    Ok(())
 }
 
 /// Opens what keeps messages.

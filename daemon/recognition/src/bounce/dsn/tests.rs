@@ -62,8 +62,14 @@ fn reports_with_mistakes_are_read() {
          Final-Recipient: rfc822; b@example.jp\nAction: failed\nStatus: 5.0.0\n",
         &[("a@example.jp", failed, Some("5.0.0"), ""), ("b@example.jp", failed, Some("5.0.0"), "")],
     );
-    check("Final-Recipient: rfc822; taro@example.jp\nStatus: 5.5.0\n", &[("taro@example.jp", failed, Some("5.5.0"), "")]);
-    check("Final-Recipient: utf-8; 太郎@例え.jp\nAction: failed\nStatus: 5.1.1\n", &[("太郎@例え.jp", failed, Some("5.1.1"), "")]);
+    check(
+        "Final-Recipient: rfc822; taro@example.jp\nStatus: 5.5.0\n",
+        &[("taro@example.jp", failed, Some("5.5.0"), "")],
+    );
+    check(
+        "Final-Recipient: utf-8; 太郎@例え.jp\nAction: failed\nStatus: 5.1.1\n",
+        &[("太郎@例え.jp", failed, Some("5.1.1"), "")],
+    );
     check("Reporting-MTA: dns; x\n", &[]);
     check("Final-Recipient: rfc822; nobody\nAction: failed\n", &[]);
 }
@@ -77,6 +83,9 @@ fn a_report_that_stands_in_the_text_is_read() {
     );
     let reported = read(&mail);
     assert_eq!(reported.len(), 1);
-    assert_eq!((reported[0].recipient.as_str(), reported[0].diagnostic.as_str()), ("taro@example.jp", "552 5.2.2 full"));
+    assert_eq!(
+        (reported[0].recipient.as_str(), reported[0].diagnostic.as_str()),
+        ("taro@example.jp", "552 5.2.2 full")
+    );
     assert_eq!(reported[0].reporting_server.as_deref(), Some("out.example"));
 }

@@ -98,7 +98,10 @@ fn the_text_explains_what_a_report_leaves_open() {
 
 #[test]
 fn a_bounce_within_a_bounce_is_found() {
-    let inner = from_system("failure notice", "Hi. This is the qmail-send program at mx.\n\n<taro@example.jp>:\nNo such user.\n");
+    let inner = from_system(
+        "failure notice",
+        "Hi. This is the qmail-send program at mx.\n\n<taro@example.jp>:\nNo such user.\n",
+    );
     let mail = from_system("Undelivered mail", &format!("We pass this on to you.\n\n--------\n{inner}"));
     check(&mail, &[("taro@example.jp", "hard", None, "user-unknown")]);
 }
@@ -114,7 +117,10 @@ fn what_is_no_bounce_yields_nothing() {
     let quoted = "From: Taro <taro@example.jp>\nSubject: Fwd: failure notice\n\nLook what I got:\n\n\
         Hi. This is the qmail-send program at mx.example.\n<hanako@example.jp>:\nNo such user. (#5.1.1)\n";
     check_nature(quoted, Nature::Ordinary);
-    check_nature("From: Taro <taro@example.jp>\nSubject: lunch\n\nhanako@example.jp does not exist, said 550 5.1.1.\n", Nature::Ordinary);
+    check_nature(
+        "From: Taro <taro@example.jp>\nSubject: lunch\n\nhanako@example.jp does not exist, said 550 5.1.1.\n",
+        Nature::Ordinary,
+    );
     let vacation = "From: Taro <taro@example.jp>\nReturn-Path: <>\nAuto-Submitted: auto-replied\nSubject: x\n\n\
         I am away. Write to hanako@example.jp. Your message was not delivered to my phone.\n";
     check_nature(vacation, Nature::AutoReply);

@@ -47,7 +47,12 @@ fn a_passing_trouble_is_never_hard() {
 #[test]
 fn a_user_refused_after_the_message_is_known() {
     check(None, "host mx.example.jp said: 550 unknown user (in reply to end of DATA command)", Reason::Filtered, false);
-    check(None, "host mx.example.jp said: 550 5.1.1 unknown (in reply to end of DATA command)", Reason::UserUnknown, true);
+    check(
+        None,
+        "host mx.example.jp said: 550 5.1.1 unknown (in reply to end of DATA command)",
+        Reason::UserUnknown,
+        true,
+    );
     check(None, "550 : User unknown", Reason::Filtered, false);
 }
 

@@ -65,7 +65,12 @@ fn products_that_name_the_recipient_in_a_sentence_or_field() {
         "hard",
         "user-unknown",
     );
-    check_one("Undeliverable Mail", "Unknown user: taro@example.jp\n\nOriginal message follows.\n", "hard", "user-unknown");
+    check_one(
+        "Undeliverable Mail",
+        "Unknown user: taro@example.jp\n\nOriginal message follows.\n",
+        "hard",
+        "user-unknown",
+    );
     check_one("Undeliverable Mail", "User mailbox exceeds allowed size: taro@example.jp\n", "soft", "mailbox-full");
     check_one(
         "**Message you sent blocked by our bulk email filter**",
@@ -106,7 +111,12 @@ fn products_that_name_the_recipient_in_a_sentence_or_field() {
         "soft",
         "loop",
     );
-    check_one("non remis (delivery failed)", "Votre message n'a pas pu être délivré à\ntaro@example.jp\n", "soft", "undetermined");
+    check_one(
+        "non remis (delivery failed)",
+        "Votre message n'a pas pu être délivré à\ntaro@example.jp\n",
+        "soft",
+        "undetermined",
+    );
 }
 
 #[test]

@@ -29,10 +29,7 @@ fn postfix() {
         timed out\n";
     check(
         &from_system("Undelivered Mail Returned to Sender", text),
-        &[
-            ("info@example.jp", "hard", Some("5.1.1"), "user-unknown"),
-            ("jiro@example.jp", "soft", None, "unreachable"),
-        ],
+        &[("info@example.jp", "hard", Some("5.1.1"), "user-unknown"), ("jiro@example.jp", "soft", None, "unreachable")],
     );
     let delayed = "This is the mail system at host mx.example.net.\n\nTHIS IS A WARNING ONLY.  YOU DO NOT NEED TO RESEND \
         YOUR MESSAGE.\n\nIt will be retried until it is 5.0 days old.\n\n<taro@example.jp>: host mx said: 450 4.1.1 User \
@@ -65,7 +62,8 @@ fn exim() {
         &[("taro@example.jp", "soft", None, "unreachable")],
     );
     let text = "The following address(es) failed:\n\n  save to box\n    mailbox is full\n";
-    let failed = from_system("Mail delivery failed", text).replace("Subject:", "X-Failed-Recipients: taro@example.jp\nSubject:");
+    let failed =
+        from_system("Mail delivery failed", text).replace("Subject:", "X-Failed-Recipients: taro@example.jp\nSubject:");
     check(&failed, &[("taro@example.jp", "soft", None, "mailbox-full")]);
 }
 
@@ -94,10 +92,7 @@ fn sendmail_of_two_ages() {
         Host unknown\n\n   ----- Unsent message follows -----\nReceived: by mx\nTo: taro@nowhere.invalid\n";
     check(
         &from_system("Returned mail: Host unknown", old),
-        &[
-            ("taro@nowhere.invalid", "hard", None, "host-unknown"),
-            ("jiro@old.invalid", "hard", None, "host-unknown"),
-        ],
+        &[("taro@nowhere.invalid", "hard", None, "host-unknown"), ("jiro@old.invalid", "hard", None, "host-unknown")],
     );
     let only_in_copy = "   ----- Transcript of session follows -----\n421 mx (smtp)... Deferred: Connection timed out during \
         user open with mx\n\n   ----- Unsent message follows -----\nReceived: by mx\nTo: taro@example.jp\n\nHello\n";
@@ -123,10 +118,7 @@ fn small_servers() {
     );
     let dragonfly = "This is the DragonFly Mail Agent v0.13 at mx.\n\nThere was an error delivering your mail to \
         <taro@nowhere.invalid>.\n\nDNS lookup failure: host nowhere.invalid not found\n\nMessage headers follow.\n";
-    check(
-        &from_system("Mail delivery failed", dragonfly),
-        &[("taro@nowhere.invalid", "hard", None, "host-unknown")],
-    );
+    check(&from_system("Mail delivery failed", dragonfly), &[("taro@nowhere.invalid", "hard", None, "host-unknown")]);
     let james = "Hi. This is the James mail server at mx.example.net.\nI'm afraid I wasn't able to deliver your message to \
         the following addresses.\n\ntaro@example.jp\n\nError message:\n550 5.1.1 unknown\n";
     check(&from_system("failure notice", james), &[("taro@example.jp", "hard", Some("5.1.1"), "user-unknown")]);
