@@ -121,7 +121,9 @@ fn fields(header: &[u8]) -> Result<Vec<Field<'_>>, ComposeError> {
         let end = field_end(rest);
         let (lines, tail) = rest.split_at(end);
         let colon = lines.iter().position(|b| *b == b':');
-        let name = colon.and_then(|colon| std::str::from_utf8(&lines[..colon]).ok()).map(str::trim_end);
+        let name = colon.and_then(|colon| std::str::from_utf8(&lines[..colon]).ok());
+        // Old programs put blanks before the colon (RFC 5322 4.5), but a name ends on its line.
+        let name = name.map(|name| name.trim_end_matches([' ', '\t']));
         let is_name = |name: &&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
         let Some(name) = name.filter(is_name) else {
             let shown: String = String::from_utf8_lossy(lines).chars().take(40).collect();
@@ -270,6 +272,7 @@ mod tests {
         check_refused("From taro Sat\nFrom: t@example.jp\n\n", "no header field");
         check_refused(" x\nFrom: t@example.jp\n\n", "no header field");
         check_refused("nonsense\nFrom: t@example.jp\n\n", "no header field");
+        check_refused("name\n : goes on\nFrom: t@example.jp\n\n", "no header field");
         check_refused(&format!("From: t@example.jp\n\n{}", "x".repeat(999)), "line 3");
         assert!(adopt(&format!("From: t@example.jp\n\n{}", "x".repeat(998))).is_ok());
     }

@@ -15,7 +15,7 @@ pub const FROM: &str = "shop@example.jp";
 /// What stands between the texts of an input: no UTF-8 has it.
 const SEPARATOR: u8 = 0xff;
 /// The fields that a composed message may have besides those that were asked for, each once.
-const OWN_FIELDS: [&str; 15] = [
+const OWN_FIELDS: [&str; 17] = [
     "date",
     "from",
     "reply-to",
@@ -26,6 +26,8 @@ const OWN_FIELDS: [&str; 15] = [
     "in-reply-to",
     "references",
     "auto-submitted",
+    "list-unsubscribe",
+    "list-unsubscribe-post",
     "x-hikyaku-job",
     "mime-version",
     "content-type",
@@ -68,6 +70,10 @@ pub fn draft() -> Draft {
         text: Some("hello".into()),
         html: None,
         headers: Vec::new(),
+        in_reply_to: None,
+        references: Vec::new(),
+        list_unsubscribe: None,
+        auto_submitted: None,
         attachments: Vec::new(),
         charset: Charset::Utf8,
     }

@@ -1,13 +1,16 @@
 //! Can a subject, a name or a header's value put a field into a message that nobody asked for?
 #![no_main]
 
-use hikyaku_daemon::{compose::message::compose, domain::mail::Draft};
+use hikyaku_daemon::{
+    compose::message::compose,
+    domain::mail::{Draft, ListUnsubscribe},
+};
 use hikyaku_fuzz::{FROM, addresses, charset, check_composed, draft, identity, mailbox, parsed, texts};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let (charset, data) = charset(data);
-    let [subject, from, to, cc, name, value, text] = texts(data);
+    let [subject, from, to, cc, name, value, text, url, mailto] = texts(data);
     let headers: Vec<_> = Some((name, value)).filter(|(name, _)| !name.is_empty()).into_iter().collect();
     let draft = Draft {
         from: mailbox(&from, FROM),
@@ -16,6 +19,7 @@ fuzz_target!(|data: &[u8]| {
         subject,
         text: Some(text),
         headers,
+        list_unsubscribe: list(url, mailto),
         charset,
         ..draft()
     };
@@ -26,3 +30,10 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(addresses(parsed.to()).len(), 2);
     assert_eq!(addresses(parsed.cc()), ["cc@example.jp"]);
 });
+
+fn list(url: String, mailto: String) -> Option<ListUnsubscribe> {
+    let given = |text: String| Some(text).filter(|text| !text.is_empty());
+    let (url, mailto) = (given(url), given(mailto));
+    let is_any = url.is_some() || mailto.is_some();
+    is_any.then(|| ListUnsubscribe { one_click: url.is_some(), url, mailto })
+}

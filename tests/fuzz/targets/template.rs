@@ -21,10 +21,10 @@ fuzz_target!(|data: &[u8]| {
         address: "to@example.jp".parse().expect("an address"),
         // The service refuses others before.
         name: Some(name).filter(|name| !name.is_empty() && !name.chars().any(char::is_control)),
-        values: given.take(renderer.variables().len()).collect(),
+        values: given.map(Some).take(renderer.variables().len()).collect(),
     };
     let Ok(bytes_max) = renderer.check(&recipient) else { return };
-    let message = renderer.render(&recipient, &identity);
+    let message = renderer.render(&recipient, &identity).expect("whoever was checked has a message");
     assert!(message.bytes.len() <= bytes_max, "{} bytes, {bytes_max} were foretold", message.bytes.len());
     check_composed(&message, &[]);
     let parsed = parsed(&message);

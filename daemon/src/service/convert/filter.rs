@@ -73,7 +73,7 @@ pub(in crate::service) fn to_filter(wire: v1::JobFilter, at: &str, violations: &
 }
 
 /// An address in the form in which recipients are kept; a text that is none finds nobody.
-fn as_kept(recipient: String) -> String {
+pub(in crate::service) fn as_kept(recipient: String) -> String {
     Address::from_lenient(&recipient).map_or(recipient, |address| address.as_str().to_owned())
 }
 

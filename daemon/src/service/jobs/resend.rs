@@ -27,6 +27,7 @@ use crate::{
     },
     service::{
         convert::{
+            filter::as_kept,
             values::parse,
             violations::{Violation, Violations},
         },
@@ -169,6 +170,7 @@ impl Wanted {
             key => parse::<IdempotencyKey>(key, "idempotency_key", &mut violations).map(Some),
         };
         let v1::ResendJobRequest { addresses, dry_run, .. } = request;
+        let addresses = addresses.into_iter().map(as_kept).collect();
         violations.finish(id.zip(key).map(|(id, key)| Self { id, states, addresses, key, dry_run }))
     }
 

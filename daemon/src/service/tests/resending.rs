@@ -66,7 +66,7 @@ async fn some_recipients_may_be_chosen() {
     let addresses = |address: &str| vec![address.to_owned()];
     for (request, expected) in [
         (v1::ResendJobRequest { states: states(v1::RecipientState::Failed), ..again(&first) }, "b@example.jp"),
-        (v1::ResendJobRequest { addresses: addresses("A@Example.JP"), ..again(&first) }, "a@example.jp"),
+        (v1::ResendJobRequest { addresses: addresses("\"A\"@Example.JP"), ..again(&first) }, "a@example.jp"),
     ] {
         let id = resend(&api, request).await.expect("a job").job_id;
         let found: Vec<_> = api.job(&id).await.recipients.iter().map(|one| one.address.clone()).collect();
