@@ -102,12 +102,19 @@ impl<'a> Desk<'a> {
         let mut batch = Some(batch);
         for (place, candidate) in self.candidates.iter_mut().enumerate() {
             let given = if place == last { batch.take() } else { batch.clone() };
-            let (Ok((_, incoming)), Some(given)) = (&mut candidate.checked, given) else { continue };
-            let first = incoming.count();
-            match incoming.take(given) {
-                Ok(recipients) => answer = answer.or(Some((first, recipients))),
-                Err(violations) => candidate.checked = Err(violations),
-            }
+            let Some(given) = given else { continue };
+            let checked = std::mem::replace(&mut candidate.checked, Err(Vec::new()));
+            candidate.checked = match checked {
+                Ok((template, incoming)) => {
+                    let first = incoming.count();
+                    let (incoming, taken) = check(incoming, given).await?;
+                    taken.map(|recipients| {
+                        answer = answer.take().or(Some((first, recipients)));
+                        (template, incoming)
+                    })
+                }
+                Err(violations) => Err(violations),
+            };
         }
         answer.ok_or_else(|| self.complaint())
     }
@@ -225,3 +232,19 @@ impl<'a> Desk<'a> {
         wrong.map_or(Refusal::Internal("nobody checked the recipients"), |violations| violations.clone().into())
     }
 }
+
+/// Checks recipients. Templates that do more than name variables may take their time, so they get a thread of their own.
+async fn check(mut incoming: Incoming, batch: Vec<v1::MergeRecipient>) -> Result<(Incoming, Taken), Refusal> {
+    if incoming.is_quick() {
+        let taken = incoming.take(batch);
+        return Ok((incoming, taken));
+    }
+    let aside = tokio::task::spawn_blocking(move || {
+        let taken = incoming.take(batch);
+        (incoming, taken)
+    });
+    aside.await.map_err(|_| Refusal::Internal("a template met a bug"))
+}
+
+/// The recipients of one request, or what is wrong with them.
+type Taken = Result<Vec<MergeRecipient>, Vec<Violation>>;
