@@ -2,7 +2,7 @@
 
 use super::{gate::with, *};
 use crate::{
-    domain::{attempt::Fate, ids::JobId},
+    domain::{account::SenderPattern, attempt::Fate, ids::JobId},
     storage::{
         AccountStore as _, JobStore as _, Queue as _,
         contract::samples::{attempt, settlement},
@@ -121,7 +121,8 @@ async fn a_repeated_call_is_known_again() {
 
 #[tokio::test]
 async fn the_accounts_rules_hold_for_it_too() {
-    let api = with(|settings| settings.may_send_as = vec!["other@example.com".parse().expect("a pattern")]).await;
+    let other = SenderPattern::Address("other@example.com".parse().expect("an address"));
+    let api = with(|settings| settings.may_send_as = vec![other]).await;
     let from = Some(mailbox("other@example.com"));
     let job = v1::JobDraft { from, approval_required: true, ..draft("sales", "a@example.jp") };
     let first = finished(&api, job, &[Fate::Failed, Fate::Failed]).await;

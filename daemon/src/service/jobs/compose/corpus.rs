@@ -81,6 +81,7 @@ fn made(job: &Job, setting: Setting) -> Result<Made, Vec<Violation>> {
         now: NOW,
         account: "shop".parse().expect("an account"),
         fallbacks: None,
+        keys: Vec::new(),
     };
     job_of(order, &settings, birth)
 }
