@@ -194,8 +194,10 @@ class House:
 def daemon(args, dns_port):
     folder = Path(args.folder)
     socket = folder / "hikyaku.sock"
+    # A test does not care how full the disk is.
     (folder / "hikyaku.toml").write_text(
-        f'[store]\npath = "{folder}/store"\n[seal]\nkey_file = "{folder}/seal.key"\n'
+        f'[store]\npath = "{folder}/store"\nintake_free_bytes_min = 0\nwork_free_bytes_min = 0\nballast_bytes = 0\n'
+        f'[seal]\nkey_file = "{folder}/seal.key"\n'
         f'[listen]\nunix = {{ path = "{socket}", mode = "0600" }}\n[dns]\nserver = "127.0.0.1:{dns_port}"\n'
     )
     log = open(folder / "log", "wb")
@@ -206,6 +208,8 @@ def daemon(args, dns_port):
             deadline = time.monotonic() + START_SECONDS_MAX
             while not socket.exists() and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.1)
+            if process.poll() is not None:
+                raise RuntimeError(f"hikyakud ended at once, with {process.returncode}")
             grpc.channel_ready_future(channel).result(timeout=START_SECONDS_MAX)
             yield channel
     except BaseException:

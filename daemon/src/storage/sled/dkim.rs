@@ -261,3 +261,43 @@ impl DkimStore for SledStore {
         self.writer.commit(weight, Patience::Refuse, move |txn| replace(txn, rules, &row, expected)).await?
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{Progress, StoreCare, contract::samples, sled::tests::open_plain};
+
+    #[derive(Debug)]
+    struct Silent;
+
+    impl Progress for Silent {
+        fn report(&self, _done: u64, _total: u64) {}
+    }
+
+    #[tokio::test]
+    async fn what_is_damaged_is_not_used_and_is_set_aside() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let name = "a._domainkey.example.jp";
+        {
+            let store = open_plain(dir.path());
+            for selector in ["a", "b"] {
+                let (key, private) = samples::dkim_key(selector, "example.jp");
+                store.add_dkim_key(key, private).await.expect("it is new");
+            }
+            store.set_dkim_rules(samples::dkim_rules(&[name], 1), Etag(0)).await.expect("nobody set any");
+            let hash = hash_of(&name.parse().expect("a name"));
+            for key in [Key::DkimKey { hash, chunk: 1 }, Key::DkimRules { chunk: 0 }] {
+                store.disk.tree.insert(key.to_bytes(), b"damaged").expect("written");
+            }
+            store.close().await.expect("closed");
+        }
+        let store = open_plain(dir.path());
+        assert_eq!(store.dkim_keys().await.expect("an answer").len(), 1);
+        assert!(matches!(store.dkim_rules().await, Err(StorageError::Damaged(_))), "nothing is sent unsigned by it");
+        let findings = store.verify(&Silent).await.expect("an answer");
+        assert_eq!(findings.quarantined_count, 2, "{findings:?}");
+        assert_eq!(*store.dkim_rules().await.expect("an answer"), DkimRules::default());
+        let (key, private) = samples::dkim_key("a", "example.jp");
+        store.add_dkim_key(key, private).await.expect("the damaged one is gone");
+    }
+}
