@@ -154,9 +154,19 @@ const fn is_of_base64(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{
+        compose::{identity::Identity, message::compose, raw::adopt_raw},
+        domain::{
+            charset::Charset,
+            ids::JobId,
+            mail::{Attachment, Draft, Mailbox},
+            time::Timestamp,
+        },
+    };
 
     /// The message put back of its parts, and how many stretches were taken out.
     fn travelled(message: &[u8], content_bytes_min: usize) -> (Vec<u8>, usize) {
@@ -190,7 +200,45 @@ mod tests {
             check(&file, 1);
             check(&[&file, &b"\r\n"[..]].concat(), 1);
             check(&[b"Subject: x\r\n\r\n", &*file, b"\r\n--x--\r\n"].concat(), 1);
-            check(&[b"\r\n", &*file, b"\r\n\r\n", &*file, b"\r\n--x", &*file].concat(), 2);
+            check(&[b"\r\n", &*file, b"\r\n\r\n", &*file, b"\r\n--x", &file[..76]].concat(), 2);
+        }
+    }
+
+    /// A draft with a large attachment and a small one.
+    fn draft(content: &[u8]) -> Draft {
+        let attachment = |content: &[u8]| Attachment {
+            file_name: "a.bin".to_owned(),
+            media_type: "application/octet-stream".to_owned(),
+            content: Bytes::copy_from_slice(content),
+            content_id: None,
+        };
+        let mailbox = Mailbox { name: None, address: "shop@example.jp".parse().expect("an address") };
+        Draft {
+            from: mailbox.clone(),
+            reply_to: Vec::new(),
+            to: vec![mailbox],
+            cc: Vec::new(),
+            subject: "A file".to_owned(),
+            text: Some("飛脚 ".repeat(1_000)),
+            html: None,
+            headers: Vec::new(),
+            attachments: vec![attachment(content), attachment(b"small")],
+            charset: Charset::Utf8,
+        }
+    }
+
+    #[test]
+    fn what_is_composed_and_what_is_adopted_is_found() {
+        let content: Vec<u8> = (0..20_000_u32).map(|number| number.to_be_bytes()[3]).collect();
+        let draft = draft(&content);
+        let identity = Identity::of_job(JobId::from_bytes([7; 16]), &draft.from.address, Timestamp::EPOCH);
+        let composed = compose(&draft, &identity).expect("a message").bytes;
+        let adopted = adopt_raw(&composed, &identity).expect("a message").message.bytes;
+        for message in [composed, adopted] {
+            let found = find(&message, 16_384);
+            assert_eq!(found.len(), 1);
+            assert_eq!(decode(&message, found[0]).as_ref(), Some(&content));
+            assert_eq!(travelled(&message, 16_384).0, message);
         }
     }
 

@@ -81,8 +81,8 @@ pub(super) const STORE_UPLOADS_MAX: Setting<u64> = Setting {
 pub(super) const STORE_UPLOAD_BYTES_PER_CALLER_MAX: Setting<u64> = Setting {
     key: "store.upload_bytes_per_caller_max",
     doc: "\
-Most bytes that one caller may have uploaded in the last 24 hours, each file once; one counts as 65536 at least. What jobs
-use they keep, whatever is forgotten here.",
+Most bytes that one caller may have uploaded in the last 24 hours, each file once; one counts as 65536 at least.
+What jobs use they keep, whatever is forgotten here.",
     default: Default::Value("4294967296"),
     parse: whole_within::<1_048_576, 1_099_511_627_776>,
 };

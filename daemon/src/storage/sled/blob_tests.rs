@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    RestoreError, SledStore,
+    RestoreError, SledSettings, SledStore,
     jobs::{self, ready_key},
     keys::{Family, Key},
     restore,
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     domain::{job::Control, time::Timestamp},
+    platform::{clock::SystemClock, sealing::Sealer},
     storage::{
         Acceptance, AccountStore, Appended, BlobStore, JobStore, MergeStore, Progress, SharedStorage, StorageError,
         StoreCare, UploadError,
@@ -204,6 +205,17 @@ async fn what_a_crash_left_whole_or_wrong_is_found_at_the_next_begin() {
     assert!(matches!(begun, crate::storage::Begun::There(_)), "{begun:?}");
     assert_eq!(begin(&shared(&store), &upload("shop", &wrong), at(2)).await.1, 0, "it begins anew");
     assert_eq!(files(&store), 1);
+}
+
+#[tokio::test]
+async fn a_full_disk_takes_no_uploads() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = SledSettings { intake_free_bytes_min: Some(u64::MAX), ballast_bytes: 0, ..SledSettings::default() };
+    let (sealer, clock) = (Sealer::from_key([7; 32]), Arc::new(SystemClock));
+    let store = SledStore::open(dir.path(), settings, sealer, clock).unwrap();
+    let refused = store.begin_upload(upload("shop", &file(1, 1_000)), at(1)).await;
+    let is_full = matches!(refused, Err(UploadError::Storage(StorageError::DiskNearlyFull { .. })));
+    assert!(is_full, "{refused:?}");
 }
 
 #[tokio::test]
