@@ -163,6 +163,18 @@ fn room(until: Option<&Timestamp>) -> String {
     )
 }
 
+/// Why a job does not do what was asked, as a word for programs.
+const fn reason_of(refusal: &ControlRefusal) -> &'static str {
+    match refusal {
+        ControlRefusal::NothingToDo => "NOTHING_TO_DO",
+        ControlRefusal::IsHeld => "JOB_IS_HELD",
+        ControlRefusal::AwaitsApproval => "JOB_AWAITS_APPROVAL",
+        ControlRefusal::NoApprovalAwaited => "NO_APPROVAL_AWAITED",
+        ControlRefusal::UnderWay => "ATTEMPT_UNDER_WAY",
+        ControlRefusal::WasCancelled => "JOB_WAS_CANCELLED",
+    }
+}
+
 /// How a refusal is told.
 #[derive(Clone)]
 struct Telling {
@@ -232,17 +244,7 @@ impl Refusal {
                 Telling::new(Code::Aborted, "ACCOUNT_BUSY").with("open_jobs", count).retry(SOON)
             }
             Self::KeyReused(id) => Telling::new(Code::AlreadyExists, "IDEMPOTENCY_KEY_REUSED").with("job_id", id),
-            Self::Control(refusal) => Telling::new(
-                Code::FailedPrecondition,
-                match refusal {
-                    ControlRefusal::NothingToDo => "NOTHING_TO_DO",
-                    ControlRefusal::IsHeld => "JOB_IS_HELD",
-                    ControlRefusal::AwaitsApproval => "JOB_AWAITS_APPROVAL",
-                    ControlRefusal::NoApprovalAwaited => "NO_APPROVAL_AWAITED",
-                    ControlRefusal::UnderWay => "ATTEMPT_UNDER_WAY",
-                    ControlRefusal::WasCancelled => "JOB_WAS_CANCELLED",
-                },
-            ),
+            Self::Control(refusal) => Telling::new(Code::FailedPrecondition, reason_of(refusal)),
             Self::NotResent(why) => Telling::new(
                 Code::FailedPrecondition,
                 match why {
