@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     mail,
-    result::say_rate,
+    result::{say, say_rate},
     smtp_server::{Dialogue, Offers},
 };
 
@@ -38,6 +38,9 @@ pub(crate) struct Options {
     /// Offers CHUNKING
     #[arg(long)]
     chunking: bool,
+    /// Prints a line once the first message is whole
+    #[arg(long)]
+    tell_first: bool,
     /// Does not offer PIPELINING
     #[arg(long)]
     no_pipelining: bool,
@@ -49,6 +52,7 @@ pub(crate) struct Taken {
     count: AtomicU64,
     changed: Notify,
     first: Mutex<Option<Instant>>,
+    tells_first: bool,
     /// When each marked message was whole; only when marks are looked for.
     marks: Option<Mutex<HashMap<u64, Instant>>>,
 }
@@ -85,13 +89,16 @@ impl Taken {
         }
         if self.count.fetch_add(1, Ordering::Relaxed) == 0 {
             *self.first.lock().expect("nobody panics with the lock") = Some(now);
+            if self.tells_first {
+                say("first", 1);
+            }
         }
     }
 }
 
 /// Serves until enough was taken.
 pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
-    let taken = Arc::new(Taken::default());
+    let taken = Arc::new(Taken { tells_first: options.tell_first, ..Taken::default() });
     let offers = Offers { pipelining: !options.no_pipelining, chunking: options.chunking };
     let serving = serve(listen(options.port).await?, offers, Arc::clone(&taken));
     let stop = options.stop_after;
