@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use hikyaku_client::Endpoint;
 
 use super::{
-    account_args::AccountCommand, classify::ClassifyArgs, job_args::JobCommand, route::RouteCommand,
-    store::StoreCommand,
+    account_args::AccountCommand, blob::BlobCommand, classify::ClassifyArgs, completions::CompletionsArgs,
+    dkim::DkimCommand, job_args::JobCommand, route::RouteCommand, store::StoreCommand,
 };
 
 /// Sends mail through hikyakud, and shows what became of it.
@@ -51,11 +51,21 @@ pub(crate) enum Command {
     /// Show, set and explain which account sends a job that names none
     #[command(subcommand)]
     Route(RouteCommand),
+    /// Upload files that jobs attach
+    #[command(subcommand)]
+    Blob(BlobCommand),
+    /// Make, show and check DKIM keys, and say which messages they sign
+    #[command(subcommand)]
+    Dkim(DkimCommand),
     /// Say what the rules make of a provider's reply
     Classify(ClassifyArgs),
     /// Look after the daemon's store
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Write a script that completes commands in a shell
+    ///
+    /// For bash, for instance: hikyaku completions bash > /usr/share/bash-completion/completions/hikyaku
+    Completions(CompletionsArgs),
 }
 
 #[cfg(test)]

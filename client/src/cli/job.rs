@@ -11,14 +11,17 @@ use hikyaku_client::{
 use super::{
     args::Global,
     counted::counted,
+    event_view::EventView,
     failure::{EXIT_FAILED, Failure, usage},
     follow::Follow,
     job_args::{JobCommand, SelectArgs, WatchArgs},
-    job_view::{EventView, JobView, SummaryView, job_table},
+    job_view::{JobView, SummaryView, job_table},
     merge::merge,
     outlook::explain,
     output::Output,
+    preview::preview,
     recipients::recipients,
+    resend::resend,
     run::connect,
     submit::submit,
 };
@@ -30,8 +33,10 @@ pub(crate) async fn run<W: Write>(
     output: &mut Output<W>,
 ) -> Result<ExitCode, Failure> {
     let (control, select) = match command {
-        JobCommand::Submit(args) => return submit(*args, connect(global), now, output).await,
-        JobCommand::Merge(args) => return merge(*args, connect(global), now, output).await,
+        JobCommand::Submit(args) => return Box::pin(submit(*args, connect(global), now, output)).await,
+        JobCommand::Merge(args) => return Box::pin(merge(*args, connect(global), now, output)).await,
+        JobCommand::Preview(args) => return Box::pin(preview(*args, connect(global), now, output)).await,
+        JobCommand::Resend(args) => return resend(&connect(global).await?, args, output).await,
         JobCommand::Recipients(args) => return recipients(&connect(global).await?, args, output).await,
         JobCommand::Get { id } => {
             output.show(&JobView::from(connect(global).await?.get_job(&id).await?))?;

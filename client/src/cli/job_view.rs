@@ -1,8 +1,8 @@
-//! How jobs, and what happens to them, are shown.
+//! How jobs are shown.
 
 use hikyaku_client::proto::{
-    Attempt, Blame, ControlSummary, Finding, Job, JobControl, JobState, Outcome, Recipient, RecipientField,
-    RecipientState, Verdict, WatchJobsResponse, watch_jobs_response::Change,
+    Approval, Attempt, Blame, ControlSummary, Finding, Job, JobState, Outcome, Recipient, RecipientField,
+    RecipientState, Verdict,
 };
 use serde::Serialize;
 
@@ -36,6 +36,30 @@ pub(crate) struct JobView {
     attempts: Vec<AttemptView>,
     merge: bool,
     tally: TallyView,
+    approval: Option<ApprovalView>,
+    resent_job_id: Option<String>,
+}
+
+/// Whether a job that needs approval has it.
+#[derive(Debug, Serialize)]
+struct ApprovalView {
+    approved_at: Option<String>,
+    approved_by: String,
+}
+
+impl From<Approval> for ApprovalView {
+    fn from(approval: Approval) -> Self {
+        Self { approved_at: approval.approved_at.map(show_time), approved_by: approval.approved_by }
+    }
+}
+
+impl ApprovalView {
+    fn text(&self) -> String {
+        match &self.approved_at {
+            Some(at) => [at.clone()].into_iter().chain(by(&self.approved_by)).collect::<Vec<_>>().join(" by "),
+            None => "waited for".to_owned(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -69,28 +93,6 @@ struct FindingView {
     text: String,
     verdict: &'static str,
     blame: &'static str,
-}
-
-/// One event.
-#[derive(Debug, Serialize)]
-pub(crate) struct EventView {
-    cursor: String,
-    at: Option<String>,
-    account_id: String,
-    job_id: String,
-    state: &'static str,
-    change: &'static str,
-    attempt: Option<AttemptCounts>,
-    control: Option<&'static str>,
-}
-
-#[derive(Debug, Serialize)]
-struct AttemptCounts {
-    number: u32,
-    submitted: u32,
-    deferred: u32,
-    failed: u32,
-    in_doubt: u32,
 }
 
 /// How many jobs a command concerned.
@@ -140,6 +142,8 @@ impl From<Job> for JobView {
             attempts: job.attempts.into_iter().map(Into::into).collect(),
             merge: job.merge,
             tally: job.tally.map(Into::into).unwrap_or_default(),
+            approval: job.approval.map(Into::into),
+            resent_job_id: Some(job.resent_job_id).filter(|id| !id.is_empty()),
         }
     }
 }
@@ -189,44 +193,6 @@ impl From<Finding> for FindingView {
     }
 }
 
-impl From<WatchJobsResponse> for EventView {
-    fn from(event: WatchJobsResponse) -> Self {
-        let (mut attempt, mut control) = (None, None);
-        let state = state_name(event.state());
-        let change = match event.change {
-            None => "UNKNOWN",
-            Some(Change::Accepted(_)) => "ACCEPTED",
-            Some(Change::Expired(_)) => "EXPIRED",
-            Some(Change::Diverted(_)) => "DIVERTED",
-            Some(Change::Controlled(controlled)) => {
-                control = Some(bare(JobControl::as_str_name(&controlled.control()), "JOB_CONTROL_"));
-                "CONTROLLED"
-            }
-            Some(Change::Attempted(counts)) => {
-                attempt = Some(AttemptCounts {
-                    number: counts.attempt,
-                    submitted: counts.submitted,
-                    deferred: counts.deferred,
-                    failed: counts.failed,
-                    in_doubt: counts.in_doubt,
-                });
-                "ATTEMPTED"
-            }
-        };
-        let at = event.at.map(show_time);
-        Self {
-            cursor: event.cursor,
-            at,
-            account_id: event.account_id,
-            job_id: event.job_id,
-            state,
-            change,
-            attempt,
-            control,
-        }
-    }
-}
-
 impl Show for JobView {
     fn text(&self) -> String {
         let bytes = counted(self.message_bytes, "byte", "bytes");
@@ -244,6 +210,8 @@ impl Show for JobView {
                 "accepted",
                 self.accepted_at.iter().cloned().chain(by(&self.accepted_by)).collect::<Vec<_>>().join(" by "),
             ),
+            ("approval", self.approval.as_ref().map(ApprovalView::text).unwrap_or_default()),
+            ("sends again", self.resent_job_id.clone().unwrap_or_default()),
             ("due", self.due_at.clone().unwrap_or_default()),
             ("expires", self.expires_at.clone().unwrap_or_default()),
             ("attempts", if self.merge { String::new() } else { self.attempts_made.to_string() }),
@@ -294,23 +262,6 @@ impl AttemptView {
 impl FindingView {
     fn lines(&self) -> String {
         escape_lines(&self.text).collect::<Vec<_>>().join("\n")
-    }
-}
-
-impl Show for EventView {
-    fn text(&self) -> String {
-        let what = match (&self.attempt, self.control) {
-            (Some(attempt), _) => {
-                let AttemptCounts { number, submitted, deferred, failed, in_doubt } = attempt;
-                format!(
-                    "attempt {number}: {submitted} submitted, {deferred} deferred, {failed} failed, {in_doubt} in doubt"
-                )
-            }
-            (None, Some(control)) => format!("{} was asked for", control.to_lowercase()),
-            (None, None) => self.change.to_lowercase(),
-        };
-        let at = self.at.as_deref().unwrap_or("-");
-        format!("{at}  {}  {}  {}  {what}", escape(&self.account_id), escape(&self.job_id), self.state)
     }
 }
 

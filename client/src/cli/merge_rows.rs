@@ -1,246 +1,309 @@
 //! The rows of a CSV file as the recipients of a merge job: checked as far as that needs no daemon, then read one by one.
 
-use std::{fs::File, path::Path};
+use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use anyhow::{Context as _, anyhow};
-use csv::{ByteRecord, Position, Reader, ReaderBuilder, StringRecord};
-use hikyaku_client::{merge_recipient, proto::MergeRecipient};
+use csv::{ByteRecord, Position, Reader, StringRecord};
+use hikyaku_client::proto::MergeRecipient;
 
-use super::failure::Failure;
+use super::{
+    counted::counted,
+    csv_file::{CsvFile, Decoded},
+    failure::Failure,
+    merge_columns::{Columns, Mistake, Named},
+    merge_report::Report,
+    progress::Progress,
+};
 
 /// Most rows of one file.
 const ROWS_MAX: u64 = 1_000_000;
-/// Bad rows that are named; further ones are counted only.
-const BAD_ROWS_SHOWN_MAX: u64 = 20;
-/// Longest address, in bytes (RFC 5321 4.5.3.1.3).
-const ADDRESS_BYTES_MAX: usize = 254;
-/// Longest name beside an address, in bytes.
-const NAME_BYTES_MAX: usize = 200;
+/// Rows between two looks at the clock.
+const LOOK_ROWS: u64 = 4_096;
 
-/// Which column says what.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Columns {
-    address: usize,
-    name: Option<usize>,
-    /// Those whose values are sent.
-    variables: Vec<(usize, String)>,
+/// A list of recipients.
+#[derive(Clone, Debug)]
+pub(crate) struct List {
+    pub(crate) file: CsvFile,
+    pub(crate) columns: Columns,
 }
 
-impl Columns {
-    /// Reads the header row; `is_used` tells which variables have to be sent.
+/// How many rows are good, and how many are not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Checked {
+    pub(crate) good: u64,
+    pub(crate) bad: u64,
+    /// What is told of the bad ones.
+    pub(crate) told: String,
+}
+
+/// Why the recipients cannot be read to their end, though they could before.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Changed {
+    /// A row.
+    #[error("line {line} was good before, and now it is not: {reason}")]
+    Row {
+        /// The line in which it begins.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The number of rows.
+    #[error("the file was changed while it was read: it had {before} good rows, and has {now}")]
+    Count {
+        /// At the check.
+        before: u64,
+        /// Now.
+        now: u64,
+    },
+    /// The file.
+    #[error(transparent)]
+    File(#[from] csv::Error),
+}
+
+impl List {
+    /// Reads the header; `is_used` tells which variables have to be sent.
     ///
     /// # Errors
-    /// When there is no address column, or a name stands twice or is empty.
-    pub(crate) fn read(path: &Path, is_used: impl Fn(&str) -> bool) -> Result<Self, Failure> {
-        let mut reader = open(path)?;
-        let header = reader.headers().with_context(|| format!("cannot read the header of {}", path.display()))?;
-        Self::of(header, is_used).map_err(|reason| anyhow!("{} line 1: {reason}", path.display()).into())
-    }
-
-    fn of(header: &StringRecord, is_used: impl Fn(&str) -> bool) -> Result<Self, String> {
-        // Some spreadsheets put a byte order mark before the first name.
-        let names: Vec<&str> = header.iter().map(|name| name.trim_start_matches('\u{feff}').trim()).collect();
-        if names.iter().any(|name| name.is_empty()) && names.len() > 1 {
-            return Err("a column has no name".to_owned());
-        }
-        for (index, name) in names.iter().enumerate() {
-            if names[..index].contains(name) {
-                return Err(format!("two columns are named {name:?}"));
+    /// When the file cannot be read, or its header says not enough.
+    pub(crate) fn open(file: CsvFile, named: Named<'_>, is_used: impl Fn(&str) -> bool) -> Result<Self, Failure> {
+        let name = file.path.display();
+        let mut reader = file.open()?;
+        let header = match reader.headers() {
+            Ok(header) => header,
+            Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
+                return Err(anyhow!("{name} line 1: {NOT_UTF_8}").into());
             }
-        }
-        let place = |wanted: &str| names.iter().position(|name| name.eq_ignore_ascii_case(wanted));
-        let address = match (place("address"), place("email")) {
-            (Some(_), Some(_)) => return Err("there is an address column and an email column: which is it?".to_owned()),
-            (Some(place), None) | (None, Some(place)) => place,
-            (None, None) => {
-                return Err("there is no address column; name the columns in the first row".to_owned());
-            }
+            Err(error) => return Err(anyhow!(error).context(format!("cannot read the header of {name}")).into()),
         };
-        let variables = names.iter().enumerate().filter(|(_, name)| **name != "address" && is_used(name));
-        let variables = variables.map(|(place, name)| (place, (*name).to_owned())).collect();
-        Ok(Self { address, name: place("name"), variables })
+        let columns = Columns::of(header, named, is_used).map_err(|reason| anyhow!("{name} line 1: {reason}"))?;
+        Ok(Self { file, columns })
     }
 
-    fn recipient(&self, row: &StringRecord) -> MergeRecipient {
-        let cell = |place: usize| row.get(place).unwrap_or_default();
-        let variables = self.variables.iter().map(|(place, name)| (name.as_str(), cell(*place)));
-        let name = self.name.map(cell).unwrap_or_default();
-        merge_recipient(cell(self.address).trim(), name.trim(), variables)
+    /// Reads the whole file and reports its bad rows.
+    ///
+    /// # Errors
+    /// When it cannot be read, or has no rows or too many.
+    pub(crate) fn check(&self, mut report: Report) -> Result<Checked, Failure> {
+        let name = self.file.path.display();
+        let mut progress = Progress::of_bytes("checking", self.file.size_bytes());
+        let mut rows = self.rows()?;
+        let mut good = 0_u64;
+        for count in 1_u64.. {
+            match rows.advance().with_context(|| format!("cannot read {name}"))? {
+                Row::Good => good += 1,
+                Row::Bad(line, mistake) => report.note(line, &mistake)?,
+                Row::End => break,
+            }
+            if count.is_multiple_of(LOOK_ROWS) {
+                progress.at(self.file.read.load(Ordering::Relaxed), &counted(count, "row", "rows"));
+            }
+        }
+        let (bad, told) = report.finish()?;
+        match good {
+            0 if bad == 0 => Err(anyhow!("{name} has no rows below its header").into()),
+            _ if good > ROWS_MAX => Err(anyhow!("{name} has {good} rows, more than {ROWS_MAX}").into()),
+            _ => Ok(Checked { good, bad, told }),
+        }
     }
 
-    /// What is wrong with a row, if anything is.
-    fn mistake(&self, row: &StringRecord) -> Option<String> {
-        let cell = |place: usize| row.get(place).unwrap_or_default().trim();
-        let address = cell(self.address);
-        if address.is_empty() {
-            return Some("the address is empty".to_owned());
-        }
-        let has_both = address.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-        if !has_both || address.chars().any(char::is_control) {
-            return Some(format!("{address:?} is no address"));
-        }
-        if address.len() > ADDRESS_BYTES_MAX {
-            return Some(format!("the address is longer than {ADDRESS_BYTES_MAX} bytes"));
-        }
-        let name = self.name.map(cell).unwrap_or_default();
-        if name.len() > NAME_BYTES_MAX {
-            return Some(format!("the name is longer than {NAME_BYTES_MAX} bytes"));
-        }
-        if name.chars().any(char::is_control) {
-            return Some("the name has a line break or another control character".to_owned());
-        }
-        None
-    }
-}
-
-/// Reads the whole file, and gives the number of its rows when all are good.
-///
-/// # Errors
-/// All bad rows by their lines, but no more than fit on a screen.
-pub(crate) fn check_rows(path: &Path, columns: &Columns) -> Result<u64, Failure> {
-    let mut reader = open(path)?;
-    let mut row = StringRecord::new();
-    let mut count = 0_u64;
-    let mut bad = 0_u64;
-    let mut told = String::new();
-    loop {
-        let (line, mistake) = match reader.read_record(&mut row) {
-            Ok(false) => break,
-            Ok(true) => (row.position().map(Position::line), columns.mistake(&row)),
-            Err(error) => {
-                let line = error.position().map(Position::line);
-                if line.is_none() || matches!(error.kind(), csv::ErrorKind::Io(_)) {
-                    return Err(anyhow!(error).context(format!("cannot read {}", path.display())).into());
+    /// The recipients of the good rows, read as they are asked for.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub(crate) fn recipients(
+        &self,
+        checked: &Checked,
+    ) -> Result<impl Iterator<Item = Result<MergeRecipient, Changed>> + Send + use<>, Failure> {
+        let (expected, may_be_bad) = (checked.good, checked.bad > 0);
+        let mut rows = self.rows()?;
+        let mut count = 0;
+        let next = move || loop {
+            return Some(match rows.advance() {
+                Ok(Row::Good) => {
+                    count += 1;
+                    Ok(rows.recipient())
                 }
-                (line, Some(row_error(&error)))
-            }
+                Ok(Row::Bad(..)) if may_be_bad => continue,
+                Ok(Row::Bad(line, mistake)) => Err(Changed::Row { line, reason: mistake.reason }),
+                Ok(Row::End) if count == expected => return None,
+                Ok(Row::End) => Err(Changed::Count { before: expected, now: count }),
+                Err(error) => Err(error.into()),
+            });
         };
-        count += 1;
-        let Some(mistake) = mistake else { continue };
-        bad += 1;
-        if bad <= BAD_ROWS_SHOWN_MAX {
-            told.push_str(&format!("\n  line {}: {mistake}", line.unwrap_or_default()));
+        Ok(std::iter::from_fn(next))
+    }
+
+    /// The recipient of the `n`th row below the header, counted from 1.
+    ///
+    /// # Errors
+    /// When there is no such row, or it is bad.
+    pub(crate) fn recipient(&self, n: u64) -> Result<MergeRecipient, Failure> {
+        let name = self.file.path.display();
+        let mut rows = self.rows()?;
+        for row in 1_u64.. {
+            match rows.advance().with_context(|| format!("cannot read {name}"))? {
+                Row::End => {
+                    let rows = counted(row - 1, "row", "rows");
+                    return Err(anyhow!("{name} has no row {n}: it has {rows} below its header").into());
+                }
+                Row::Bad(line, mistake) if row == n => {
+                    return Err(anyhow!("row {n} of {name} is bad\n  line {line}: {}", mistake.reason).into());
+                }
+                Row::Good if row == n => break,
+                Row::Good | Row::Bad(..) => {}
+            }
         }
+        Ok(rows.recipient())
     }
-    let name = path.display();
-    if bad > BAD_ROWS_SHOWN_MAX {
-        told.push_str(&format!("\n  and {} more", bad - BAD_ROWS_SHOWN_MAX));
+
+    /// The lines in which the good rows with these indexes begin.
+    pub(crate) fn lines_of(&self, mut indexes: Vec<u64>) -> BTreeMap<u64, u64> {
+        indexes.sort_unstable_by(|one, other| other.cmp(one));
+        indexes.dedup();
+        let mut lines = BTreeMap::new();
+        let Ok(mut rows) = self.rows() else { return lines };
+        let mut index = 0;
+        while let Some(wanted) = indexes.last() {
+            match rows.advance() {
+                Ok(Row::Good) => {
+                    if index == *wanted {
+                        lines.insert(index, rows.line());
+                        indexes.pop();
+                    }
+                    index += 1;
+                }
+                Ok(Row::Bad(..)) => {}
+                Ok(Row::End) | Err(_) => break,
+            }
+        }
+        lines
     }
-    match count {
-        _ if bad > 0 => Err(anyhow!("{bad} of {count} rows of {name} are bad; nothing was sent{told}").into()),
-        0 => Err(anyhow!("{name} has no rows below its header").into()),
-        _ if count > ROWS_MAX => Err(anyhow!("{name} has {count} rows, more than {ROWS_MAX}").into()),
-        _ => Ok(count),
+
+    fn rows(&self) -> Result<Rows, Failure> {
+        let encoding = self.file.encoding.title();
+        Ok(Rows { reader: self.file.open()?, columns: self.columns.clone(), encoding, row: StringRecord::new() })
     }
 }
 
-/// The recipients, read as they are asked for.
-///
-/// # Errors
-/// When the file cannot be opened.
-pub(crate) fn rows(
-    path: &Path,
+const NOT_UTF_8: &str = "is not UTF-8; Excel in Japan writes Shift_JIS: try --encoding shift_jis";
+
+/// Reads row after row; one is held.
+struct Rows {
+    reader: Reader<Decoded>,
     columns: Columns,
-) -> Result<impl Iterator<Item = Result<MergeRecipient, csv::Error>> + Send + use<>, Failure> {
-    let rows = open(path)?.into_records();
-    Ok(rows.map(move |row| Ok(columns.recipient(&row?))))
+    encoding: &'static str,
+    row: StringRecord,
 }
 
-/// The line in which the row with this index begins.
-pub(crate) fn line_of_row(path: &Path, index: usize) -> Option<u64> {
-    let mut reader = open(path).ok()?;
-    let mut row = ByteRecord::new();
-    for _ in 0..=index {
-        if !reader.read_byte_record(&mut row).ok()? {
-            return None;
+enum Row {
+    Good,
+    /// The line in which it begins, and what is wrong.
+    Bad(u64, Mistake),
+    End,
+}
+
+impl Rows {
+    fn advance(&mut self) -> Result<Row, csv::Error> {
+        // The room of the last row is used again.
+        let mut bytes = std::mem::take(&mut self.row).into_byte_record();
+        let error = match self.reader.read_byte_record(&mut bytes) {
+            Ok(false) => return Ok(Row::End),
+            Ok(true) => return Ok(self.judge(bytes)),
+            Err(error) => error,
+        };
+        match (error.kind(), error.position()) {
+            (csv::ErrorKind::UnequalLengths { expected_len, len, .. }, Some(place)) => {
+                let reason = format!("has {}, the header has {expected_len}", counted(*len, "cell", "cells"));
+                Ok(Row::Bad(place.line(), Mistake::of_row(reason)))
+            }
+            _ => Err(error),
         }
     }
-    row.position().map(Position::line)
-}
 
-fn open(path: &Path) -> Result<Reader<File>, Failure> {
-    let reader = ReaderBuilder::new().from_path(path);
-    Ok(reader.with_context(|| format!("cannot read {}", path.display()))?)
-}
-
-fn row_error(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("has {len} cells, the header has {expected_len}")
+    fn judge(&mut self, bytes: ByteRecord) -> Row {
+        let line = bytes.position().map_or(0, Position::line);
+        match StringRecord::from_byte_record(bytes) {
+            Ok(row) => self.row = row,
+            Err(_) => return Row::Bad(line, Mistake::of_row(NOT_UTF_8)),
         }
-        csv::ErrorKind::Utf8 { .. } => "is not UTF-8".to_owned(),
-        _ => error.to_string(),
+        let mistake = self.columns.mistake(&self.row, self.encoding);
+        mistake.map_or(Row::Good, |mistake| Row::Bad(line, mistake))
+    }
+
+    fn line(&self) -> u64 {
+        self.row.position().map_or(0, Position::line)
+    }
+
+    fn recipient(&self) -> MergeRecipient {
+        self.columns.recipient(&self.row)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::{path::Path, sync::Arc};
 
-    #[track_caller]
-    fn check_header(header: &[&str], expected: Result<(usize, Option<usize>, &[&str]), &str>) {
-        let columns = Columns::of(&StringRecord::from(header.to_vec()), |name| name != "unused");
-        match (columns, expected) {
-            (Ok(columns), Ok((address, name, variables))) => {
-                assert_eq!((columns.address, columns.name), (address, name), "{header:?}");
-                let names: Vec<_> = columns.variables.iter().map(|(_, name)| name.as_str()).collect();
-                assert_eq!(names, variables, "{header:?}");
-            }
-            (Err(found), Err(expected)) => assert!(found.contains(expected), "{header:?}: {found}"),
-            (columns, expected) => panic!("{header:?}: {columns:?}, expected {expected:?}"),
-        }
-    }
+    use super::{super::csv_file::EncodingName, *};
 
-    #[test]
-    fn the_header_names_the_columns() {
-        check_header(&["address"], Ok((0, None, &[])));
-        check_header(&["code", "Email", "Name", "unused"], Ok((1, Some(2), &["code", "Email", "Name"])));
-        check_header(&["\u{feff}address", " name ", "氏名"], Ok((0, Some(1), &["name", "氏名"])));
-        check_header(&["name"], Err("no address column"));
-        check_header(&["address", "email"], Err("which is it"));
-        check_header(&["address", "x", "x"], Err("two columns are named \"x\""));
-        check_header(&["address", ""], Err("no name"));
-    }
-
-    #[track_caller]
-    fn check_file(content: &str, expected: Result<u64, &str>) {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("list.csv");
+    fn list(folder: &Path, content: &[u8]) -> Result<List, Failure> {
+        let path = folder.join("list.csv");
         std::fs::write(&path, content).unwrap();
-        let columns = Columns::read(&path, |_| true).unwrap();
-        match (check_rows(&path, &columns), expected) {
-            (Ok(count), Ok(expected)) => {
-                assert_eq!(count, expected);
-                assert_eq!(rows(&path, columns).unwrap().filter(Result::is_ok).count() as u64, expected);
-            }
-            (Err(Failure::Other(error)), Err(expected)) => {
-                assert!(error.to_string().contains(expected), "{error}");
-            }
-            (found, expected) => panic!("{found:?}, expected {expected:?}"),
-        }
+        let delimiter = ",".parse().unwrap();
+        let file = CsvFile { path, encoding: EncodingName::Utf8, delimiter, read: Arc::default() };
+        List::open(file, Named::default(), |_| true)
+    }
+
+    #[track_caller]
+    fn check(content: &[u8], expected: (u64, u64, &str)) {
+        let folder = tempfile::tempdir().unwrap();
+        let list = list(folder.path(), content).unwrap();
+        let checked = list.check(Report::default()).unwrap();
+        assert_eq!((checked.good, checked.bad), (expected.0, expected.1));
+        assert!(checked.told.contains(expected.2), "{}", checked.told);
+        let recipients: Result<Vec<_>, _> = list.recipients(&checked).unwrap().collect();
+        assert_eq!(recipients.unwrap().len() as u64, expected.0);
     }
 
     #[test]
     fn bad_rows_are_told_by_their_lines() {
-        check_file("address,name\na@example.jp,Taro\nb@example.jp,\"Yamada, Hanako\"\n", Ok(2));
-        check_file(
-            "address,text\na@example.jp,\"two\nlines\"\nnobody,x\n",
-            Err("\n  line 4: \"nobody\" is no address"),
-        );
-        check_file("address,name\na@example.jp\n", Err("line 2: has 1 cells, the header has 2"));
-        check_file("address,name\n ,x\n", Err("line 2: the address is empty"));
-        check_file("address,name\na@b,\"x\ny\"\n", Err("line 2: the name has a line break"));
-        check_file("address\n", Err("no rows"));
+        check(b"address,name\na@example.jp,Taro\nb@example.jp,\"Yamada, Hanako\"\n", (2, 0, ""));
+        check(b"address,text\na@example.jp,\"two\nlines\"\nnobody,x\n", (1, 1, "\n  line 4: \"nobody\" has no @"));
+        check(b"address,name\na@example.jp\nb@example.jp,B\n", (1, 1, "line 2: has 1 cell, the header has 2"));
+        check(b"address,name\n ,x\n", (0, 1, "line 2: the address is empty"));
+        check(b"address,name\na@b,\"x\ny\"\n", (0, 1, "line 2: the name has a line break"));
+        check(b"address,name\na@b,\x8e\nc@d,x\n", (1, 1, "line 2: is not UTF-8; Excel in Japan"));
         let many: String = (0..30).map(|_| "nobody\n").collect();
-        check_file(&format!("address\n{many}"), Err("30 of 30 rows"));
-        check_file(&format!("address\n{many}"), Err("\n  and 10 more"));
+        check(format!("address\n{many}").as_bytes(), (0, 30, "\n  and 10 more; --report FILE takes them all"));
     }
 
     #[test]
-    fn a_row_is_found_again_by_its_place() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("list.csv");
-        std::fs::write(&path, "address,text\na@b,\"two\nlines\"\nc@d,x\n").unwrap();
-        assert_eq!([0, 1, 2].map(|index| line_of_row(&path, index)), [Some(2), Some(4), None]);
+    fn a_list_without_rows_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(list(folder.path(), b"address\n").unwrap().check(Report::default()).is_err());
+        assert!(list(folder.path(), b"address,\x8e\n").is_err());
+    }
+
+    #[test]
+    fn rows_are_found_again_by_their_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = list(folder.path(), b"address,text\na@b,\"two\nlines\"\nnobody,x\nc@d,x\n").unwrap();
+        assert_eq!(list.lines_of(vec![2, 1, 0, 1]), BTreeMap::from([(0, 2), (1, 5)]));
+        assert_eq!(list.recipient(3).unwrap().address, "c@d");
+        assert!(list.recipient(2).unwrap_err().message().contains("line 4: \"nobody\" has no @"));
+        assert!(list.recipient(4).unwrap_err().message().contains("has no row 4: it has 3 rows"));
+    }
+
+    #[test]
+    fn a_file_that_changes_is_not_taken_for_the_one_that_was_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = list(folder.path(), b"address\na@b\nc@d\n").unwrap();
+        let checked = list.check(Report::default()).unwrap();
+        for (content, expected) in
+            [("address\na@b\n", "had 2 good rows, and has 1"), ("address\nx\n", "line 2 was good")]
+        {
+            std::fs::write(&list.file.path, content).unwrap();
+            let error = list.recipients(&checked).unwrap().find_map(Result::err).unwrap();
+            assert!(error.to_string().contains(expected), "{error}");
+        }
     }
 }

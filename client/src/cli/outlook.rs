@@ -15,9 +15,9 @@ use super::{
     counted::counted,
     escape::escape,
     failure::Failure,
-    job_args::PriorityName,
     job_view::state_name,
     output::{Output, Show},
+    submit_args::PriorityName,
     table::fields,
     time_text::show_time,
 };

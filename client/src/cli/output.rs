@@ -45,6 +45,11 @@ impl<W: Write> Output<W> {
         writeln!(self.out, "{line}")
     }
 
+    /// Writes these bytes and nothing else.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes)
+    }
+
     /// Hands on what was written; the reader sees it now.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()

@@ -8,7 +8,7 @@ use hikyaku_client::{Access, Client};
 use super::{
     account,
     args::{Cli, Command, Global},
-    classify,
+    blob, classify, completions, dkim,
     failure::{Failure, usage},
     job,
     output::Output,
@@ -25,8 +25,11 @@ pub(crate) async fn run<W: Write>(cli: Cli, output: &mut Output<W>) -> Result<Ex
         Command::Account(command) => Box::pin(account::run(command, &global, now(), output)).await,
         Command::Job(command) => Box::pin(job::run(command, &global, now(), output)).await,
         Command::Route(command) => Box::pin(route::run(command, &global, output)).await,
+        Command::Blob(command) => Box::pin(blob::run(command, &global, output)).await,
+        Command::Dkim(command) => Box::pin(dkim::run(command, &global, output)).await,
         Command::Classify(args) => classify::run(args, &global, output).await,
         Command::Store(command) => store::run(command, &global, output).await,
+        Command::Completions(args) => completions::completions(args, output),
     }
 }
 

@@ -14,16 +14,17 @@ use hikyaku_client::{
 use serde::Serialize;
 
 use super::{
+    blob::with_uploads,
     counted::counted,
     escape::{escape, escape_lines},
-    failure::{EXIT_FAILED, Failure, FailureView},
+    failure::{EXIT_FAILED, Failure, FailureView, usage},
     follow::Follow,
-    job_args::SubmitArgs,
     job_view::JobView,
     outlook::{PlannedView, route_and_plan},
     output::{Output, Show},
     progress::Progress,
     submission::{numbered, submission},
+    submit_args::{ConductArgs, SubmitArgs},
     wait::Waiting,
 };
 
@@ -36,10 +37,16 @@ pub(crate) async fn submit<W: Write>(
     now: SystemTime,
     output: &mut Output<W>,
 ) -> Result<ExitCode, Failure> {
-    let (repeat, wait, wait_max) = (args.conduct.repeat, args.conduct.wait, args.conduct.wait_max);
-    let account_id = args.account.clone().unwrap_or_default();
-    let request = submission(args, now)?;
+    let ConductArgs { idempotency_key, dry_run, repeat, wait, wait_max } = args.conduct;
+    let submission = submission(args.message, now)?;
+    let draft = submission.job();
+    if wait && (draft.hold || draft.approval_required) {
+        return Err(usage("a job that is held, or needs approval, is not waited for: leave --wait out"));
+    }
+    let account_id = draft.account_id.clone();
     let client = connect.await?;
+    let job = Some(with_uploads(&client, submission).await?);
+    let request = SubmitJobRequest { job, idempotency_key: idempotency_key.unwrap_or_default(), dry_run };
     // The watch begins before the first submission, so that no event is missed.
     let events = match wait {
         true => {
@@ -106,15 +113,7 @@ async fn submit_one<W: Write>(
     request: SubmitJobRequest,
     output: &mut Output<W>,
 ) -> Result<Taken, Failure> {
-    let mut progress = Progress::new("submitting", 1);
-    let mut call = std::pin::pin!(client.submit(request));
-    let stored = loop {
-        match tokio::time::timeout(Duration::from_secs(1), &mut call).await {
-            Ok(answer) => break answer?,
-            Err(_) => progress.at(0, ""),
-        }
-    };
-    drop(progress);
+    let stored = Progress::new("submitting", 1).during(client.submit(request), || (0, String::new())).await?;
     let mut taken = Taken::default();
     taken.note(&stored);
     output.show(&SubmittedView::new(None, stored))?;
@@ -192,7 +191,7 @@ fn exit_code(good: bool) -> ExitCode {
 
 /// A stored submission.
 #[derive(Debug, Serialize)]
-struct SubmittedView {
+pub(crate) struct SubmittedView {
     index: Option<u64>,
     job_id: Option<String>,
     existing: bool,
@@ -203,7 +202,7 @@ struct SubmittedView {
 }
 
 impl SubmittedView {
-    fn new(index: Option<u64>, stored: SubmitJobResponse) -> Self {
+    pub(crate) fn new(index: Option<u64>, stored: SubmitJobResponse) -> Self {
         let SubmitJobResponse { job_id, existing, warnings, message_bytes, planned, routed_account_id } = stored;
         let given = |id: String| Some(id).filter(|id| !id.is_empty());
         Self {

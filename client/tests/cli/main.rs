@@ -3,12 +3,18 @@
 
 mod accounts;
 mod apply;
+mod blobs;
+mod brittle;
 mod consents;
+mod dkim;
 mod fake;
+mod job_files;
 mod jobs;
 mod manners;
+mod merge_lists;
 mod merges;
 mod outlook;
+mod previews;
 mod providers;
 mod routes;
 mod scene;

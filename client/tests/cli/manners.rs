@@ -85,17 +85,39 @@ fn the_store_is_copied_and_checked() {
 }
 
 #[test]
+fn the_long_help_says_what_files_may_hold() {
+    let scene = Scene::new();
+    for (words, text) in [
+        (&["job", "submit", "--help"][..], "A file (--file) is TOML or JSON"),
+        (&["job", "preview", "--help"], "The message goes to stdout as it is"),
+        (&["job", "merge", "--help"], "The CSV file has a header row"),
+        (&["route", "set", "--help"], "The file is TOML: default_account_id"),
+        (&["dkim", "rules", "set", "--help"], "The file is TOML: in their order"),
+        (&["account", "apply", "--help"], "Secrets stand in the file by reference"),
+    ] {
+        let help = scene.good(words);
+        assert!(help.contains(text), "{help}");
+    }
+}
+
+#[test]
 fn the_help_names_every_command() {
     let scene = Scene::new();
     for (words, names) in [
-        (&["--help"][..], "account job route classify store"),
+        (&["--help"][..], "account job route blob dkim classify store completions"),
         (
             &["account", "--help"],
             "create list get update apply export pause resume delete usage report-usage presets discover test oauth estimate",
         ),
-        (&["job", "--help"], "submit merge get explain list recipients watch cancel hold release retry"),
+        (
+            &["job", "--help"],
+            "submit merge preview get explain list recipients watch cancel hold release retry resend approve expire",
+        ),
         (&["store", "--help"], "backup verify"),
         (&["route", "--help"], "get set explain"),
+        (&["blob", "--help"], "upload get"),
+        (&["dkim", "--help"], "create import list show delete check rules"),
+        (&["dkim", "rules", "--help"], "get set"),
     ] {
         let help = scene.good(words);
         for name in names.split(' ') {

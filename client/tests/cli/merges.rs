@@ -24,7 +24,7 @@ fn each_row_of_a_file_is_a_recipient() {
     assert_eq!(
         scene.json(&merge(&list, &[])),
         [serde_json::json!({
-            "job_id": "job-2", "existing": false, "recipients": 2, "message_bytes": 300, "warnings": ["it is late"],
+            "job_id": "job-2", "existing": false, "recipients": 2, "bad_rows": 0, "message_bytes": 300, "warnings": ["it is late"],
             "planned": null, "routed_account_id": null
         })]
     );
@@ -79,14 +79,14 @@ fn bad_rows_are_told_before_anything_is_sent() {
     assert_eq!((ended.code, ended.out.as_str()), (1, ""));
     let words = format!(
         "hikyaku: 2 of 2 rows of {} are bad; nothing was sent\n  line 2: has 2 cells, the header has 3\n  \
-         line 3: \"nobody\" is no address\n",
+         line 3: \"nobody\" has no @\n",
         list.display()
     );
     assert_eq!(ended.err, words);
     let headless = scene.file("headless.csv", "a@example.jp,Taro\n");
     let ended = scene.run(&merge(&headless, &[]));
     assert!(
-        ended.err.ends_with("line 1: there is no address column; name the columns in the first row\n"),
+        ended.err.ends_with("line 1: there is no address column; name the columns in the first row, or say with --address-column which it is\n"),
         "{ended:?}"
     );
 }

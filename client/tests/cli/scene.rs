@@ -8,14 +8,15 @@ use std::{
 };
 
 use hikyaku_client::proto::{
-    account_service_server::AccountServiceServer, classification_service_server::ClassificationServiceServer,
+    account_service_server::AccountServiceServer, blob_service_server::BlobServiceServer,
+    classification_service_server::ClassificationServiceServer, dkim_service_server::DkimServiceServer,
     job_service_server::JobServiceServer, provider_service_server::ProviderServiceServer,
     route_service_server::RouteServiceServer, store_service_server::StoreServiceServer,
 };
 use tokio::net::UnixListener;
-use tokio_stream::wrappers::UnixListenerStream;
+use tokio_stream::{StreamExt as _, wrappers::UnixListenerStream};
 
-use crate::fake::Fake;
+use crate::{brittle::Brittle, fake::Fake};
 
 /// Serves until it is dropped.
 pub(crate) struct Scene {
@@ -37,24 +38,34 @@ impl Scene {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(async { UnixListener::bind(directory.path().join("h.sock")).unwrap() });
         let fake = Arc::new(Fake::default());
+        let breaks = Arc::clone(&fake.breaks);
+        let connections =
+            UnixListenerStream::new(listener).map(move |stream| std::io::Result::Ok(Brittle::new(stream?, &breaks)));
         runtime.spawn(
             tonic::transport::Server::builder()
                 .add_service(JobServiceServer::from_arc(Arc::clone(&fake)))
                 .add_service(AccountServiceServer::from_arc(Arc::clone(&fake)))
+                .add_service(BlobServiceServer::from_arc(Arc::clone(&fake)))
+                .add_service(DkimServiceServer::from_arc(Arc::clone(&fake)))
                 .add_service(ClassificationServiceServer::from_arc(Arc::clone(&fake)))
                 .add_service(ProviderServiceServer::from_arc(Arc::clone(&fake)))
                 .add_service(RouteServiceServer::from_arc(Arc::clone(&fake)))
                 .add_service(StoreServiceServer::from_arc(fake))
-                .serve_with_incoming(UnixListenerStream::new(listener)),
+                .serve_with_incoming(connections),
         );
         Self { directory, runtime: Some(runtime) }
     }
 
     /// A file beside the socket.
-    pub(crate) fn file(&self, name: &str, content: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, content: &(impl AsRef<[u8]> + ?Sized)) -> PathBuf {
         let path = self.directory.path().join(name);
         std::fs::write(&path, content).unwrap();
         path
+    }
+
+    /// The path of a file beside the socket.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.directory.path().join(name).display().to_string()
     }
 
     /// The program with these words, ready to be run.

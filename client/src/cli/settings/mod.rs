@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod changes;
 pub(crate) mod document;
 pub(crate) mod fields;
+pub(crate) mod json_table;
 pub(crate) mod limits;
 pub(crate) mod mailbox;
 pub(crate) mod preset;

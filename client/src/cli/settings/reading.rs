@@ -158,7 +158,8 @@ impl Fields for Reading<'_> {
     }
 
     fn mistake(&mut self, what: &str) {
-        self.source.note(self.at, format!("{}: {what}", self.path));
+        let what = if self.path.is_empty() { what.to_owned() } else { format!("{}: {what}", self.path) };
+        self.source.note(self.at, what);
     }
 }
 

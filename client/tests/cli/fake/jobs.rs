@@ -115,6 +115,13 @@ fn check(draft: &JobDraft, state: &State) -> Result<(), Status> {
     if matches!(&draft.content, Some(job_draft::Content::Mail(mail)) if mail.subject == "mail 13") {
         details.add_bad_request_violation("job.mail.subject", "it is unlucky");
     }
+    if let Some(job_draft::Content::Mail(mail)) = &draft.content {
+        for (index, one) in mail.attachments.iter().enumerate() {
+            if !one.blob_id.is_empty() && !state.blobs.contains_key(&one.blob_id) {
+                details.add_bad_request_violation(format!("job.mail.attachments[{index}].blob_id"), "is not there");
+            }
+        }
+    }
     if details.bad_request().is_none() {
         return Ok(());
     }
@@ -293,12 +300,12 @@ impl job_service_server::JobService for Fake {
         Ok(Response::new(ExpireJobsResponse { summary: self.control(request.into_inner().selector)? }))
     }
 
-    async fn resend_job(&self, _: Request<ResendJobRequest>) -> Answer<ResendJobResponse> {
-        Err(Status::unimplemented("not made up yet"))
+    async fn resend_job(&self, request: Request<ResendJobRequest>) -> Answer<ResendJobResponse> {
+        Ok(Response::new(ResendJobResponse { submission: Some(self.resend(request.into_inner())?) }))
     }
 
-    async fn preview_job(&self, _: Request<PreviewJobRequest>) -> Answer<PreviewJobResponse> {
-        Err(Status::unimplemented("not made up yet"))
+    async fn preview_job(&self, request: Request<PreviewJobRequest>) -> Answer<PreviewJobResponse> {
+        Ok(Response::new(self.preview(request.into_inner())?))
     }
 
     async fn watch_jobs(&self, _: Request<WatchJobsRequest>) -> Answer<Self::WatchJobsStream> {

@@ -1,14 +1,17 @@
 //! A made-up daemon: it keeps accounts, routing and jobs in memory and hands every mail to nobody, at once.
 
 mod accounts;
+mod blobs;
+mod dkim;
 mod jobs;
 mod others;
+mod previews;
 mod settings;
 
 use std::{
     collections::BTreeMap,
     pin::Pin,
-    sync::{Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, atomic::AtomicBool},
 };
 
 use hikyaku_client::proto::*;
@@ -22,6 +25,8 @@ type Answers<T> = Pin<Box<dyn tokio_stream::Stream<Item = Result<T, Status>> + S
 pub(crate) struct Fake {
     state: Mutex<State>,
     events: broadcast::Sender<WatchJobsResponse>,
+    /// Set to break the connection on which the next byte travels.
+    pub(crate) breaks: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -38,13 +43,20 @@ struct State {
     keys: BTreeMap<String, String>,
     /// The recipients of merge jobs.
     merges: BTreeMap<String, Vec<ListedRecipient>>,
+    dkim_keys: BTreeMap<String, DkimKey>,
+    dkim_rules: DkimRules,
+    blobs: BTreeMap<String, Blob>,
+    /// What has come of uploads that are under way.
+    uploads: BTreeMap<String, Vec<u8>>,
+    /// Whether an upload has met a broken connection.
+    has_broken: bool,
 }
 
 const PAGE: usize = 2;
 
 impl Default for Fake {
     fn default() -> Self {
-        Self { state: Mutex::default(), events: broadcast::channel(1_000).0 }
+        Self { state: Mutex::default(), events: broadcast::channel(1_000).0, breaks: Arc::default() }
     }
 }
 
