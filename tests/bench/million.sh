@@ -83,22 +83,30 @@ sink_end() {
 
 high_water() { awk '/^VmHWM:/ { print $2 * 1024 }' "/proc/$1/status" 2> /dev/null; }
 
-# Runs the merge; MERGE_SECONDS and MERGE_MEMORY tell of it, its answer is in answer and in complaint.
+# Runs the merge; MERGE_SECONDS, MERGE_END and MERGE_MEMORY tell of it, its answer is in answer and in complaint.
 merge() { # ARGUMENTS
-  local begin peak=0 one status=0
+  local begin one status=0 runner
+  rm -f "$WORKDIR/pid" "$WORKDIR/end"
+  MERGE_MEMORY=0
   begin=$(now)
-  "$HIKYAKU_BIN/hikyaku" --endpoint "unix:$HK_DIR/socket" --json job merge --account "$HK_ACCOUNT" \
-    --csv "$WORKDIR/list.csv" --text-file "$WORKDIR/text.txt" "$@" > "$WORKDIR/answer" 2> "$WORKDIR/complaint" &
-  MERGE_PID=$!
-  while [ -d "/proc/$MERGE_PID" ]; do
-    one=$(high_water "$MERGE_PID")
-    [ -z "$one" ] || peak=$one
+  {
+    "$HIKYAKU_BIN/hikyaku" --endpoint "unix:$HK_DIR/socket" --json job merge --account "$HK_ACCOUNT" \
+      --csv "$WORKDIR/list.csv" --text-file "$WORKDIR/text.txt" "$@" > "$WORKDIR/answer" 2> "$WORKDIR/complaint" &
+    echo $! > "$WORKDIR/pid"
+    wait $! || status=$?
+    now > "$WORKDIR/end"
+    exit "$status"
+  } &
+  runner=$!
+  until [ -s "$WORKDIR/end" ]; do
+    MERGE_PID=$(cat "$WORKDIR/pid" 2> /dev/null)
+    one=$(high_water "${MERGE_PID:-none}")
+    [ -z "$one" ] || MERGE_MEMORY=$one
     sleep 0.05
   done
-  MERGE_END=$(now)
-  wait "$MERGE_PID" || status=$?
-  MERGE_PID=''
-  MERGE_SECONDS=$(calc "$MERGE_END - $begin" %.3f) MERGE_MEMORY=$peak
+  wait "$runner" || status=$?
+  MERGE_PID='' MERGE_END=$(cat "$WORKDIR/end")
+  MERGE_SECONDS=$(calc "$MERGE_END - $begin" %.3f)
   return "$status"
 }
 
@@ -133,7 +141,6 @@ measure_good() {
   put memory_peak_daemon_in_drain "$(high_water "$(peer_pids)")"
   [ "$(field recipients)" = "$N" ] || wrong "the job has $(field recipients) of $N recipients"
   [ "$after" -gt 0 ] || wrong "nothing was sent"
-  hk job cancel "$job" > "$HK_DIR/last"
   sink_end
   peer_stop
 }

@@ -24,11 +24,6 @@ use super::{
 };
 
 /// Which files to apply.
-///
-/// Each file has the accounts below [accounts.ID], with the keys that `hikyaku account export` writes; what is left out
-/// has its default. Accounts that are missing are made, those that differ are changed, and those that are equal are left
-/// alone. Secrets stand in the file by reference: "file:/run/secrets/NAME", "env:NAME" or "credential:NAME". The daemon
-/// never tells them, so a secret alone makes no difference: after one has changed, use --rotate-secrets.
 #[derive(Args, Debug)]
 pub(crate) struct ApplyArgs {
     /// File of accounts in TOML, a folder of .toml files, or - for stdin; repeatable
@@ -49,9 +44,6 @@ pub(crate) struct ApplyArgs {
 }
 
 /// Which accounts to export.
-///
-/// Secrets are never told: those that an account needs stand as "env:…", to be filled in where the file is applied to
-/// another daemon. Applied to the same one, the file changes nothing.
 #[derive(Args, Debug)]
 pub(crate) struct ExportArgs {
     /// The accounts

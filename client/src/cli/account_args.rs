@@ -46,8 +46,17 @@ pub(crate) enum AccountCommand {
         etag: Option<String>,
     },
     /// Make accounts as files say: those that are missing are made, those that differ are changed
+    ///
+    /// Each file has the accounts below [accounts.ID], with the keys that `hikyaku account export` writes; what is
+    /// left out has its default. Accounts that are missing are made, those that differ are changed, and those that
+    /// are equal are left alone. Secrets stand in the file by reference: "file:/run/secrets/NAME", "env:NAME" or
+    /// "credential:NAME". The daemon never tells them, so a secret alone makes no difference: after one has changed,
+    /// use --rotate-secrets.
     Apply(ApplyArgs),
     /// Write accounts as a file that can be applied
+    ///
+    /// Secrets are never told: those that an account needs stand as "env:…", to be filled in where the file is
+    /// applied to another daemon. Applied to the same one, the file changes nothing.
     Export(ExportArgs),
     /// Stop an account from sending
     Pause {

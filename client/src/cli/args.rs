@@ -66,6 +66,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Store(StoreCommand),
     /// Write a script that completes commands in a shell
+    ///
+    /// For bash, for instance: hikyaku completions bash > /usr/share/bash-completion/completions/hikyaku
     Completions(CompletionsArgs),
 }
 

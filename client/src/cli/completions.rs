@@ -8,8 +8,6 @@ use clap_complete::{Shell, generate};
 use super::{args::Cli, failure::Failure, output::Output};
 
 /// For which shell.
-///
-/// For bash, for instance: hikyaku completions bash > /usr/share/bash-completion/completions/hikyaku
 #[derive(Args, Debug)]
 pub(crate) struct CompletionsArgs {
     /// The shell

@@ -37,14 +37,14 @@ pub(crate) enum RulesCommand {
         toml: bool,
     },
     /// Replace all rules by those of a file; see hikyaku dkim rules set --help
+    ///
+    /// The file is TOML: in their order [[rules]] with from and key_ids, then default_key_ids and sign_own_domains
+    /// for messages that no rule matches. Patterns are shop@example.jp, @example.jp, and *.example.jp for a domain
+    /// and all below it; a rule without keys leaves messages unsigned.
     Set(SetArgs),
 }
 
 /// Which rules to set.
-///
-/// The file is TOML: in their order [[rules]] with from and key_ids, then default_key_ids and sign_own_domains for messages
-/// that no rule matches. Patterns are shop@example.jp, @example.jp, and *.example.jp for a domain and all below it; a
-/// rule without keys leaves messages unsigned.
 #[derive(Args, Debug)]
 pub(crate) struct SetArgs {
     /// File with the rules; - for stdin

@@ -14,10 +14,29 @@ use super::{
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobCommand {
     /// Submit a mail
+    ///
+    /// A file (--file) is TOML or JSON and may hold, besides what the options say:
+    ///
+    /// account, from, reply_to, to, cc, bcc ("Taro <taro@example.jp>", or a table of name and address), subject, text
+    /// or text_file, html or html_file, headers (a table, or a list of 'X-Order: 7'), attachments (tables of path or
+    /// blob_id, name, type and content_id), raw_file, in_reply_to, references, list_unsubscribe (url, mailto,
+    /// one_click), auto_submitted, priority, labels, send_at, expires_at, hold and approval_required.
+    ///
+    /// Its paths begin at its folder. An option takes the place of the same key of the file, a repeatable one that of
+    /// the whole list. Attached files of 1 MiB and more are uploaded first, and on from where a connection broke; a
+    /// dry run uploads them too.
     Submit(Box<SubmitArgs>),
     /// Submit one content with a message of its own for each row of a CSV file
+    ///
+    /// The CSV file has a header row that names the columns: `address` (or `email`) and perhaps `name` say whom it
+    /// goes to, and each column can be used in subject, text, HTML and the ways to leave the list as a variable, such
+    /// as {{ code }}. Nothing is stored unless all rows are good, or the bad ones are to be left out
+    /// (--skip-bad-rows).
     Merge(Box<MergeArgs>),
     /// Write the exact message that would be sent, and store nothing
+    ///
+    /// The message goes to stdout as it is, byte by byte; a terminal gets it with what would steer it escaped. Who it
+    /// is from and to, and what there is to warn of, goes to stderr.
     Preview(Box<PreviewArgs>),
     /// Show one job with its recipients, attempts and replies
     Get {

@@ -11,10 +11,6 @@ use super::{
 };
 
 /// What to submit to whom.
-///
-/// The CSV file has a header row that names the columns: `address` (or `email`) and perhaps `name` say whom it goes to,
-/// and each column can be used in subject, text, HTML and the ways to leave the list as a variable, such as {{ code }}.
-/// Nothing is stored unless all rows are good, or the bad ones are to be left out (--skip-bad-rows).
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("merge_body").required(true).multiple(true)
           .args(["text", "text_file", "html", "html_file"]))]
@@ -37,17 +33,17 @@ pub(crate) struct MergeArgs {
     #[command(flatten)]
     pub(crate) terms: TermArgs,
     /// Your own name for this submission, which makes it safe to repeat
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", help_heading = "Conduct")]
     pub(crate) idempotency_key: Option<String>,
     /// Check everything, but store nothing
-    #[arg(long)]
+    #[arg(long, help_heading = "Conduct")]
     pub(crate) dry_run: bool,
     /// Write the message of the Nth row below the header, and store nothing
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
+    #[arg(long, value_name = "N", help_heading = "Conduct", value_parser = clap::value_parser!(u64).range(1..),
           conflicts_with_all = ["dry_run", "report", "skip_bad_rows", "idempotency_key"])]
     pub(crate) preview: Option<u64>,
     /// File for the message of --preview; stdout when not given
-    #[arg(short, long, value_name = "FILE", requires = "preview")]
+    #[arg(short, long, value_name = "FILE", help_heading = "Conduct", requires = "preview")]
     pub(crate) output: Option<PathBuf>,
 }
 

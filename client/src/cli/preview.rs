@@ -27,9 +27,6 @@ use super::{
 };
 
 /// What to show: a job by the options of `job submit`, or one that is stored.
-///
-/// The message goes to stdout as it is, byte by byte; a terminal gets it with what would steer it escaped. Who it is from
-/// and to, and what there is to warn of, goes to stderr.
 #[derive(Args, Debug)]
 pub(crate) struct PreviewArgs {
     /// A stored job, instead of options

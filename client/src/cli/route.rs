@@ -37,16 +37,16 @@ pub(crate) enum RouteCommand {
         toml: bool,
     },
     /// Replace all rules by those of a file; see hikyaku route set --help
+    ///
+    /// The file is TOML: default_account_id, and in their order [[rules]] with name, from, recipients, account_id,
+    /// fallback_account_ids, forbid_merge and forbid_dkim. Patterns are shop@example.jp, @example.jp, and
+    /// *.example.jp for a domain and all below it.
     Set(SetArgs),
     /// Say which account a job would go by, and why
     Explain(ExplainArgs),
 }
 
 /// Which rules to set.
-///
-/// The file is TOML: default_account_id, and in their order [[rules]] with name, from, recipients, account_id,
-/// fallback_account_ids, forbid_merge and forbid_dkim. Patterns are shop@example.jp, @example.jp, and *.example.jp for a
-/// domain and all below it.
 #[derive(Args, Debug)]
 pub(crate) struct SetArgs {
     /// File with the rules; - for stdin

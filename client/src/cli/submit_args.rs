@@ -12,17 +12,6 @@ use super::{
 };
 
 /// What to submit: by options, by a file, or a whole message.
-///
-/// A file (--file) is TOML or JSON and may hold, besides what the options say:
-///
-/// account, from, reply_to, to, cc, bcc ("Taro <taro@example.jp>", or a table of name and address), subject, text or
-/// text_file, html or html_file, headers (a table, or a list of 'X-Order: 7'), attachments (tables of path or blob_id, name,
-/// type and content_id), raw_file, in_reply_to, references, list_unsubscribe (url, mailto, one_click), auto_submitted,
-/// priority, labels, send_at, expires_at, hold and approval_required.
-///
-/// Its paths begin at its folder. An option takes the place of the same key of the file, a repeatable one that of the
-/// whole list. Attached files of 1 MiB and more are uploaded first, and on from where a connection broke; a dry run
-/// uploads them too.
 #[derive(Args, Debug)]
 pub(crate) struct SubmitArgs {
     #[command(flatten)]
@@ -31,7 +20,7 @@ pub(crate) struct SubmitArgs {
     pub(crate) conduct: ConductArgs,
 }
 
-/// What a job is.
+// What a job is.
 #[derive(Args, Debug)]
 pub(crate) struct MessageArgs {
     /// The account that sends it; the routing rules choose when not given, by --from
@@ -101,7 +90,7 @@ pub(crate) struct ContentArgs {
     pub(crate) raw: Option<PathBuf>,
 }
 
-/// What a message answers.
+// What a message answers.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Content")]
 pub(crate) struct ReplyArgs {
@@ -113,7 +102,7 @@ pub(crate) struct ReplyArgs {
     pub(crate) reference: Vec<String>,
 }
 
-/// What kind of mail it is.
+// What kind of mail it is.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Kind")]
 pub(crate) struct KindArgs {

@@ -85,6 +85,22 @@ fn the_store_is_copied_and_checked() {
 }
 
 #[test]
+fn the_long_help_says_what_files_may_hold() {
+    let scene = Scene::new();
+    for (words, text) in [
+        (&["job", "submit", "--help"][..], "A file (--file) is TOML or JSON"),
+        (&["job", "preview", "--help"], "The message goes to stdout as it is"),
+        (&["job", "merge", "--help"], "The CSV file has a header row"),
+        (&["route", "set", "--help"], "The file is TOML: default_account_id"),
+        (&["dkim", "rules", "set", "--help"], "The file is TOML: in their order"),
+        (&["account", "apply", "--help"], "Secrets stand in the file by reference"),
+    ] {
+        let help = scene.good(words);
+        assert!(help.contains(text), "{help}");
+    }
+}
+
+#[test]
 fn the_help_names_every_command() {
     let scene = Scene::new();
     for (words, names) in [
