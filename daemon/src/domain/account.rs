@@ -14,16 +14,16 @@ use super::{
 mod content;
 mod host;
 mod mailbox;
-mod provider;
 mod results;
 mod server;
 mod sign_in;
+
+pub use hikyaku_recognition::provider::{ProviderKind, UnknownProvider};
 
 pub use self::{
     content::{ContentRules, Signature},
     host::{BadHost, EhloName, Host},
     mailbox::{IncomingMailbox, MailboxProtocol, MailboxSignIn},
-    provider::{ProviderKind, UnknownProvider},
     results::{EnvelopeSender, NotifyPolicy, Results},
     server::{ClientCertificate, Credentials, Encryption, Proxy, ProxyKind, Server, Timeouts, TlsOptions, TlsVersion},
     sign_in::{

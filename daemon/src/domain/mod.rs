@@ -17,10 +17,11 @@ pub mod merge;
 pub mod parking;
 pub mod quiet;
 pub mod recipient;
-pub mod reply;
 pub mod reserves;
 pub mod routing;
 pub mod secret;
 pub mod time;
 pub mod tokens;
-pub mod verdict;
+
+// What replies are and mean lives in a crate of its own, which the command line shares.
+pub use hikyaku_recognition::{reply, verdict};

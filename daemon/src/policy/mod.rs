@@ -2,7 +2,6 @@
 
 pub mod admission;
 pub mod assess;
-pub mod classify;
 pub mod diagnosis;
 pub mod discovery;
 pub mod dispatch;
@@ -19,6 +18,9 @@ pub mod quota;
 pub mod retry_schedule;
 pub mod routing;
 pub mod verp;
+
+// Recognition is a crate of its own, which the command line shares.
+pub use hikyaku_recognition::{bounce, classify};
 
 #[cfg(test)]
 mod rehearsal;

@@ -3,8 +3,8 @@
 use std::{num::NonZeroU16, time::Duration};
 
 use super::{
+    ProviderKind,
     host::{EhloName, Host},
-    provider::ProviderKind,
 };
 use crate::domain::secret::Secret;
 

@@ -1,6 +1,6 @@
 //! What it means that a reply never came.
 
-use crate::domain::verdict::{Blame, ParkCause, Phase, Ruling, Verdict};
+use crate::verdict::{Blame, ParkCause, Phase, Ruling, Verdict};
 
 /// How an exchange ended without a reply that could be classified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::time::Duration;
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 
-use super::{hint::WAIT_MAX, mistake::RuleMistake};
-use crate::domain::{
-    account::ProviderKind,
+use super::{hint::WAIT_MAX, mistake::RuleMistake, reason::Reason};
+use crate::{
+    provider::ProviderKind,
     reply::EnhancedCode,
     verdict::{Blame, ParkCause, Phase, Verdict},
 };
@@ -32,6 +32,7 @@ pub(super) struct Rule {
     pub(super) blame: Option<Blame>,
     pub(super) wait: Option<Duration>,
     pub(super) window: Option<Window>,
+    pub(super) reason: Option<Reason>,
 }
 
 /// The stretch of time over which a quota counts that a reply says to be used up.
@@ -136,6 +137,7 @@ struct RawRule {
     blame: Option<String>,
     wait_seconds: Option<u64>,
     window: Option<String>,
+    reason: Option<String>,
     why: String,
 }
 
@@ -201,9 +203,15 @@ fn check_rule(raw: &RawRule, wrong: &mut impl FnMut(&'static str, String)) -> Op
             None
         })
     });
+    let reason = raw.reason.as_deref().and_then(|word| {
+        Reason::named(word).or_else(|| {
+            wrong("reason", format!("unknown reason {word:?}"));
+            None
+        })
+    });
     check_phases(verdict, &phases, wrong);
     let name = raw.name.as_str().into();
-    Some(Rule { name, providers, phases, codes, enhanced, text, verdict, blame, wait, window })
+    Some(Rule { name, providers, phases, codes, enhanced, text, verdict, blame, wait, window, reason })
 }
 
 /// Before MAIL there is nothing to reject, and before the final dot nothing to doubt.

@@ -8,10 +8,11 @@ pub use super::table::Window;
 use super::{
     hint,
     mistake::RuleMistake,
+    reason::Reason,
     table::{self, RULES_MAX, Rule, Subject},
 };
-use crate::domain::{
-    account::ProviderKind,
+use crate::{
+    provider::ProviderKind,
     reply::{EnhancedCode, Reply},
     verdict::{Phase, Ruling, Verdict},
 };
@@ -67,6 +68,12 @@ impl Rules {
     #[must_use]
     pub fn window_of(&self, rule: &str) -> Option<Window> {
         self.rules.iter().find(|own| *own.name == *rule)?.window
+    }
+
+    /// Why mail is refused when the rule of this name decides, if the rule knows it.
+    #[must_use]
+    pub fn reason_of(&self, rule: &str) -> Option<Reason> {
+        self.rules.iter().find(|own| *own.name == *rule)?.reason
     }
 
     /// What `reply` means that came in `phase` from a provider of this kind. The server's own words decide how long

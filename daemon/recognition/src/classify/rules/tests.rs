@@ -5,8 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{
-    account::ProviderKind::{
+use crate::{
+    provider::ProviderKind::{
         AmazonSes, Exchange, Generic, Gmail, GoogleWorkspace, ICloud, Microsoft365, Outlook, SendGrid, Yahoo,
     },
     verdict::{

@@ -1,6 +1,6 @@
 //! Which tables of rules are refused, and with which words.
 
-use crate::{domain::verdict::Phase, policy::classify::rules::Rules};
+use crate::{classify::rules::Rules, verdict::Phase};
 
 #[track_caller]
 fn check_mistakes(text: &str, expected: &[&str]) {

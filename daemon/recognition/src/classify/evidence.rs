@@ -1,0 +1,135 @@
+//! What words mean that somebody else passes on: a bounce's diagnostic, a line of a log, a reply without its context.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::{reason::Reason, rules::Rules};
+use crate::{
+    provider::ProviderKind,
+    reply::{EnhancedCode, Reply, keep},
+    verdict::{Phase, Ruling, Verdict},
+};
+
+/// What is known of a refusal that was passed on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Evidence<'a> {
+    /// The status that the report gives beside the words (RFC 3463).
+    pub status: Option<EnhancedCode>,
+    /// The words, with a reply's codes or without; only the first [`crate::reply::REPLY_TEXT_BYTES_MAX`] bytes count.
+    pub words: &'a str,
+    /// More of the report, which may tell when the refusal came.
+    pub context: &'a str,
+}
+
+/// What evidence comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// What the rules say of the words as a reply to RCPT.
+    pub ruling: Ruling,
+    /// Why it was refused.
+    pub reason: Reason,
+    /// The status: the report's own, else the one in the words.
+    pub status: Option<EnhancedCode>,
+    /// Whether the refusal was said to be for now: a status or code of class 4.
+    pub transient: bool,
+}
+
+impl Judgement {
+    /// Whether the address is dead for good.
+    #[must_use]
+    pub const fn is_hard(&self) -> bool {
+        self.reason.is_dead_address() && !self.transient
+    }
+}
+
+/// A reply code with what makes it one: an enhanced code, a separator, or the end. Not part of an address, a date or a
+/// longer number.
+static REPLY_CODE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?:^|[\s\[:(;'#>=,])(4(?:0[0-9]|[245][0-9]|3[0-2]|71)|5(?:0[0-5]|[1-5][0-9]|7[01]))(?:[ -]+[45]\.[0-9]{1,3}\.[0-9]{1,3}|[ -]+[^0-9]|[,;]?[ :]+|[)\]]*$)",
+    )
+        .expect("tested below")
+});
+
+/// An enhanced code anywhere in a text, not part of an IP address or version.
+static ENHANCED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?:^|[^0-9.A-Za-z-]|[0-9]{3}-)([45]\.[0-9]{1,2}\.[0-9]{1,3})(?:$|[^0-9.]|\.(?:$|[^0-9]))")
+        .expect("tested below")
+});
+
+/// Words that say that the message itself had been sent when the refusal came.
+static AFTER_DATA: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)(after|to|in|reply to|response to) end of (data|message)|after (I sent the message|end of data|sending the (message|data))|STEP: *(DATA|EOD)|\[?(end_of_)?data\]? command\)?\s*$")
+        .expect("tested below")
+});
+
+/// The enhanced code that a text holds (RFC 3463), if any.
+#[must_use]
+pub fn enhanced_in(text: &str) -> Option<EnhancedCode> {
+    ENHANCED.captures_iter(text).find_map(|found| found[1].parse().ok())
+}
+
+impl Rules {
+    /// What words mean that were passed on. Nothing is known of the phase; a refusal that names a recipient is nearly
+    /// always one of RCPT.
+    #[must_use]
+    pub fn judge(&self, evidence: &Evidence<'_>) -> Judgement {
+        let full = keep(evidence.words).split_whitespace().collect::<Vec<_>>().join(" ");
+        let (code, said) = reply_in(&full);
+        let inner = enhanced_in(said).or_else(|| enhanced_in(&full));
+        let class = |status: EnhancedCode| status.class;
+        let class =
+            evidence.status.map(class).or_else(|| code.map(|c| if c < 500 { 4 } else { 5 })).or(inner.map(class));
+        let specific = evidence.status.filter(|status| (status.subject, status.detail) != (0, 0));
+        let enhanced = inner.or(specific);
+        let transient = class == Some(4);
+        let (mut ruling, mut reason) = self.at_rcpt(code.unwrap_or(550), enhanced, said);
+        // A class 4 code hides what the words say, and a wrapper's words may say what the reply does not.
+        for words in [said, full.as_str()] {
+            if reason == Reason::Undetermined {
+                let (other, other_reason) = self.at_rcpt(550, enhanced.map(permanent), words);
+                if code.is_none_or(|code| code >= 500) {
+                    ruling = other;
+                }
+                reason = other_reason;
+            }
+        }
+        // A server that took the recipient and refuses "the user" after the message knows the user well.
+        let names_a_mailbox = enhanced.is_some_and(|code| code.subject == 1);
+        if reason == Reason::UserUnknown
+            && !names_a_mailbox
+            && (AFTER_DATA.is_match(&full) || AFTER_DATA.is_match(keep(evidence.context)))
+        {
+            reason = Reason::Filtered;
+        }
+        Judgement { ruling, reason, status: evidence.status.or(inner), transient }
+    }
+
+    fn at_rcpt(&self, code: u16, enhanced: Option<EnhancedCode>, words: &str) -> (Ruling, Reason) {
+        let enhanced = enhanced.map(|code| format!("{code} ")).unwrap_or_default();
+        let words = words.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches([' ', '-']);
+        let reply = Reply::from_lines(&format!("{code} {enhanced}{words}")).expect("begins with a code");
+        let ruling = self.classify(ProviderKind::Generic, Phase::Rcpt, &reply);
+        let reason = self.reason_of(&ruling.rule).unwrap_or(Reason::Undetermined);
+        debug_assert!(ruling.verdict != Verdict::Accepted, "only codes of class 4 and 5 get here");
+        (ruling, reason)
+    }
+}
+
+const fn permanent(code: EnhancedCode) -> EnhancedCode {
+    EnhancedCode { class: 5, ..code }
+}
+
+/// The reply that is quoted in a text: the first one of class 5, else of class 4, with all that follows it.
+fn reply_in(text: &str) -> (Option<u16>, &str) {
+    let codes = || REPLY_CODE.captures_iter(text).filter_map(|found| found.get(1));
+    let permanent = codes().find(|code| code.as_str().starts_with('5'));
+    match permanent.or_else(|| codes().next()) {
+        Some(code) => (code.as_str().parse().ok(), &text[code.start()..]),
+        None => (None, text),
+    }
+}
+
+#[cfg(test)]
+mod tests;
