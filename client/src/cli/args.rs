@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use hikyaku_client::Endpoint;
 
 use super::{
-    account_args::AccountCommand, classify::ClassifyArgs, job_args::JobCommand, route::RouteCommand,
-    store::StoreCommand,
+    account_args::AccountCommand, bounce::BounceCommand, classify::ClassifyArgs, job_args::JobCommand,
+    route::RouteCommand, store::StoreCommand,
 };
 
 /// Sends mail through hikyakud, and shows what became of it.
@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Show, set and explain which account sends a job that names none
     #[command(subcommand)]
     Route(RouteCommand),
+    /// Say what mail means that came back; no daemon is needed
+    #[command(subcommand)]
+    Bounce(BounceCommand),
     /// Say what the rules make of a provider's reply
     Classify(ClassifyArgs),
     /// Look after the daemon's store

@@ -1,6 +1,6 @@
-//! `hikyaku classify`.
+//! `hikyaku classify`: one reply by the daemon's rules, or a file of them by those that are built in.
 
-use std::{io::Write, process::ExitCode, time::Duration};
+use std::{io::Write, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
 use hikyaku_client::proto::{ClassifyRequest, ClassifyResponse};
@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{
     args::Global,
+    classify_file,
     duration_text::show_duration,
     failure::Failure,
     job_view::{blame_name, verdict_name},
@@ -20,7 +21,11 @@ use super::{
 #[derive(Args, Debug)]
 pub(crate) struct ClassifyArgs {
     /// The reply with its codes, such as "550 5.1.1 No such user"; \n stands for a line break
-    reply: String,
+    #[arg(required_unless_present = "jsonl")]
+    reply: Option<String>,
+    /// Judge the "reply" of each line of JSON in FILE, - for stdin, without a daemon; adds kind, verdict, blame and reason
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["reply", "provider", "phase"])]
+    jsonl: Option<PathBuf>,
     /// The provider's kind, such as gmail
     #[arg(long, default_value = "generic")]
     provider: String,
@@ -34,8 +39,11 @@ pub(crate) async fn run<W: Write>(
     global: &Global,
     output: &mut Output<W>,
 ) -> Result<ExitCode, Failure> {
-    let ClassifyArgs { reply, provider, phase } = args;
-    let reply = reply.replace("\\n", "\n");
+    let ClassifyArgs { reply, jsonl, provider, phase } = args;
+    if let Some(path) = jsonl {
+        return classify_file::run(&path, output);
+    }
+    let reply = reply.unwrap_or_default().replace("\\n", "\n");
     let answer = connect(global).await?.classify(ClassifyRequest { provider, phase, reply }).await?;
     output.show(&JudgementView::from(answer))?;
     Ok(ExitCode::SUCCESS)

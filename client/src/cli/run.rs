@@ -8,7 +8,7 @@ use hikyaku_client::{Access, Client};
 use super::{
     account,
     args::{Cli, Command, Global},
-    classify,
+    bounce, classify,
     failure::{Failure, usage},
     job,
     output::Output,
@@ -25,6 +25,7 @@ pub(crate) async fn run<W: Write>(cli: Cli, output: &mut Output<W>) -> Result<Ex
         Command::Account(command) => Box::pin(account::run(command, &global, now(), output)).await,
         Command::Job(command) => Box::pin(job::run(command, &global, now(), output)).await,
         Command::Route(command) => Box::pin(route::run(command, &global, output)).await,
+        Command::Bounce(command) => bounce::run(command, output),
         Command::Classify(args) => classify::run(args, &global, output).await,
         Command::Store(command) => store::run(command, &global, output).await,
     }
