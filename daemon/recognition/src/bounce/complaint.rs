@@ -42,7 +42,8 @@ pub(super) fn read(mail: &Mail) -> Option<(Nature, Vec<Finding>)> {
 /// A report that stands in a text, in mail that says to be one.
 fn report_in<'a>(mail: &Mail, text: &'a str) -> Option<&'a str> {
     let says_so = mail.headers.lower("content-type").contains("feedback-report");
-    let at = text.match_indices("Feedback-Type:").map(|(at, _)| at).find(|at| text[..*at].ends_with('\n') || *at == 0)?;
+    let at =
+        text.match_indices("Feedback-Type:").map(|(at, _)| at).find(|at| text[..*at].ends_with('\n') || *at == 0)?;
     says_so.then(|| &text[text[..at].rfind("\n\n").map_or(at, |start| start + 2)..])
 }
 
@@ -121,7 +122,8 @@ mod tests {
             &report("Feedback-Type: fraud", "X-HmXmrOriginalRecipient: h@hotmail.example\nTo: a@b.jp"),
             Some((complaint, &[Some("h@hotmail.example")])),
         );
-        let untyped = report("Feedback-Type: abuse", "To: a@b.jp").replace("Content-Type: message/feedback-report", "X: y");
+        let untyped =
+            report("Feedback-Type: abuse", "To: a@b.jp").replace("Content-Type: message/feedback-report", "X: y");
         check(&untyped, Some((complaint, &[Some("a@b.jp")])));
         check(&report("Feedback-Type: auth-failure", "To: a@b.jp"), Some((Nature::FeedbackReport, &[])));
         check(&report("Feedback-Type: not-spam", "To: a@b.jp"), Some((Nature::FeedbackReport, &[])));

@@ -138,6 +138,10 @@ fn exchange_through_the_ages() {
         administrateurs :\n\nServeur de génération : mx.example.net\n\ntaro@example.jp\n#550 5.1.1 RESOLVER.ADR.RecipNotFound; \
         not found ##\n\nEn-têtes de message d'origine :\n";
     check(&from_system("Non remis : plan", french), &[("taro@example.jp", "hard", Some("5.1.1"), "user-unknown")]);
+    let relayed = "Delivery has failed to these recipients or distribution lists:\n\nTaro\n\nDiagnostic information for \
+        administrators:\n\nGenerating server: mx.example.net\n\ntaro@example.jp\nmx.example.jp #<mx.example.jp #5.1.1 smtp; 550 no \
+        such user> #SMTP#\n\nOriginal message headers:\n";
+    check(&from_system("Undeliverable: plan", relayed), &[("taro@example.jp", "hard", Some("5.1.1"), "user-unknown")]);
     let online = "Your message to taro@example.jp couldn't be delivered.\n\ntaro wasn't found at example.jp.\n\nError: 550 \
         5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient taro@example.jp not found by SMTP address lookup\n";
     check(&from_system("Undeliverable: plan", online), &[("taro@example.jp", "hard", Some("5.1.10"), "user-unknown")]);
