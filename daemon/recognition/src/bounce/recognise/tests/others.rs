@@ -177,6 +177,14 @@ fn products_that_list_the_recipients() {
 }
 
 #[test]
+fn screen_names_get_the_domain_of_their_server() {
+    let text = "Your mail to the following recipients could not be delivered because they are not accepting mail from \
+        a@b.example:\n\ttaro\n\tjiro\n";
+    let mail = from_system("Returned mail", text);
+    check(&mail, &[("taro@mx.example.net", "soft", None, "blocked"), ("jiro@mx.example.net", "soft", None, "blocked")]);
+}
+
+#[test]
 fn lists() {
     let fml = "From: list-admin@example.jp\nSubject: You taro@example.net are not member (list ML)\nTo: taro@example.net\n\n\
         You are not a member of this mailing list <list@example.jp>.\n";
