@@ -1,5 +1,9 @@
 //! Which mail was written by a program and is no bounce: vacation notices, challenges, receipts.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::{
     finding::Nature,
     mail::{Mail, PartKind},
@@ -16,7 +20,19 @@ pub(super) fn nature(mail: &Mail, signs: &Signs) -> Option<Nature> {
         return Some(Nature::Receipt);
     }
     let has_report = mail.of(PartKind::DeliveryStatus).next().is_some();
-    (!has_report && signs.answers_for_a_person()).then_some(Nature::AutoReply)
+    let answers = signs.answers_for_a_person() || (!signs.from_system && !signs.failed_header && challenges(mail));
+    (!has_report && answers).then_some(Nature::AutoReply)
+}
+
+/// Whether a text asks its reader to prove to be human before a message is let through.
+fn challenges(mail: &Mail) -> bool {
+    static CHALLENGE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"(?is)prove.{0,30}\bhuman|not a (robot|spammer|machine)|(being|is) held (because|until|for)|(approved|allowed|authori[sz]ed|trusted) senders? list|(click|follow|visit|reply).{0,80}(confirm|verify|release) (that |your |the |this )",
+        )
+        .expect("tested below")
+    });
+    CHALLENGE.is_match(&mail.text())
 }
 
 #[cfg(test)]
@@ -38,6 +54,9 @@ mod tests {
         check(receipt, Some(Nature::Receipt));
         check("From: a@b.jp\nSubject: Vacation: back on Monday\n\nMail me at c@d.jp.\n", Some(Nature::AutoReply));
         check("From: a@b.jp\nSubject: Please confirm your message\n\nClick.\n", Some(Nature::AutoReply));
+        let held = "From: a@b.jp\nSubject: Your message could not be delivered\n\nIt is held until you click to confirm that you \
+            wrote it: http://b.jp/1 <a@b.jp>\n";
+        check(held, Some(Nature::AutoReply));
         check("From: a@b.jp\nSubject: lunch\n\nAt one?\n", None);
         check("From: mailer-daemon@b.jp\nAuto-Submitted: auto-replied\nSubject: failure notice\n\n.\n", None);
     }

@@ -16,7 +16,10 @@ const HIDDEN_RECIPIENTS: [&str; 4] = ["x-hmxmroriginalrecipient", "x-original-to
 /// What the mail is, and whom it is about, when it is a feedback report.
 pub(super) fn read(mail: &Mail) -> Option<(Nature, Vec<Finding>)> {
     let returned = mail.of(PartKind::Returned).next().map(|text| Headers::read(text.trim_start().as_bytes()).0);
-    let Some(report) = mail.of(PartKind::FeedbackReport).next() else { return old_hotmail(mail, returned.as_ref()) };
+    let text = mail.text();
+    let Some(report) = mail.of(PartKind::FeedbackReport).next().or_else(|| report_in(mail, &text)) else {
+        return old_hotmail(mail, returned.as_ref());
+    };
     let (fields, _) = Headers::read(report.trim_start().as_bytes());
     let feedback = fields.lower("feedback-type");
     let abuse = fields.lower("abuse-type");
@@ -34,6 +37,14 @@ pub(super) fn read(mail: &Mail) -> Option<(Nature, Vec<Finding>)> {
     }
     let server = fields.get("reporting-mta").or_else(|| fields.get("user-agent"));
     Some((Nature::Complaint, findings(&recipients, &feedback, server)))
+}
+
+/// A report that stands in a text, in mail that says to be one.
+fn report_in<'a>(mail: &Mail, text: &'a str) -> Option<&'a str> {
+    let says_so = mail.headers.lower("content-type").contains("feedback-report");
+    let at =
+        text.match_indices("Feedback-Type:").map(|(at, _)| at).find(|at| text[..*at].ends_with('\n') || *at == 0)?;
+    says_so.then(|| &text[text[..at].rfind("\n\n").map_or(at, |start| start + 2)..])
 }
 
 /// Hotmail's Junk Mail Reporting Programme before RFC 5965: the mail itself in a plain envelope, named in the subject.
@@ -59,7 +70,7 @@ fn recipient_of(returned: &Headers) -> Option<&str> {
     })
 }
 
-fn findings(recipients: &[&str], feedback: &str, server: Option<&str>) -> Vec<Finding> {
+pub(super) fn findings(recipients: &[&str], feedback: &str, server: Option<&str>) -> Vec<Finding> {
     let finding = |recipient: Option<&str>| Finding {
         recipient: recipient.map(Into::into),
         final_recipient: None,
@@ -111,6 +122,9 @@ mod tests {
             &report("Feedback-Type: fraud", "X-HmXmrOriginalRecipient: h@hotmail.example\nTo: a@b.jp"),
             Some((complaint, &[Some("h@hotmail.example")])),
         );
+        let untyped =
+            report("Feedback-Type: abuse", "To: a@b.jp").replace("Content-Type: message/feedback-report", "X: y");
+        check(&untyped, Some((complaint, &[Some("a@b.jp")])));
         check(&report("Feedback-Type: auth-failure", "To: a@b.jp"), Some((Nature::FeedbackReport, &[])));
         check(&report("Feedback-Type: not-spam", "To: a@b.jp"), Some((Nature::FeedbackReport, &[])));
         let old = "From: staff@hotmail.com\nSubject: complaint about message from 192.0.2.1\n\

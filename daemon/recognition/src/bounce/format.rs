@@ -41,6 +41,8 @@ pub(super) struct Format {
     pub(super) action: Option<Action>,
     /// The marks identify it without any other sign of a bounce.
     pub(super) alone: bool,
+    /// Recipients may lack a domain, which is then that of the mail's sender.
+    pub(super) completes: bool,
     /// It is no certain server's: addresses of the mail's own sender and receiver do not count.
     pub(super) loose: bool,
 }
@@ -60,6 +62,8 @@ struct RawFormat {
     delayed: bool,
     #[serde(default)]
     alone: bool,
+    #[serde(default)]
+    completes: bool,
     #[serde(default)]
     loose: bool,
     source: String,
@@ -107,6 +111,7 @@ fn check(raw: RawFormat) -> Result<Format, String> {
         said: raw.said,
         action: raw.delayed.then_some(Action::Delayed),
         alone: raw.alone,
+        completes: raw.completes,
         loose: raw.loose,
         name: raw.name,
     })

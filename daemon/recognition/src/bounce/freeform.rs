@@ -54,6 +54,17 @@ static STILL_TRIED: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// Words that say that all went well, unless [`NEGATION`] stands somewhere.
+static SUCCESS: LazyLock<Regex> = LazyLock::new(|| {
+    multi_line(
+        r"success(?:fully)?\W+(?:been\W+)?(?:deliver|relay|sent)|(?:was|been|were) (?:successfully )?(?:delivered|relayed|displayed|read|expanded)\b|delivery .{0,80}(?:is complete|was successful|succeeded)|配信(?:されました|しました|に成功)|zugestellt worden|a été remis",
+    )
+});
+
+static NEGATION: LazyLock<Regex> = LazyLock::new(|| {
+    multi_line(r"\bnot\b|n.t\b|fail|error|unable|unknown|undeliver|refus|reject|warning|ません|失敗|nicht|\bpas\b")
+});
+
 /// Words that say that it is over.
 static GIVEN_UP: LazyLock<Regex> = LazyLock::new(|| {
     multi_line(
@@ -71,6 +82,9 @@ pub(super) fn split(text: &str) -> (&str, &str) {
 /// Every recipient that the mail's text says not to have been reached.
 pub(super) fn read(mail: &Mail, signs: &Signs, report: &str, copy: &str) -> Vec<Heard> {
     if signs.success_subject && !signs.failure_subject && !signs.failed_header {
+        return Vec::new();
+    }
+    if SUCCESS.is_match(report) && !NEGATION.is_match(report) && !signs.failed_header {
         return Vec::new();
     }
     let action = action_of(signs, report);
@@ -91,6 +105,7 @@ pub(super) fn read(mail: &Mail, signs: &Signs, report: &str, copy: &str) -> Vec<
         let is_likely = format.alone || (may_be_bounce && (!format.loose || speaks_of_failure));
         if has_marks && is_likely {
             read_format(format, report, action, &own, &mut heard);
+            complete(format, mail, &mut heard);
         }
         if !heard.is_empty() {
             break;
@@ -111,6 +126,17 @@ fn action_of(signs: &Signs, report: &str) -> Action {
     if is_delay { Action::Delayed } else { Action::Failed }
 }
 
+/// Gives the domain of the mail's own sender to recipients that a format names without one.
+fn complete(format: &Format, mail: &Mail, heard: &mut Vec<Heard>) {
+    let domain = mail.headers.address("from").and_then(|from| from.rsplit_once('@')).map(|(_, domain)| domain);
+    if let (true, Some(domain)) = (format.completes, domain) {
+        for one in heard.iter_mut().filter(|one| !one.recipient.contains('@')) {
+            one.recipient = format!("{}@{domain}", one.recipient);
+        }
+    }
+    heard.retain(|one| is_address(&one.recipient));
+}
+
 fn read_format(format: &'static Format, report: &str, action: Action, own: &[&str], heard: &mut Vec<Heard>) {
     let mut found: Vec<_> = format.recipients.iter().flat_map(|pattern| pattern.captures_iter(report)).collect();
     found.sort_by_key(|found| found.get(0).map_or(0, |all| all.start()));
@@ -125,7 +151,8 @@ fn read_format(format: &'static Format, report: &str, action: Action, own: &[&st
         let is_known = heard.iter().any(|known| same(&known.recipient, address));
         // Of two patterns that match in one place, the first one counts.
         let is_taken = taken == Some(all.start());
-        if is_taken || !is_address(address) || is_own || is_known || heard.len() >= RECIPIENTS_MAX {
+        let is_named = is_address(address) || (format.completes && !address.is_empty());
+        if is_taken || !is_named || is_own || is_known || heard.len() >= RECIPIENTS_MAX {
             continue;
         }
         if format.loose && is_contact(report, all.start(), address) {
@@ -163,7 +190,7 @@ fn block(behind: &str) -> &str {
 fn is_contact(report: &str, at: usize, address: &str) -> bool {
     static CONTACT: LazyLock<Regex> = LazyLock::new(|| {
         multi_line(
-            r"contact|assistance|help|support|question|inquir|abuse|feel this|in error|reply to|お問い?合わせ|連絡|kontakt|contacter",
+            r"contact|assistance|help|support|question|inquir|abuse|feel this|in error|please reply|お問い?合わせ|連絡|kontakt|contacter",
         )
     });
     let local = address.split('@').next().unwrap_or_default().to_ascii_lowercase();
@@ -187,7 +214,10 @@ fn with_failed_header(mail: &Mail, report: &str, action: Action, heard: &mut Vec
     }
     let mut failed: Vec<Heard> = Vec::new();
     for address in named {
-        let read = heard.iter().find(|one| same(&one.recipient, address));
+        let is_it = |one: &&Heard| {
+            same(&one.recipient, address) || one.final_recipient.as_deref().is_some_and(|other| same(other, address))
+        };
+        let read = heard.iter().find(is_it);
         let said = read.map_or_else(|| tidy(report), |one| one.said.clone());
         let format = read.map_or("x-failed-recipients", |one| one.format);
         if !failed.iter().any(|one| same(&one.recipient, address)) {

@@ -69,8 +69,16 @@ fn read_part(headers: &Headers, media_type: &str, content_type: &str, body: &[u8
     let body = &body[..body.len().min(bytes_max)];
     let bytes = decode_transfer(&headers.lower("content-transfer-encoding"), body);
     let text = decode_charset(&bytes, &parameter(content_type, "charset").unwrap_or_default());
-    let text = if kind == PartKind::Html { html_to_text(&text) } else { text };
-    Part { kind, text: with_lf(text) }
+    let text = with_lf(if kind == PartKind::Html { html_to_text(&text) } else { text });
+    let is_attached = headers.lower("content-disposition").starts_with("attachment");
+    let is_header = kind == PartKind::Text && is_attached && is_header(&text);
+    Part { kind: if is_header { PartKind::Returned } else { kind }, text }
+}
+
+/// Whether an attached text is the header of a mail, as some systems return it.
+fn is_header(text: &str) -> bool {
+    let (headers, _) = Headers::read(text.trim_start().as_bytes());
+    headers.has("received") || (headers.has("message-id") && headers.has("from"))
 }
 
 /// A parameter of a Content-Type (RFC 2045 5.1), without its quotes.

@@ -9,6 +9,7 @@ mod format;
 mod freeform;
 mod mail;
 mod mime;
+mod notification;
 mod recognise;
 mod returned;
 mod signs;

@@ -7,7 +7,7 @@ use super::{
     finding::{Action, Finding, Findings, Kind, Nature},
     freeform::{self, Heard},
     mail::{Mail, PartKind},
-    returned,
+    notification, returned,
     signs::Signs,
 };
 use crate::{
@@ -47,6 +47,9 @@ fn read(rules: &Rules, message: &[u8], depth: usize) -> Findings {
     if let Some((nature, recipients)) = complaint::read(&mail) {
         return Findings { nature, recipients, ..findings };
     }
+    if let Some(reported) = notification::read(&mail, &text) {
+        return of_notification(rules, reported, findings);
+    }
     if let Some(nature) = autoreply::nature(&mail, &signs) {
         return Findings { nature, ..findings };
     }
@@ -54,7 +57,8 @@ fn read(rules: &Rules, message: &[u8], depth: usize) -> Findings {
     let reported = if is_report || signs.may_be_bounce() { dsn::read(&mail) } else { Vec::new() };
     let heard = freeform::read(&mail, &signs, report, copy);
     findings.recipients = if reported.is_empty() {
-        heard.iter().map(|heard| of_heard(rules, heard)).collect()
+        let around = if heard.len() == 1 { report } else { "" };
+        heard.iter().map(|heard| of_heard(rules, heard, around)).collect()
     } else {
         let only = reported.len() == 1;
         reported.into_iter().map(|one| of_reported(rules, one, &heard, if only { report } else { "" })).collect()
@@ -68,6 +72,17 @@ fn read(rules: &Rules, message: &[u8], depth: usize) -> Findings {
     }
     findings.nature = nature_of(&findings.recipients);
     findings
+}
+
+fn of_notification(rules: &Rules, notified: notification::Notification, findings: Findings) -> Findings {
+    let (recipients, nature): (Vec<_>, _) = match notified {
+        notification::Notification::Complaint(recipients) => (recipients, Some(Nature::Complaint)),
+        notification::Notification::Report(reported) => {
+            (reported.into_iter().map(|one| of_reported(rules, one, &[], "")).collect(), None)
+        }
+    };
+    let nature = nature.unwrap_or_else(|| nature_of(&recipients));
+    Findings { nature, recipients, ..findings }
 }
 
 fn nature_of(recipients: &[Finding]) -> Nature {
@@ -114,8 +129,14 @@ fn of_reported(rules: &Rules, reported: Reported, heard: &[Heard], report: &str)
     }
 }
 
-fn of_heard(rules: &Rules, heard: &Heard) -> Finding {
-    let judgement = rules.judge(&Evidence { status: None, words: &heard.said, context: "" });
+fn of_heard(rules: &Rules, heard: &Heard, around: &str) -> Finding {
+    let mut judgement = rules.judge(&Evidence { status: None, words: &heard.said, context: around });
+    if judgement.reason == Reason::Undetermined && !around.is_empty() {
+        // With one recipient, what stands before it is about it as well.
+        let by_text = rules.judge(&Evidence { status: judgement.status, words: around, context: "" });
+        let transient = judgement.transient || by_text.transient;
+        judgement = Judgement { transient, status: judgement.status.or(by_text.status), ..by_text };
+    }
     let finding = finding(heard.action, &judgement, &heard.said);
     Finding {
         recipient: Some(heard.recipient.as_str().into()),

@@ -99,7 +99,7 @@ impl Rules {
         let names_a_mailbox = enhanced.is_some_and(|code| code.subject == 1);
         if reason == Reason::UserUnknown
             && !names_a_mailbox
-            && (AFTER_DATA.is_match(&full) || AFTER_DATA.is_match(keep(evidence.context)))
+            && (came_after_data(&full) || came_after_data(keep(evidence.context)))
         {
             reason = Reason::Filtered;
         }
@@ -115,6 +115,14 @@ impl Rules {
         debug_assert!(ruling.verdict != Verdict::Accepted, "only codes of class 4 and 5 get here");
         (ruling, reason)
     }
+}
+
+/// Whether words tell that the server had taken the recipient before it refused.
+fn came_after_data(words: &str) -> bool {
+    // Sendmail and Courier show the last command they sent. Where they pipelined, the reply may still be that to RCPT;
+    // Sendmail says so below it.
+    static AT_DATA: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?i)>>> DATA\s+<<< 5\d\d").expect("tested below"));
+    AFTER_DATA.is_match(words) || (AT_DATA.is_match(words) && !words.to_lowercase().contains("... user unknown"))
 }
 
 const fn permanent(code: EnhancedCode) -> EnhancedCode {

@@ -130,6 +130,9 @@ fn what_is_no_bounce_yields_nothing() {
     let success = "From: MAILER-DAEMON@mx.example.net\nSubject: Successful Mail Delivery Report\n\n\
         <taro@example.jp>: delivery via mx: 250 ok\n";
     check_nature(success, Nature::Ordinary);
+    let delivered =
+        from_system("Delivery Notification", "Your message was successfully delivered to:\n\n taro@example.jp\n");
+    check_nature(&delivered, Nature::Ordinary);
     check_nature("", Nature::Ordinary);
     check_nature("\n\n\n", Nature::Ordinary);
 }

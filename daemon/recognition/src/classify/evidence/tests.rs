@@ -53,6 +53,9 @@ fn a_user_refused_after_the_message_is_known() {
         Reason::UserUnknown,
         true,
     );
+    check(None, ">>> DATA <<< 550 Unknown user taro@example.jp", Reason::Filtered, false);
+    let at_rcpt = ">>> DATA <<< 550 unknown user 550 5.1.1 <taro@example.jp>... User unknown";
+    check(Some("5.1.1"), at_rcpt, Reason::UserUnknown, true);
     check(None, "550 : User unknown", Reason::Filtered, false);
 }
 

@@ -85,6 +85,10 @@ fn products_that_name_the_recipient_in_a_sentence_or_field() {
         "hard",
         "user-unknown",
     );
+}
+
+#[test]
+fn products_that_name_it_in_a_reply() {
     check_one(
         "Undeliverable mail: plan",
         "Failed to deliver to 'taro@example.jp'\nSMTP module reports:\n 550 taro@example.jp unknown user account\n",
@@ -170,6 +174,14 @@ fn products_that_list_the_recipients() {
         "soft",
         "mailbox-full",
     );
+}
+
+#[test]
+fn screen_names_get_the_domain_of_their_server() {
+    let text = "Your mail to the following recipients could not be delivered because they are not accepting mail from \
+        a@b.example:\n\ttaro\n\tjiro\n";
+    let mail = from_system("Returned mail", text);
+    check(&mail, &[("taro@mx.example.net", "soft", None, "blocked"), ("jiro@mx.example.net", "soft", None, "blocked")]);
 }
 
 #[test]
