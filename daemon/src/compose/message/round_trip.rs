@@ -97,10 +97,9 @@ fn identity() -> Identity {
     Identity::of_job(JobId::new(date, [7; 10]), &"t@example.jp".parse().expect("an address"), date)
 }
 
-/// A text with one kind of line end, and without the last one: that is the part's.
+/// A text with one kind of line end, and without those at its end: of these one is the part's, or the boundary's.
 fn lines(text: &str) -> String {
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    text.strip_suffix('\n').unwrap_or(&text).to_owned()
+    text.replace("\r\n", "\n").replace('\r', "\n").trim_end_matches('\n').to_owned()
 }
 
 fn check_bytes(bytes: &[u8], draft: &Draft) {
