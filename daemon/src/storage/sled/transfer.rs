@@ -316,10 +316,7 @@ fn put_line(txn: &mut Txn, line: Line, shelved: Option<&Shelved>, pin: Option<&P
             txn.made.changed.insert(id);
         }
         Line::Routing { row } => routing::put(txn, &row)?,
-        Line::Job { id, row, .. } => {
-            let shelved = shelved.ok_or_else(|| bad(&"its message is missing"))?;
-            put_job(txn, &id, *row, shelved)?;
-        }
+        Line::Job { id, row, .. } => put_job(txn, &id, *row, shelved.ok_or_else(|| bad(&"its message is missing"))?)?,
         Line::Recipients { job, first, row } => {
             let job: JobId = job.parse().map_err(|error| bad(&error))?;
             put_part(txn, job, first, row, pin);
