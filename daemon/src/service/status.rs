@@ -313,15 +313,30 @@ impl Refusal {
             Self::IssuerUnreachable(_) => Telling::new(Code::Unavailable, "ISSUER_UNREACHABLE").retry(SOON),
             Self::TooMany(_) => Telling::new(Code::ResourceExhausted, "TOO_MANY_CALLS").retry(SOON),
             Self::TooSlow(_) => Telling::new(Code::DeadlineExceeded, "STREAM_TOO_SLOW"),
-            Self::NoBlob => Telling::new(Code::NotFound, "BLOB_NOT_FOUND"),
-            Self::Upload(error) => Telling::of_upload(error),
-            Self::UploadUnfinished(offset) => {
-                Telling::new(Code::Aborted, "UPLOAD_UNFINISHED").with("offset_bytes", offset)
+            Self::NoBlob | Self::Upload(_) | Self::UploadUnfinished(_) | Self::UploadTooSlow(_) => {
+                self.upload_telling()
             }
-            Self::UploadTooSlow(offset) => Telling::new(Code::Aborted, "UPLOAD_TOO_SLOW").with("offset_bytes", offset),
             Self::ShuttingDown => Telling::new(Code::Unavailable, "SHUTTING_DOWN").retry(SOON),
             Self::Storage(error) => Telling::of_store(error),
             Self::Internal(_) => Telling::new(Code::Internal, "INTERNAL"),
+        }
+    }
+
+    fn upload_telling(&self) -> Telling {
+        let unfinished = |reason, offset: &u64| Telling::new(Code::Aborted, reason).with("offset_bytes", offset);
+        match self {
+            Self::NoBlob => Telling::new(Code::NotFound, "BLOB_NOT_FOUND"),
+            Self::UploadUnfinished(offset) => unfinished("UPLOAD_UNFINISHED", offset),
+            Self::UploadTooSlow(offset) => unfinished("UPLOAD_TOO_SLOW", offset),
+            Self::Upload(UploadError::Elsewhere { offset }) => unfinished("UPLOAD_OFFSET", offset),
+            Self::Upload(UploadError::Unknown) => Telling::new(Code::NotFound, "UPLOAD_NOT_FOUND"),
+            Self::Upload(UploadError::OtherContent { found }) => {
+                let found = blake3::Hash::from(*found).to_hex();
+                Telling::new(Code::InvalidArgument, "UPLOAD_HASH_MISMATCH").with("blake3", found)
+            }
+            Self::Upload(UploadError::TooMany(_)) => Telling::new(Code::ResourceExhausted, "UPLOADS_FULL").retry(LATER),
+            // Others are told as fields, or as the store's.
+            _ => Telling::new(Code::Internal, "INTERNAL"),
         }
     }
 

@@ -76,22 +76,3 @@ impl From<UploadError> for Refusal {
         }
     }
 }
-
-impl Telling {
-    /// How an error of an upload is told.
-    pub(super) fn of_upload(error: &UploadError) -> Self {
-        match error {
-            UploadError::Unknown => Self::new(Code::NotFound, "UPLOAD_NOT_FOUND"),
-            UploadError::Elsewhere { offset } => Self::new(Code::Aborted, "UPLOAD_OFFSET").with("offset_bytes", offset),
-            UploadError::OtherContent { found } => {
-                let found = blake3::Hash::from(*found).to_hex();
-                Self::new(Code::InvalidArgument, "UPLOAD_HASH_MISMATCH").with("blake3", found)
-            }
-            UploadError::TooMany(_) => Self::new(Code::ResourceExhausted, "UPLOADS_FULL").retry(LATER),
-            // These are told as fields, or as the store's.
-            UploadError::TooLong { .. } | UploadError::OtherLength { .. } | UploadError::Storage(_) => {
-                Self::new(Code::Internal, "INTERNAL")
-            }
-        }
-    }
-}

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, RwLock},
     time::{Duration, Instant},
 };
@@ -61,9 +61,7 @@ pub(super) fn open(
     let lock = lock(path)?;
     let db_path = path.join("db");
     let db = open_fenced(path, &db_path, &settings, clock.as_ref())?;
-    let (shelves, spool_writer) = open_shelves(path)?;
-    let uploads_path = path.join("uploads");
-    let uploads = Uploads::open(&uploads_path, settings.uploads).map_err(broken(&uploads_path))?;
+    let (shelves, uploads, spool_writer) = open_shelves(path, &settings)?;
     sync_names(path)?;
     let disk = Disk { tree: (*db).clone(), failure: Failure::new() };
     check_format(path, &disk)?;
@@ -71,10 +69,7 @@ pub(super) fn open(
     let (accounts, next_account) = load_accounts(&disk)?;
     let (head, next_seq) = load_head(&disk)?;
     let tip = open_tip(path, next_seq)?;
-    load_claims(&disk, &uploads)?;
-    care::collect_left_files(&disk, &shelves.files);
-    segments::restore(&disk, &shelves.spool)?;
-    segments::sweep(&disk, &shelves.spool)?;
+    tidy(&disk, &shelves, &uploads)?;
     let space = Space::new(path, &settings);
     let directory = Arc::new(RwLock::new(accounts.clone()));
     let changed = Arc::new(Changed::default());
@@ -121,22 +116,32 @@ pub(super) fn open(
     }))
 }
 
-/// Makes the store's own name durable, and those in it.
+/// Opens what keeps messages, and parts of files.
+fn open_shelves(path: &Path, settings: &SledSettings) -> Result<(Shelves, Uploads, SpoolWriter), OpenError> {
+    let broken = |path: PathBuf| |source| OpenError::Io { path, source };
+    let [files_path, spool_path, uploads_path] = ["files", "spool", "uploads"].map(|name| path.join(name));
+    let files = Files::open(&files_path).map_err(broken(files_path))?;
+    let (spool, writer) = Spool::open(&spool_path).map_err(broken(spool_path))?;
+    let uploads = Uploads::open(&uploads_path, settings.uploads).map_err(broken(uploads_path))?;
+    Ok((Shelves { spool, files }, uploads, writer))
+}
+
+/// Makes the names of a store and of what is in it durable.
 fn sync_names(path: &Path) -> Result<(), OpenError> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    for folder in std::iter::once(path).chain(parent) {
-        sync_dir(folder).map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
+    for dir in [Some(path), parent].into_iter().flatten() {
+        sync_dir(dir).map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
     }
     Ok(())
 }
 
-/// Opens what keeps messages.
-fn open_shelves(path: &Path) -> Result<(Shelves, SpoolWriter), OpenError> {
-    let (files_path, spool_path) = (path.join("files"), path.join("spool"));
-    let files = Files::open(&files_path).map_err(|source| OpenError::Io { path: files_path, source })?;
-    let opened = Spool::open(&spool_path).map_err(|source| OpenError::Io { path: spool_path, source })?;
-    let (spool, writer) = opened;
-    Ok((Shelves { spool, files }, writer))
+/// Removes what a crash left, once it is known what is referred to.
+fn tidy(disk: &Disk, shelves: &Shelves, uploads: &Uploads) -> Result<(), OpenError> {
+    load_claims(disk, uploads)?;
+    care::collect_left_files(disk, &shelves.files);
+    segments::restore(disk, &shelves.spool)?;
+    segments::sweep(disk, &shelves.spool)?;
+    Ok(())
 }
 
 /// Refuses a store whose newest commits are missing.

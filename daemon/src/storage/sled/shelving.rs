@@ -50,6 +50,9 @@ pub(super) struct Shelved {
     pub(super) files: Vec<KeptFile>,
 }
 
+/// What is cut out of a message: where it stands, what is noted of it, and its files.
+type Taken = (Vec<Stretch>, Vec<Cut>, Vec<KeptFile>);
+
 impl SledStore {
     /// Puts a message on its shelves.
     pub(super) async fn shelve(&self, message: Message) -> Result<Shelved, StorageError> {
@@ -82,7 +85,7 @@ impl SledStore {
         Ok(Shelved { spooled: None, body, files })
     }
 
-    fn cut(&self, whole: &[u8]) -> Result<(Vec<Stretch>, Vec<Cut>, Vec<KeptFile>), StorageError> {
+    fn cut(&self, whole: &[u8]) -> Result<Taken, StorageError> {
         let is_large = whole.len() > SPOOLED_BYTES_MAX;
         let (mut stretches, mut cuts, mut files) = (Vec::new(), Vec::new(), Vec::new());
         for stretch in cuts::find(whole, KNOWN_CUT_BYTES_MIN) {

@@ -332,10 +332,7 @@ fn put_line(txn: &mut Txn, line: Line, shelved: Option<&Shelved>, pin: Option<&P
         Line::Routing { row } => routing::put(txn, &row)?,
         Line::DkimKey { row } => dkim::put_key(txn, &row)?,
         Line::DkimRules { row } => dkim::put_rules(txn, &row)?,
-        Line::Job { id, row, .. } => {
-            let shelved = shelved.ok_or_else(|| bad(&"its message is missing"))?;
-            put_job(txn, &id, *row, shelved)?;
-        }
+        Line::Job { id, row, .. } => put_job(txn, &id, *row, shelved.ok_or_else(|| bad(&"its message is missing"))?)?,
         Line::Recipients { job, first, row } => {
             let job: JobId = job.parse().map_err(|error| bad(&error))?;
             put_part(txn, job, first, row, pin);
