@@ -224,6 +224,10 @@ mod tests {
             headers: Vec::new(),
             attachments: vec![attachment(content), attachment(b"small")],
             charset: Charset::Utf8,
+            in_reply_to: None,
+            references: Vec::new(),
+            list_unsubscribe: None,
+            auto_submitted: None,
         }
     }
 
