@@ -1,11 +1,14 @@
 //! What a caller is told when something is not done: the one place that makes a gRPC status of an error.
 
+mod unscanned;
+
 use std::{collections::HashMap, time::Duration};
 
 use hikyaku_proto::v1;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
+pub(super) use self::unscanned::Unscanned;
 use super::convert::violations::Violation;
 use crate::{
     domain::{
@@ -54,15 +57,9 @@ pub(super) enum Refusal {
     /// Someone else was faster.
     #[error("it was changed by someone else: its etag is {0} now")]
     StaleEtag(Etag),
-    /// The account wants files scanned, and nobody can.
-    #[error("no virus scanner is configured, and the account wants files to be scanned")]
-    NoScanner,
-    /// The same, and the scanner does not do its work at present.
+    /// The account wants files scanned, and one was not.
     #[error("{0}")]
-    ScannerAway(String),
-    /// The same, and a file is more than the scanner takes.
-    #[error("the file is larger than the virus scanner takes")]
-    TooLargeToScan,
+    Unscanned(#[from] Unscanned),
     /// The account still has work.
     #[error("the account has {0} open jobs: cancel them first, or force the deletion")]
     OpenJobs(u64),
@@ -172,6 +169,18 @@ fn room(until: Option<&Timestamp>) -> String {
     )
 }
 
+/// Why a job does not do what was asked, as a word for programs.
+const fn reason_of(refusal: &ControlRefusal) -> &'static str {
+    match refusal {
+        ControlRefusal::NothingToDo => "NOTHING_TO_DO",
+        ControlRefusal::IsHeld => "JOB_IS_HELD",
+        ControlRefusal::AwaitsApproval => "JOB_AWAITS_APPROVAL",
+        ControlRefusal::NoApprovalAwaited => "NO_APPROVAL_AWAITED",
+        ControlRefusal::UnderWay => "ATTEMPT_UNDER_WAY",
+        ControlRefusal::WasCancelled => "JOB_WAS_CANCELLED",
+    }
+}
+
 /// How a refusal is told.
 #[derive(Clone)]
 struct Telling {
@@ -241,17 +250,7 @@ impl Refusal {
                 Telling::new(Code::Aborted, "ACCOUNT_BUSY").with("open_jobs", count).retry(SOON)
             }
             Self::KeyReused(id) => Telling::new(Code::AlreadyExists, "IDEMPOTENCY_KEY_REUSED").with("job_id", id),
-            Self::Control(refusal) => Telling::new(
-                Code::FailedPrecondition,
-                match refusal {
-                    ControlRefusal::NothingToDo => "NOTHING_TO_DO",
-                    ControlRefusal::IsHeld => "JOB_IS_HELD",
-                    ControlRefusal::AwaitsApproval => "JOB_AWAITS_APPROVAL",
-                    ControlRefusal::NoApprovalAwaited => "NO_APPROVAL_AWAITED",
-                    ControlRefusal::UnderWay => "ATTEMPT_UNDER_WAY",
-                    ControlRefusal::WasCancelled => "JOB_WAS_CANCELLED",
-                },
-            ),
+            Self::Control(refusal) => Telling::new(Code::FailedPrecondition, reason_of(refusal)),
             Self::NotResent(why) => Telling::new(
                 Code::FailedPrecondition,
                 match why {
@@ -271,9 +270,7 @@ impl Refusal {
                     |until| telling.clone().with("room_at", until).retry(until.since(*now).max(SOON)),
                 )
             }
-            Self::NoScanner => Telling::new(Code::FailedPrecondition, "NO_VIRUS_SCANNER"),
-            Self::ScannerAway(_) => Telling::new(Code::Unavailable, "VIRUS_SCANNER_AWAY").retry(LATER),
-            Self::TooLargeToScan => Telling::new(Code::FailedPrecondition, "TOO_LARGE_TO_SCAN"),
+            Self::Unscanned(why) => why.telling(),
             Self::WorkerAway => Telling::new(Code::Unavailable, "ACCOUNT_WORKER_AWAY").retry(SOON),
             Self::QueueFull => Telling::new(Code::ResourceExhausted, "QUEUE_FULL").retry(LATER),
             Self::EventsPruned => Telling::new(Code::OutOfRange, "EVENTS_PRUNED"),
@@ -462,9 +459,9 @@ mod tests {
         check(Refusal::QuietWindow(Some(later)), Code::FailedPrecondition, "QUIET_WINDOW", false);
         check(Refusal::OverQuota { until: Some(later), now }, Code::ResourceExhausted, "QUOTA_EXHAUSTED", true);
         check(Refusal::OverQuota { until: None, now }, Code::ResourceExhausted, "QUOTA_EXHAUSTED", false);
-        check(Refusal::NoScanner, Code::FailedPrecondition, "NO_VIRUS_SCANNER", false);
-        check(Refusal::ScannerAway("x".into()), Code::Unavailable, "VIRUS_SCANNER_AWAY", true);
-        check(Refusal::TooLargeToScan, Code::FailedPrecondition, "TOO_LARGE_TO_SCAN", false);
+        check(Unscanned::NoScanner.into(), Code::FailedPrecondition, "NO_VIRUS_SCANNER", false);
+        check(Unscanned::Away("x".into()).into(), Code::Unavailable, "VIRUS_SCANNER_AWAY", true);
+        check(Unscanned::TooLarge.into(), Code::FailedPrecondition, "TOO_LARGE_TO_SCAN", false);
         check(Refusal::WorkerAway, Code::Unavailable, "ACCOUNT_WORKER_AWAY", true);
         check(Refusal::QueueFull, Code::ResourceExhausted, "QUEUE_FULL", true);
         check(full.into(), Code::ResourceExhausted, "DISK_NEARLY_FULL", true);
