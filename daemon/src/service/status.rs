@@ -1,6 +1,7 @@
 //! What a caller is told when something is not done: the one place that makes a gRPC status of an error.
 
 mod of_store;
+mod unscanned;
 
 use std::{collections::HashMap, time::Duration};
 
@@ -8,6 +9,7 @@ use hikyaku_proto::v1;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
+pub(super) use self::unscanned::Unscanned;
 use super::convert::violations::Violation;
 use crate::{
     domain::{
@@ -55,15 +57,9 @@ pub(super) enum Refusal {
     /// Someone else was faster.
     #[error("it was changed by someone else: its etag is {0} now")]
     StaleEtag(Etag),
-    /// The account wants files scanned, and nobody can.
-    #[error("no virus scanner is configured, and the account wants files to be scanned")]
-    NoScanner,
-    /// The same, and the scanner does not do its work at present.
+    /// The account wants files scanned, and one was not.
     #[error("{0}")]
-    ScannerAway(String),
-    /// The same, and a file is more than the scanner takes.
-    #[error("the file is larger than the virus scanner takes")]
-    TooLargeToScan,
+    Unscanned(#[from] Unscanned),
     /// The account still has work.
     #[error("the account has {0} open jobs: cancel them first, or force the deletion")]
     OpenJobs(u64),
@@ -302,9 +298,7 @@ impl Refusal {
                     |until| telling.clone().with("room_at", until).retry(until.since(*now).max(SOON)),
                 )
             }
-            Self::NoScanner => Telling::new(Code::FailedPrecondition, "NO_VIRUS_SCANNER"),
-            Self::ScannerAway(_) => Telling::new(Code::Unavailable, "VIRUS_SCANNER_AWAY").retry(LATER),
-            Self::TooLargeToScan => Telling::new(Code::FailedPrecondition, "TOO_LARGE_TO_SCAN"),
+            Self::Unscanned(why) => why.telling(),
             Self::WorkerAway => Telling::new(Code::Unavailable, "ACCOUNT_WORKER_AWAY").retry(SOON),
             Self::QueueFull => Telling::new(Code::ResourceExhausted, "QUEUE_FULL").retry(LATER),
             Self::EventsPruned => Telling::new(Code::OutOfRange, "EVENTS_PRUNED"),
@@ -464,9 +458,9 @@ mod tests {
         check(Refusal::QuietWindow(Some(later)), Code::FailedPrecondition, "QUIET_WINDOW", false);
         check(Refusal::OverQuota { until: Some(later), now }, Code::ResourceExhausted, "QUOTA_EXHAUSTED", true);
         check(Refusal::OverQuota { until: None, now }, Code::ResourceExhausted, "QUOTA_EXHAUSTED", false);
-        check(Refusal::NoScanner, Code::FailedPrecondition, "NO_VIRUS_SCANNER", false);
-        check(Refusal::ScannerAway("x".into()), Code::Unavailable, "VIRUS_SCANNER_AWAY", true);
-        check(Refusal::TooLargeToScan, Code::FailedPrecondition, "TOO_LARGE_TO_SCAN", false);
+        check(Unscanned::NoScanner.into(), Code::FailedPrecondition, "NO_VIRUS_SCANNER", false);
+        check(Unscanned::Away("x".into()).into(), Code::Unavailable, "VIRUS_SCANNER_AWAY", true);
+        check(Unscanned::TooLarge.into(), Code::FailedPrecondition, "TOO_LARGE_TO_SCAN", false);
         check(Refusal::WorkerAway, Code::Unavailable, "ACCOUNT_WORKER_AWAY", true);
         check(Refusal::QueueFull, Code::ResourceExhausted, "QUEUE_FULL", true);
         check(full.into(), Code::ResourceExhausted, "DISK_NEARLY_FULL", true);

@@ -11,7 +11,7 @@ use crate::{
             draft::{Order, OrderContent},
             violations::Violations,
         },
-        status::Refusal,
+        status::{Refusal, Unscanned},
     },
     wire::clamd::{Clamd, ScanError, ScanVerdict},
 };
@@ -56,7 +56,7 @@ impl Scanning {
                 (None, Some(reason)) => Err(String::clone(reason)),
                 (None, None) => self.scan(&bytes).await.map_err(|error| {
                     let reason = error.to_string();
-                    away = Some(reason.clone()).filter(|_| !matches!(error, Refusal::TooLargeToScan));
+                    away = Some(reason.clone()).filter(|_| !matches!(error, Unscanned::TooLarge));
                     refusal = Some(error);
                     reason
                 }),
@@ -72,18 +72,18 @@ impl Scanning {
         }
         violations.finish(Some(()))?;
         match refusal.filter(|_| !rules.virus_scan_may_fail) {
-            Some(refusal) => Err(refusal),
+            Some(refusal) => Err(refusal.into()),
             None => Ok(warnings),
         }
     }
 
-    async fn scan(&self, bytes: &[u8]) -> Result<ScanVerdict, Refusal> {
-        let Some(scanner) = &self.scanner else { return Err(Refusal::NoScanner) };
+    async fn scan(&self, bytes: &[u8]) -> Result<ScanVerdict, Unscanned> {
+        let Some(scanner) = &self.scanner else { return Err(Unscanned::NoScanner) };
         scanner.scan(bytes).await.map_err(|error| match error {
-            ScanError::TooLarge => Refusal::TooLargeToScan,
+            ScanError::TooLarge => Unscanned::TooLarge,
             error => {
                 tracing::warn!(scanner = %scanner.place(), %error, "a file could not be scanned for viruses");
-                Refusal::ScannerAway(error.to_string())
+                Unscanned::Away(error.to_string())
             }
         })
     }

@@ -35,7 +35,7 @@ impl Scanner {
                 let (mut stream, _) = listener.accept().await.expect("a connection");
                 let mut file = Vec::new();
                 stream.read_exact(&mut [0; 10]).await.expect("a command");
-                while let Some(length @ 1..) = stream.read_u32().await.ok() {
+                while let Ok(length @ 1..) = stream.read_u32().await {
                     let start = file.len();
                     file.resize(start + length as usize, 0);
                     stream.read_exact(&mut file[start..]).await.expect("a piece");
