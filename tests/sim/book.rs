@@ -40,7 +40,7 @@ pub(crate) struct Entry {
     pub(crate) last: Option<Job>,
     /// When the first event after its acceptance came: it was tried, expired or controlled.
     pub(crate) moved_at: Option<Timestamp>,
-    /// Whether a caller cancelled, held, released or retried it.
+    /// Whether a caller cancelled, held, released, retried, ended or approved it.
     pub(crate) is_controlled: bool,
 }
 
@@ -126,6 +126,9 @@ impl Book {
                 }
             }
         }
+        if job.awaits_approval() && job.attempts_made > 0 {
+            self.contradictions.push(format!("job {number} was tried before it was approved"));
+        }
         entry.last = Some(job);
     }
 
@@ -170,6 +173,6 @@ impl Book {
         if *change != JobChange::Accepted {
             entry.moved_at.get_or_insert(at);
         }
-        entry.is_controlled |= matches!(change, JobChange::Controlled(_));
+        entry.is_controlled |= matches!(change, JobChange::Controlled(_) | JobChange::Approved);
     }
 }

@@ -7,7 +7,7 @@ use hikyaku_daemon::{
     domain::{
         address::Address,
         ids::{JobId, Label},
-        job::{Audience, Control, Job, MessageFacts, Priority, Schedule},
+        job::{Approval, Audience, Control, Job, MessageFacts, Priority, Schedule},
         mail::Message,
         parking::{Parking, ParkingCause, Standing},
         recipient::{Recipient, RecipientField, RecipientState},
@@ -26,6 +26,8 @@ use crate::{
 
 /// Jobs of a burst on average, for the pauses between them.
 const BURST_MEAN: u64 = 3;
+/// When a job is due that awaits approval: nobody can tell.
+const NOT_BEFORE_APPROVAL: Timestamp = Timestamp::from_millis(u64::MAX);
 /// The labels of campaigns.
 const LABELS: [&str; 4] = ["autumn", "winter", "receipts", "alerts"];
 
@@ -46,6 +48,7 @@ enum Action {
     /// Submits some jobs of an account.
     Burst(usize),
     Control(usize, Control),
+    Approve(usize),
     Pause(usize),
     Resume(usize),
 }
@@ -79,6 +82,12 @@ impl Clients {
                     let done = at_once(storage.control(vec![id], control, now)).expect("the store does not fail");
                     log.line(now, format_args!("client: {control:?} job {job}: {:?}", done.first()));
                 }
+                Action::Approve(job) => {
+                    let id = book.entries[job].told.id;
+                    let done =
+                        at_once(storage.approve(vec![id], &plan::caller(), now)).expect("the store does not fail");
+                    log.line(now, format_args!("client: approve job {job}: {:?}", done.first()));
+                }
                 Action::Pause(account) => self.pause(account, now, storage),
                 Action::Resume(account) => self.stand(account, Standing::Active, now, storage),
             }
@@ -109,6 +118,9 @@ impl Clients {
             book.look(number, storage);
             let in_doubt = |recipient: &Recipient| matches!(recipient.state, RecipientState::InDoubt { .. });
             let job = book.entries[number].last.as_ref();
+            if job.is_some_and(Job::awaits_approval) {
+                drop(at_once(storage.approve(vec![id], &plan::caller(), now)).expect("the store does not fail"));
+            }
             let control = match job {
                 Some(job) if matches!(job.schedule, Schedule::Held { .. }) => Control::Release,
                 Some(job) if job.recipients().iter().any(in_doubt) => Control::Retry,
@@ -138,6 +150,9 @@ impl Clients {
         for _ in 0..size {
             let number = self.submit(account, now, storage, book);
             self.plan_controls(number, now);
+            if book.entries[number].told.due == NOT_BEFORE_APPROVAL {
+                self.plan(now.after(self.chance.seconds(0..=3 * 3_600)), Action::Approve(number));
+            }
         }
         if self.chance.one_in(30) {
             let at = now.after(self.chance.seconds(1..=3_600));
@@ -162,6 +177,7 @@ impl Clients {
                 self.plan(at.after(later(&self.chance)), Action::Control(job, Control::Release));
             }
             2 => self.plan(now.after(later(&self.chance)), Action::Control(job, Control::Retry)),
+            3 => self.plan(now.after(soon(&self.chance)), Action::Control(job, Control::Expire)),
             _ => {}
         }
     }
@@ -177,7 +193,7 @@ impl Clients {
             priority: job.priority,
             lane: lane_of(&job.labels),
             accepted_at: now,
-            due: job.due().unwrap_or(now),
+            due: job.due().unwrap_or(NOT_BEFORE_APPROVAL),
             expires_at: job.expires_at,
             digest: digest(text.bytes()),
         };
@@ -235,7 +251,7 @@ impl Clients {
             attempts: Vec::new(),
             wish: None,
             fallbacks: None,
-            approval: None,
+            approval: chance.one_in(30).then_some(Approval::Awaited),
             resent: None,
         }
     }
