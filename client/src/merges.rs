@@ -24,8 +24,8 @@ type Cause = Box<dyn error::Error + Send + Sync>;
 
 impl Client {
     /// Stores a merge job: one content, and a message of its own for each recipient. The content's subject, text and HTML
-    /// are templates, in which `{{ name }}` stands for a variable. When this returns, all of it is on stable storage; when
-    /// it fails, nothing of it is.
+    /// are templates in the language of Jinja: `{{ name }}` stands for a variable. When this returns, all of it is on stable
+    /// storage; when it fails, nothing of it is.
     ///
     /// The recipients are read as fast as the daemon takes them, and `progress` is told how many have been sent. An error
     /// among them breaks the call off.

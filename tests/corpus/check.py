@@ -11,6 +11,9 @@ import email.policy
 import re
 import sys
 import tomllib
+from email.header import decode_header, make_header
+from email.parser import Parser
+from email.utils import getaddresses
 from pathlib import Path
 
 CORPUS = Path(__file__).resolve().parent
@@ -165,8 +168,9 @@ class Check:
         expected = mailboxes(written)
         if names is not None:
             expected = [(name, address) for name, (_, address) in zip(names, expected, strict=True)]
-        field = self.message[name]
-        found = [(one.display_name, one.addr_spec) for one in field.addresses] if field else []
+        field = self.unfolded(RAW_PARSER.parsestr(self.header.decode())[name]) or ""
+        # The new parser of Python 3.11 leaves the spaces between encoded words in names.
+        found = [(str(make_header(decode_header(one))), address) for one, address in getaddresses([field])]
         same(f"{name} addresses", [one for _, one in found], [one for _, one in expected])
         same(f"{name} names", [self.seen(one) for one, _ in found], [self.seen(one) for one, _ in expected])
         if len(self.message.get_all(name, [])) != (1 if expected else 0):
@@ -217,6 +221,8 @@ class Check:
             part = open_parts.pop(0)
             if part.get_content_maintype() == "multipart":
                 same("preamble", (part.preamble or "").strip(), "")
+                root = "text/html" if part.get_content_subtype() == "related" else None
+                same("type of the root", part["content-type"].params.get("type"), root)
                 open_parts = list(part.iter_parts()) + open_parts
             else:
                 found.append(part)
@@ -290,6 +296,7 @@ class Check:
 
 # To see the header of a part as it stands.
 RAW = email.policy.compat32.clone(max_line_length=0)
+RAW_PARSER = Parser(policy=RAW)
 
 
 def bracketed(message_id):

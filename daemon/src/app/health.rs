@@ -69,6 +69,7 @@ mod tests {
             signers: Signers::new(&storage),
             desk: desk::open().0,
             dial: Arc::new(TcpDialer),
+            scanner: None,
             host_name: "client.test".parse().expect("a name"),
             shutdown: CancellationToken::new(),
         })

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    config::{Config, Store},
+    config::{Config, Store, VirusScan},
     health, host, janitor,
     listeners::Listeners,
 };
@@ -40,6 +40,7 @@ use crate::{
         sled::{self, SledSettings, SledStore},
     },
     wire::{
+        clamd::Clamd,
         dial::{Dial, TcpDialer},
         dns::NameServers,
         oauth::TokenClient,
@@ -72,6 +73,12 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let daemon = Daemon::start(config, storage).await?;
     tell(&[NotifyState::Ready, NotifyState::Status("running")]);
     daemon.run(signals).await
+}
+
+/// The virus scanner of a configuration, if it names one.
+fn scanner(config: &Config) -> Option<Arc<Clamd>> {
+    let VirusScan { place, limit, scans_max } = config.virus_scan.clone()?;
+    Some(Arc::new(Clamd::new(place, limit, scans_max)))
 }
 
 /// Opens the store of a configuration, on a thread that may block.
@@ -178,6 +185,7 @@ impl Daemon {
             signers: signers.clone(),
             desk,
             dial: Arc::clone(&dial),
+            scanner: scanner(&config),
             host_name: host_name.clone(),
             shutdown: stop_calls.clone(),
         };
@@ -307,6 +315,7 @@ mod tests {
             signers: Signers::new(&storage),
             desk: desk::open().0,
             dial: Arc::new(TcpDialer),
+            scanner: None,
             host_name: host::name(),
             shutdown: stop_calls.clone(),
         };

@@ -17,8 +17,12 @@ use crate::domain::{charset::Charset, mail::Draft};
 
 mod replacement;
 
-/// Bytes of text in one encoded word: 39 become 52 in base64, and 64 with `=?utf-8?b?` and `?=`, so that one fits behind
-/// the name of its field into the 76 columns that RFC 2047 2 allows such a line.
+/// Columns of a line with an encoded word (RFC 2047 2).
+const LINE_COLUMNS_MAX: usize = 76;
+/// A first word with less room than this is not worth beginning, in bytes. It has place for any character.
+const FIRST_WORD_BYTES_MIN: usize = 12;
+/// Most bytes of text in one encoded word: 39 become 52 in base64, and 64 with `=?utf-8?b?` and `?=`, so that one fits
+/// behind the name of most fields.
 const UTF_8_WORD_BYTES: usize = 39;
 /// The same in ISO-2022-JP, with the escapes: 36 become 48, and 66 with `=?ISO-2022-JP?B?` and `?=`.
 const ISO_2022_JP_WORD_BYTES: usize = 36;
@@ -180,21 +184,25 @@ impl Script {
         }
     }
 
-    /// The whole text as encoded words, none of which splits a character (RFC 2047 5), each on a line of its own.
-    pub(super) fn encoded_words(self, text: &str) -> String {
-        let (name, words) = match self {
-            Self::Utf8 => ("utf-8?b", words(text, UTF_8_WORD_BYTES, char::len_utf8, 0)),
+    /// The whole text as encoded words, none of which splits a character (RFC 2047 5), each on a line of its own. The first
+    /// stands where `column` columns are taken; it begins a new line when there is no room for it.
+    pub(super) fn encoded_words(self, text: &str, column: usize) -> String {
+        let written = self.writable(text);
+        let (name, bytes_max, width, escape): (_, _, fn(char) -> usize, _) = match self {
+            Self::Utf8 => ("utf-8?b", UTF_8_WORD_BYTES, char::len_utf8, 0),
+            // RFC 1468: each word begins and ends in ASCII.
             Self::Iso2022Jp => {
-                let known = replacement::replaced(text, alike, has);
-                let width = |c: char| if c.is_ascii() { 1 } else { 2 };
-                // RFC 1468: each word begins and ends in ASCII.
-                let words = words(&known, ISO_2022_JP_WORD_BYTES, width, ESCAPE_BYTES);
-                ("ISO-2022-JP?B", words.into_iter().map(|word| iso_2022_jp(&word)).collect())
+                ("ISO-2022-JP?B", ISO_2022_JP_WORD_BYTES, |c| if c.is_ascii() { 1 } else { 2 }, ESCAPE_BYTES)
             }
         };
+        let room = LINE_COLUMNS_MAX.saturating_sub(column + name.len() + "=???=".len());
+        let first = Some(room / 4 * 3).filter(|first| *first >= FIRST_WORD_BYTES_MIN);
+        let bytes_max = |index: usize| first.filter(|_| index == 0).unwrap_or(bytes_max).min(bytes_max);
+        let words = words(&written, bytes_max, width, escape);
         let words: Vec<String> =
-            words.iter().map(|word| format!("=?{name}?{}?=", BASE64_STANDARD.encode(word))).collect();
-        words.join("\r\n ")
+            words.iter().map(|word| format!("=?{name}?{}?=", BASE64_STANDARD.encode(self.bytes(word)))).collect();
+        let gap = if first.is_none() && !words.is_empty() { "\r\n " } else { "" };
+        format!("{gap}{}", words.join("\r\n "))
     }
 
     /// A part with this text, whose line ends are CRLF.
@@ -221,15 +229,20 @@ impl Script {
 }
 
 /// Cuts a text into pieces whose bytes, by `width` and with `escape` bytes wherever it changes between ASCII and the rest,
-/// are at most `bytes_max`.
-pub(super) fn words(text: &str, bytes_max: usize, width: impl Fn(char) -> usize, escape: usize) -> Vec<String> {
+/// are at most what `bytes_max` allows the piece of this index.
+pub(super) fn words(
+    text: &str,
+    bytes_max: impl Fn(usize) -> usize,
+    width: impl Fn(char) -> usize,
+    escape: usize,
+) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let (mut bytes, mut is_wide) = (0, false);
     for c in text.chars() {
         let turn = if is_wide == c.is_ascii() { escape } else { 0 };
         let end = if c.is_ascii() { 0 } else { escape };
-        if !word.is_empty() && bytes + turn + width(c) + end > bytes_max {
+        if !word.is_empty() && bytes + turn + width(c) + end > bytes_max(words.len()) {
             words.push(std::mem::take(&mut word));
             (bytes, is_wide) = (0, false);
         }

@@ -39,7 +39,7 @@ const PROTECTED_PREFIXES: [&str; 3] = ["content-", "x-hikyaku-", "resent-"];
 /// Headers that a client may write itself, once and in ASCII, as long as the draft's own fields do not.
 const OPEN: [&str; 5] = ["in-reply-to", "references", "list-unsubscribe", "list-unsubscribe-post", "auto-submitted"];
 /// Most messages that one refers to.
-pub const REFERENCES_MAX: usize = 100;
+const REFERENCES_MAX: usize = 100;
 
 /// Finds the first field of a draft that cannot be written.
 pub(super) fn check_draft(draft: &Draft, identity: &Identity) -> Result<(), ComposeError> {

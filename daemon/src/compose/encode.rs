@@ -5,8 +5,6 @@ use crate::domain::mail::Mailbox;
 
 /// Columns after which a header line is folded (RFC 5322 2.1.1).
 const FOLD_COLUMNS: usize = 76;
-/// Longest field name behind which an encoded word fits.
-const NAME_BESIDE_WORD_BYTES_MAX: usize = 10;
 /// The longest name of a field with mailboxes, `Reply-To: `.
 const LONGEST_NAME_BYTES: usize = 10;
 /// Longest name that is written as a quoted string, in bytes; longer ones become encoded words, which can be folded.
@@ -23,8 +21,9 @@ pub(super) fn text_field(name: &str, text: &str, script: Script) -> String {
     if is_plain {
         return folded_field(name, text);
     }
-    let gap = if name.len() > NAME_BESIDE_WORD_BYTES_MAX { "\r\n " } else { " " };
-    format!("{name}:{gap}{}\r\n", script.encoded_words(text))
+    let words = script.encoded_words(text, name.len() + 2);
+    let gap = if words.starts_with('\r') { "" } else { " " };
+    format!("{name}:{gap}{words}\r\n")
 }
 
 /// A header field that a client wrote: as it is when it is ASCII, since it may have a syntax of its own.
@@ -58,7 +57,7 @@ fn mailbox(mailbox: &Mailbox, script: Script) -> String {
 fn phrase(name: &str, script: Script) -> String {
     let is_plain = is_printable_ascii(name) && !name.contains("=?") && name.len() <= QUOTED_BYTES_MAX;
     if !is_plain {
-        return script.encoded_words(name);
+        return script.encoded_words(name, LONGEST_NAME_BYTES);
     }
     // Between atoms, readers run spaces together.
     if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b' ') && !name.contains("  ") {
@@ -116,6 +115,11 @@ mod tests {
         let field = text_field("Subject", &"飛".repeat(100), Script::Utf8);
         assert!(field.lines().all(|line| line.len() <= FOLD_COLUMNS), "{field}");
         assert!(!field.contains("77+9"), "no replacement character: {field}");
+        for length in 1..=76 {
+            let field = text_field(&"N".repeat(length), &"飛".repeat(100), Script::Iso2022Jp);
+            assert!(field.lines().all(|line| line.len() <= FOLD_COLUMNS.max(length + 1)), "{field}");
+            assert_eq!(field.lines().next().is_some_and(|line| line.contains("=?")), length <= 40, "{field}");
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ const QUOTED_BYTES_MAX: usize = 60;
 /// Bytes of one section of a name that is written in several, percent-encoded: with ` filename*99*=ISO-2022-JP''` before it
 /// and a semicolon after, it fits into 76 columns.
 const SECTION_BYTES_MAX: usize = 48;
+/// Columns that ` name=""` and a semicolon take.
+const NAME_COLUMNS: usize = 9;
 /// The escapes of ISO-2022-JP, percent-encoded: `%1B%28B`.
 const ESCAPE_BYTES: usize = 7;
 
@@ -28,8 +30,11 @@ impl FileType {
             return Self(media_type.to_owned());
         }
         let written = script.writable(file_name);
-        let name =
-            if is_plain(&written) { quoted(&written) } else { format!("\"{}\"", script.encoded_words(&written)) };
+        let name = if is_plain(&written) {
+            quoted(&written)
+        } else {
+            format!("\"{}\"", script.encoded_words(&written, NAME_COLUMNS))
+        };
         Self(format!("{media_type};\r\n name={name}"))
     }
 }
@@ -63,6 +68,14 @@ impl FileDisposition {
         };
         let lines = parameters.iter().map(|parameter| format!(";\r\n {parameter}"));
         Self(std::iter::once(kind.to_owned()).chain(lines).collect())
+    }
+}
+
+#[cfg(test)]
+impl FileDisposition {
+    /// As it stands in the header, folded.
+    pub(super) fn written(&self) -> &str {
+        &self.0
     }
 }
 
@@ -108,12 +121,12 @@ fn sections(name: &str, script: Script) -> Vec<String> {
     let encoded = |text: &str| percent_encoded(&script.bytes(text));
     let pieces = match script {
         Script::Utf8 => {
-            words(name, SECTION_BYTES_MAX, |c| percent_encoded(c.encode_utf8(&mut [0; 4]).as_bytes()).len(), 0)
+            words(name, |_| SECTION_BYTES_MAX, |c| percent_encoded(c.encode_utf8(&mut [0; 4]).as_bytes()).len(), 0)
         }
         Script::Iso2022Jp => {
             // Each byte of a kanji may need three.
             let width = |c: char| if c.is_ascii() { 3 } else { 6 };
-            words(name, SECTION_BYTES_MAX, width, ESCAPE_BYTES)
+            words(name, |_| SECTION_BYTES_MAX, width, ESCAPE_BYTES)
         }
     };
     if let [piece] = &*pieces {

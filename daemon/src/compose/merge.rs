@@ -77,7 +77,7 @@ pub struct Renderer {
     /// The same in ISO-2022-JP; nothing when no message can be written in it.
     japanese_fields: Option<Fields>,
     frame: Frame,
-    /// Most bytes of a message without what its templates make.
+    /// Most bytes of a message without what its templates make of values; of those that are not plain, without anything.
     bytes_max: usize,
 }
 
@@ -121,7 +121,8 @@ impl Renderer {
         let fixed = [&*fields.senders, &*fields.custom, &*other.senders, &*other.custom].map(str::as_bytes);
         let fixed = fixed.into_iter().chain([&*frame.before, &*frame.between, &*frame.after]);
         fixed.clone().try_for_each(check_lines)?;
-        let bytes_max = FRAME_BYTES_MAX + fixed.map(<[u8]>::len).sum::<usize>();
+        let plain_bytes_max = if templates.are_plain() { templates.fixed_bytes_max() } else { 0 };
+        let bytes_max = FRAME_BYTES_MAX + fixed.map(<[u8]>::len).sum::<usize>() + plain_bytes_max;
         Ok(Self {
             templates,
             variables: variables.as_slice().into(),
@@ -138,6 +139,12 @@ impl Renderer {
     #[must_use]
     pub fn variables(&self) -> &[String] {
         &self.variables
+    }
+
+    /// Whether the templates only name variables, so that [`Renderer::check`] takes next to no time.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.templates.are_plain()
     }
 
     /// Proves that a recipient's message can be composed, and says how many bytes it has at most. What is only `{{ name }}`
@@ -198,7 +205,6 @@ impl Renderer {
     /// Most bytes that plain templates make of the values.
     fn check_plain(&self, recipient: &MergeRecipient) -> Result<usize, ComposeError> {
         let mut bytes_max = self.templates.check_plain(&self.variables, &recipient.values)?;
-        bytes_max += self.templates.fixed_bytes_max();
         let mut subject_bytes = self.templates.subject_fixed_bytes();
         for ((value, uses), name) in recipient.values.iter().zip(&self.uses).zip(&*self.variables) {
             let value = value.as_deref().unwrap_or_default();

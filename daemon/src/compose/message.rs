@@ -29,8 +29,9 @@ pub const LINE_BYTES_MAX: usize = 998;
 ///
 /// The same draft and identity give the same bytes. Bodies are 7-bit, quoted-printable or base64 and never 8-bit, which any
 /// relay may have to encode again, and a signature would not survive that; so the message has bytes beyond ASCII only
-/// where an address in its header has. Text goes as it is when its lines have at most 78 columns (in ISO-2022-JP: 998
-/// bytes), else in the shorter of the two encodings. Leading dots stay: stuffing them is the wire's work.
+/// where an address in its header has. Text goes as it is when it is ASCII with lines of at most 73 columns, or
+/// ISO-2022-JP with lines of at most 998 bytes, else in the shorter of the two encodings. Leading dots stay: stuffing
+/// them is the wire's work.
 ///
 /// # Errors
 /// The first field that cannot be written as it is: control characters, header names that are protected or
@@ -173,7 +174,10 @@ fn readable(
     if inline.is_empty() {
         return Part::Multi(alternative.singlepart(html));
     }
-    let related = MultiPart::builder().kind(MultiPartKind::Related).boundary(boundary("related")).singlepart(html);
+    // RFC 2387 3.1: the type of what is shown first has to be said, which lettre does not.
+    let kind = format!("multipart/related; boundary=\"{}\"; type=\"text/html\"", boundary("related"));
+    let kind = ContentType::parse(&kind).expect("the type is written here");
+    let related = MultiPart::builder().header(kind).singlepart(html);
     Part::Multi(alternative.multipart(inline.into_iter().fold(related, MultiPart::singlepart)))
 }
 

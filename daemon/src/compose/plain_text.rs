@@ -83,7 +83,13 @@ pub(super) fn from_html(html: &str) -> String {
             rest = comment.find("-->").map_or("", |end| &comment[end + 3..]);
             continue;
         }
+        if !begins_a_tag(rest) {
+            text.push("<");
+            rest = &rest[1..];
+            continue;
+        }
         let Some(end) = tag_end(rest) else {
+            // No tag that follows is closed either.
             text.push(rest);
             rest = "";
             break;
@@ -169,12 +175,13 @@ impl Text {
     }
 }
 
-/// Where the tag that `rest` begins with ends; quotes may hold a `>`. None when `<` begins no tag.
+/// Whether the `<` that `rest` begins with is more than a sign.
+fn begins_a_tag(rest: &str) -> bool {
+    rest[1..].starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'))
+}
+
+/// Where the tag that `rest` begins with ends; quotes may hold a `>`. None when nothing closes it.
 fn tag_end(rest: &str) -> Option<usize> {
-    let starts_a_tag = rest[1..].starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'));
-    if !starts_a_tag {
-        return None;
-    }
     let mut quote = None;
     for (index, byte) in rest.bytes().enumerate().take(TAG_BYTES_MAX) {
         match (quote, byte) {
@@ -287,6 +294,7 @@ mod tests {
     #[test]
     fn broken_html_does_no_harm() {
         check("1 < 2", "1 < 2");
+        check("1 < 2 <b>and</b> <3", "1 < 2 and <3");
         check("<", "<");
         check("x<a", "x<a");
         check("x<!-- never", "x");

@@ -161,15 +161,6 @@ fn check_recipients(submission: &Submission<'_>, settings: &AccountSettings, vio
 
 fn check_content(submission: &Submission<'_>, settings: &AccountSettings, violations: &mut Vec<Violation>) {
     check_from(submission, settings, violations);
-    let may_have_files = match submission.content {
-        Content::Draft(draft) => !draft.attachments.is_empty(),
-        Content::Raw { .. } => true,
-    };
-    if settings.content.virus_scan_required && may_have_files {
-        let reason = "the account wants attachments to be scanned for viruses, and no scanner is configured";
-        let field = if matches!(submission.content, Content::Raw { .. }) { "job.raw" } else { "job.attachments" };
-        violations.push(Violation::new(field, reason));
-    }
     if let Content::Draft(draft) = submission.content {
         check_draft(draft, settings, violations);
     }

@@ -11,7 +11,7 @@ use crate::{
     platform::entropy::Entropy,
     policy::classify::rules::Rules,
     storage::SharedStorage,
-    wire::{dial::Dial, dns::Dns},
+    wire::{clamd::Clamd, dial::Dial, dns::Dns},
 };
 
 /// What the services work with.
@@ -35,6 +35,8 @@ pub struct Parts {
     pub desk: Desk,
     /// How servers are reached that are tested.
     pub dial: Arc<dyn Dial>,
+    /// Scans files for viruses, if there is a scanner.
+    pub scanner: Option<Arc<Clamd>>,
     /// This host's name, for accounts that set no EHLO name.
     pub host_name: EhloName,
     /// Ends streams and refuses new ones when the daemon stops.

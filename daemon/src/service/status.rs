@@ -55,6 +55,15 @@ pub(super) enum Refusal {
     /// Someone else was faster.
     #[error("it was changed by someone else: its etag is {0} now")]
     StaleEtag(Etag),
+    /// The account wants files scanned, and nobody can.
+    #[error("no virus scanner is configured, and the account wants files to be scanned")]
+    NoScanner,
+    /// The same, and the scanner does not do its work at present.
+    #[error("{0}")]
+    ScannerAway(String),
+    /// The same, and a file is more than the scanner takes.
+    #[error("the file is larger than the virus scanner takes")]
+    TooLargeToScan,
     /// The account still has work.
     #[error("the account has {0} open jobs: cancel them first, or force the deletion")]
     OpenJobs(u64),
@@ -281,6 +290,9 @@ impl Refusal {
                     |until| telling.clone().with("room_at", until).retry(until.since(*now).max(SOON)),
                 )
             }
+            Self::NoScanner => Telling::new(Code::FailedPrecondition, "NO_VIRUS_SCANNER"),
+            Self::ScannerAway(_) => Telling::new(Code::Unavailable, "VIRUS_SCANNER_AWAY").retry(LATER),
+            Self::TooLargeToScan => Telling::new(Code::FailedPrecondition, "TOO_LARGE_TO_SCAN"),
             Self::WorkerAway => Telling::new(Code::Unavailable, "ACCOUNT_WORKER_AWAY").retry(SOON),
             Self::QueueFull => Telling::new(Code::ResourceExhausted, "QUEUE_FULL").retry(LATER),
             Self::EventsPruned => Telling::new(Code::OutOfRange, "EVENTS_PRUNED"),
@@ -419,6 +431,9 @@ mod tests {
         check(Refusal::QuietWindow(Some(later)), Code::FailedPrecondition, "QUIET_WINDOW", false);
         check(Refusal::OverQuota { until: Some(later), now }, Code::ResourceExhausted, "QUOTA_EXHAUSTED", true);
         check(Refusal::OverQuota { until: None, now }, Code::ResourceExhausted, "QUOTA_EXHAUSTED", false);
+        check(Refusal::NoScanner, Code::FailedPrecondition, "NO_VIRUS_SCANNER", false);
+        check(Refusal::ScannerAway("x".into()), Code::Unavailable, "VIRUS_SCANNER_AWAY", true);
+        check(Refusal::TooLargeToScan, Code::FailedPrecondition, "TOO_LARGE_TO_SCAN", false);
         check(Refusal::WorkerAway, Code::Unavailable, "ACCOUNT_WORKER_AWAY", true);
         check(Refusal::QueueFull, Code::ResourceExhausted, "QUEUE_FULL", true);
         check(full.into(), Code::ResourceExhausted, "DISK_NEARLY_FULL", true);

@@ -33,6 +33,7 @@ use crate::{
     policy::classify::rules::Rules,
     storage::{SharedStorage, memory::MemoryStore},
     wire::{
+        clamd::Clamd,
         dial::TcpDialer,
         dns::NameServers,
         oauth::{Issuer, TokenClient},
@@ -59,6 +60,7 @@ mod resending;
 mod routing;
 mod settings;
 mod testing;
+mod virus_scan;
 mod visibility;
 mod watch;
 
@@ -101,6 +103,21 @@ impl Api {
     }
 
     async fn issued_by(issuer: Arc<dyn Issuer>, guard: Guard, storage: Arc<MemoryStore>, load: Load) -> Self {
+        Self::with(issuer, None, guard, storage, load).await
+    }
+
+    async fn scanned_by(scanner: Clamd) -> Self {
+        let issuer = Arc::new(TokenClient::default());
+        Self::with(issuer, Some(Arc::new(scanner)), Guard::Local, MemoryStore::new(), Load::default()).await
+    }
+
+    async fn with(
+        issuer: Arc<dyn Issuer>,
+        scanner: Option<Arc<Clamd>>,
+        guard: Guard,
+        storage: Arc<MemoryStore>,
+        load: Load,
+    ) -> Self {
         let shutdown = CancellationToken::new();
         let clock = Arc::new(TickingClock(AtomicU64::new(BEGIN_MS)));
         let told: Arc<dyn Clock> = Arc::<TickingClock>::clone(&clock);
@@ -116,6 +133,7 @@ impl Api {
             signers: Signers::new(&shared),
             desk: desk::open().0,
             dial: Arc::new(TcpDialer),
+            scanner,
             host_name: "client.test".parse().expect("a name"),
             shutdown: shutdown.clone(),
         };

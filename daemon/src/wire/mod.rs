@@ -1,5 +1,6 @@
 //! Clients of network protocols, each on a stream that was dialled.
 
+pub mod clamd;
 pub mod dial;
 pub mod dns;
 pub mod endpoint;

@@ -22,6 +22,7 @@ use crate::{
     domain::account::EhloName,
     platform::logging::{LogFilter, LogFormat},
     service::api_keys::ApiKeys,
+    wire::clamd::ScannerPlace,
 };
 
 /// A configuration without a mistake: numbers are within bounds, files that must be there could be read.
@@ -41,6 +42,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// The name server that is asked for mail records; nothing for the system's.
     pub dns_server: Option<SocketAddr>,
+    /// Where files are scanned for viruses, if they are.
+    pub virus_scan: Option<VirusScan>,
     /// What is logged.
     pub log: Log,
 }
@@ -102,6 +105,17 @@ pub struct Delivery {
     pub host_name: Option<EhloName>,
 }
 
+/// A virus scanner, and how it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirusScan {
+    /// Where clamd listens.
+    pub place: ScannerPlace,
+    /// How long one file may take, the wait for its turn included.
+    pub limit: Duration,
+    /// Most files that are scanned at once.
+    pub scans_max: usize,
+}
+
 /// What is logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -145,6 +159,7 @@ impl Config {
             tcp: checks::tcp(&mut reader),
             delivery: delivery(&mut reader),
             dns_server: reader.optional(&settings::DNS_SERVER),
+            virus_scan: virus_scan(&mut reader),
             log: Log { format: reader.value(&settings::LOG_FORMAT), filter: reader.value(&settings::LOG_FILTER) },
         };
         match reader.finish() {
@@ -175,6 +190,13 @@ fn delivery(reader: &mut Reader) -> Delivery {
         shutdown_grace: Duration::from_secs(reader.value(&settings::DELIVERY_GRACE_SECONDS)),
         host_name: reader.optional(&settings::DELIVERY_HOST_NAME),
     }
+}
+
+fn virus_scan(reader: &mut Reader) -> Option<VirusScan> {
+    let limit = Duration::from_secs(reader.value(&settings::VIRUS_SCAN_TIMEOUT_SECONDS));
+    let scans_max = usize::try_from(reader.value(&settings::VIRUS_SCAN_SCANS_MAX)).unwrap_or(usize::MAX);
+    let place = reader.optional(&settings::VIRUS_SCAN_CLAMD)?;
+    Some(VirusScan { place, limit, scans_max })
 }
 
 #[cfg(test)]

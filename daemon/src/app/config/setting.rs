@@ -6,6 +6,7 @@ use super::places::Places;
 use crate::{
     domain::account::EhloName,
     platform::logging::{LogFilter, LogFormat},
+    wire::clamd::{BadScannerPlace, ScannerPlace},
 };
 
 /// One key of the configuration.
@@ -119,6 +120,12 @@ pub(super) fn mode(given: &Given) -> Result<u32, String> {
 pub(super) fn socket_address(given: &Given) -> Result<SocketAddr, String> {
     let text = given.text()?;
     text.parse().map_err(|_| format!("must be an IP address with a port such as \"127.0.0.1:7725\", not {text:?}"))
+}
+
+/// Where a virus scanner listens.
+pub(super) fn scanner_place(given: &Given) -> Result<ScannerPlace, String> {
+    let text = given.text()?;
+    text.parse().map_err(|error: BadScannerPlace| format!("{error}, not {text:?}"))
 }
 
 /// A whole number within bounds, both included.

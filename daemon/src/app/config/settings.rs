@@ -5,12 +5,14 @@ use std::{net::SocketAddr, path::PathBuf};
 use super::{
     places::Places,
     setting::{
-        Default, Setting, ehlo_name, log_filter, log_format, mode, path, socket_address, socket_path, whole_within,
+        Default, Setting, ehlo_name, log_filter, log_format, mode, path, scanner_place, socket_address, socket_path,
+        whole_within,
     },
 };
 use crate::{
     domain::account::EhloName,
     platform::logging::{LogFilter, LogFormat},
+    wire::clamd::ScannerPlace,
 };
 
 pub(super) const STORE_PATH: Setting<PathBuf> = Setting {
@@ -147,6 +149,29 @@ pub(super) const DNS_SERVER: Setting<SocketAddr> = Setting {
     parse: socket_address,
 };
 
+pub(super) const VIRUS_SCAN_CLAMD: Setting<ScannerPlace> = Setting {
+    key: "virus_scan.clamd",
+    doc: "\
+Where ClamAV's clamd listens, for accounts that want files scanned before a job is taken: \"unix:\" and a path, or \"tcp:\",
+a host and a port. Files go there in the clear. Its StreamMaxLength bounds them. Not set: no scanner.",
+    default: Default::Absent("\"unix:/run/clamav/clamd.ctl\""),
+    parse: scanner_place,
+};
+
+pub(super) const VIRUS_SCAN_TIMEOUT_SECONDS: Setting<u64> = Setting {
+    key: "virus_scan.timeout_seconds",
+    doc: "Longest scan of one file, in seconds, the wait for its turn included.",
+    default: Default::Value("60"),
+    parse: whole_within::<1, 300>,
+};
+
+pub(super) const VIRUS_SCAN_SCANS_MAX: Setting<u64> = Setting {
+    key: "virus_scan.scans_max",
+    doc: "Most files that are scanned at once; clamd's MaxThreads should allow as many.",
+    default: Default::Value("8"),
+    parse: whole_within::<1, 1_000>,
+};
+
 pub(super) const LOG_FORMAT: Setting<LogFormat> = Setting {
     key: "log.format",
     doc: "\"pretty\" for people, \"json\" for collectors.",
@@ -195,6 +220,9 @@ pub(super) const ALL: &[Entry] = &[
     DELIVERY_GRACE_SECONDS.entry(),
     DELIVERY_HOST_NAME.entry(),
     DNS_SERVER.entry(),
+    VIRUS_SCAN_CLAMD.entry(),
+    VIRUS_SCAN_TIMEOUT_SECONDS.entry(),
+    VIRUS_SCAN_SCANS_MAX.entry(),
     LOG_FORMAT.entry(),
     LOG_FILTER.entry(),
 ];

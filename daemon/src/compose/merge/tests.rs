@@ -142,7 +142,7 @@ fn check_refused(draft: Draft, field: &str, reason: &str) {
 #[test]
 fn what_is_no_template_is_refused_with_its_field() {
     check_refused(draft("{{ name", Some("x"), None), "job.subject", "line 1, column 4: unexpected end of input");
-    check_refused(draft("", Some("a\n{% if x %}"), None), "job.text", "line 2, column 11: unexpected end of input");
+    check_refused(draft("", Some("a\n{% if x %}"), None), "job.text", "line 2, column 9: unexpected end of input");
     check_refused(draft("", None, Some("{{ a.b }}")), "job.html", "line 1, column 4: values have no parts");
     check_refused(draft("a\nb", Some("x"), None), "job.subject", "control character");
     check_refused(draft("", Some("\0"), None), "job.text", "NUL");

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use minijinja::machinery::{
     self, Span,
-    ast::{BinOpKind, Call, CallArg, Expr, ForLoop, IfCond, Spanned, Stmt, UnaryOpKind},
+    ast::{BinOpKind, Call, CallArg, Expr, ForLoop, IfCond, Spanned, Stmt},
 };
 
 use super::{
@@ -18,6 +18,7 @@ use super::{
         FILTERS, JOINTS_MAX, LIST_ENTRIES_MAX, LOOP_CALLS, LOOP_FACTS, LOOP_NUMBERS, MARKUP_FILTERS, NAME_BYTES_MAX,
         NUMBER_FILTERS, OWN_NAMES, TESTS, TEXT_BYTES_MAX,
     },
+    numbers::is_number,
     whitespace,
 };
 use crate::domain::merge::MERGE_VARIABLES_MAX;
@@ -369,32 +370,6 @@ impl<'t> Reader<'t, '_> {
         };
         let pieces = statements.iter().map(piece).collect::<Option<_>>()?;
         Some(Read::Pieces { pieces, steps })
-    }
-}
-
-/// Whether an expression is a number, whatever the values are.
-fn is_number(expression: &Expr<'_>) -> bool {
-    match expression {
-        Expr::Const(constant) => constant.value.is_number(),
-        Expr::UnaryOp(operation) => matches!(operation.op, UnaryOpKind::Neg) && is_number(&operation.expr),
-        Expr::BinOp(operation) => match operation.op {
-            BinOpKind::Add | BinOpKind::Mul => is_number(&operation.left) && is_number(&operation.right),
-            BinOpKind::Sub | BinOpKind::Div | BinOpKind::FloorDiv | BinOpKind::Rem | BinOpKind::Pow => true,
-            BinOpKind::Eq
-            | BinOpKind::Ne
-            | BinOpKind::Lt
-            | BinOpKind::Lte
-            | BinOpKind::Gt
-            | BinOpKind::Gte
-            | BinOpKind::ScAnd
-            | BinOpKind::ScOr
-            | BinOpKind::Concat
-            | BinOpKind::In => false,
-        },
-        Expr::IfExpr(choice) => is_number(&choice.true_expr) && choice.false_expr.as_ref().is_some_and(is_number),
-        Expr::Filter(filter) => NUMBER_FILTERS.contains(&filter.name),
-        Expr::GetAttr(part) => LOOP_NUMBERS.contains(&part.name),
-        _ => false,
     }
 }
 

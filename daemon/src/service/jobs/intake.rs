@@ -11,6 +11,7 @@ use super::{
     gate::{check_hours, check_quotas},
     planner::Planner,
     route::{Routed, route},
+    scan::{Scanning, Suspect, suspects_of},
     warnings,
 };
 use crate::{
@@ -46,6 +47,7 @@ pub(super) struct Intake {
     entropy: Arc<dyn Entropy>,
     planner: Planner,
     pub(super) signers: Signers,
+    scanning: Scanning,
     room: Arc<Semaphore>,
 }
 
@@ -68,6 +70,7 @@ impl Intake {
             entropy: Arc::clone(&parts.entropy),
             planner,
             signers: parts.signers.clone(),
+            scanning: Scanning::new(parts.scanner.clone()),
             room: Arc::new(Semaphore::new(UNDER_WAY_KIB_MAX as usize)),
         }
     }
@@ -130,7 +133,9 @@ impl Intake {
     ) -> Result<v1::SubmitJobResponse, Refusal> {
         let dry_run = order.dry_run;
         let now = self.clock.now();
-        let entry = self.entry_of(order, visitor, bytes, now).await?;
+        let suspects = suspects_of(&order);
+        let mut entry = self.entry_of(order, visitor, bytes, now).await?;
+        entry.warnings.extend(self.scan(&entry.account, suspects).await?);
         self.enter(Entry { idempotency, ..entry }, dry_run, now).await
     }
 
@@ -157,6 +162,11 @@ impl Intake {
         let Made { job, message, warnings: lost } = aside(effort, move || job_of(order, &settings, birth)).await??;
         warnings.extend(lost);
         Ok(Entry { account: record, job, message, warnings, routed_account_id, idempotency: None })
+    }
+
+    /// Has what could be infected scanned as the account wants it.
+    pub(super) async fn scan(&self, account: &AccountRecord, suspects: Vec<Suspect>) -> Result<Vec<String>, Refusal> {
+        self.scanning.check(&account.account.settings.content, suspects).await
     }
 
     /// Stores a job when its account's quotas let it, or only says what would come of that.

@@ -20,7 +20,12 @@ use self::{
     desk::{Desk, Outcome},
     incoming::PayloadHash,
 };
-use super::{gate::check_quotas, planner::Planner, warnings};
+use super::{
+    gate::check_quotas,
+    planner::Planner,
+    scan::{Scanning, suspects_of},
+    warnings,
+};
 use crate::{
     accounts::signers::Signers,
     domain::{
@@ -34,7 +39,7 @@ use crate::{
         status::Refusal,
         visibility::Visitor,
     },
-    storage::{Acceptance, Idempotency, MergeSubmission, SharedStorage, StorageError},
+    storage::{Acceptance, AccountRecord, Idempotency, MergeSubmission, SharedStorage, StorageError},
 };
 
 /// Longest time in which a stream has to end. Less than a call may take, so that the caller is told why.
@@ -48,6 +53,7 @@ pub(super) struct MergeIntake {
     entropy: Arc<dyn Entropy>,
     planner: Planner,
     signers: Signers,
+    scanning: Scanning,
     shutdown: CancellationToken,
     /// The streams under way. Each has a task of its own, which tidies up even when its caller has left.
     streams: TaskTracker,
@@ -70,6 +76,7 @@ impl MergeIntake {
             entropy: Arc::clone(&parts.entropy),
             planner,
             signers: parts.signers.clone(),
+            scanning: Scanning::new(parts.scanner.clone()),
             shutdown: parts.shutdown.clone(),
             streams: TaskTracker::new(),
         }
@@ -148,6 +155,11 @@ impl MergeIntake {
         let mut hash = opening.hash.take();
         let routing = self.storage.routing().await.map_err(Refusal::from)?;
         let mut desk = Desk::open(&self.storage, &self.signers, &opening, &routing).await?;
+        // Before a million recipients are read, if the account is known; else by the one that is left.
+        let scanned = match desk.named() {
+            Some(record) => Some(self.scan(&opening, record).await?),
+            None => None,
+        };
 
         // While a batch is being stored, the next one is read and checked.
         let mut storing: BoxFuture<'_, Result<(), StorageError>> = future::ready(Ok(())).boxed();
@@ -167,8 +179,16 @@ impl MergeIntake {
                 false => self.storage.stage(id, first, recipients),
             };
         }
-        let outcome = desk.finish()?;
+        let mut outcome = desk.finish()?;
+        outcome.warnings.extend(match scanned {
+            Some(warnings) => warnings,
+            None => self.scan(&opening, &outcome.routed.record).await?,
+        });
         self.accept(opening, outcome, hash).await
+    }
+
+    async fn scan(&self, opening: &Opening, record: &AccountRecord) -> Result<Vec<String>, Refusal> {
+        self.scanning.check(&record.account.settings.content, suspects_of(&opening.order)).await
     }
 
     /// Stores what was staged as one job.

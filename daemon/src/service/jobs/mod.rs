@@ -13,6 +13,7 @@ mod preview;
 mod recipients;
 mod resend;
 pub(super) mod route;
+mod scan;
 pub(super) mod service;
 mod stream;
 mod warnings;

@@ -9,6 +9,7 @@ use super::{
     compose::{Composed, Sealed, Signing, seal},
     gate::check_hours,
     intake::{Entry, Intake, aside, effort},
+    scan::Suspect,
     warnings,
 };
 use crate::{
@@ -117,6 +118,9 @@ impl Intake {
             warnings
                 .push("the job awaits approval, as the first one did: it goes when somebody approves it".to_owned());
         }
+        // What was sent before there was a scanner, or by a rule that asked for none, is looked at as a whole.
+        let suspect = Suspect { field: "job_id".to_owned(), bytes: message.bytes.clone() };
+        warnings.extend(self.scan(&account, vec![suspect]).await?);
         let routed_account_id = String::new();
         let entry = Entry { account, job, message, warnings, routed_account_id, idempotency };
         self.enter(entry, wanted.dry_run, now).await

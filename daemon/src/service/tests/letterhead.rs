@@ -81,7 +81,7 @@ async fn what_an_account_forbids_is_refused() {
     let rules = v1::ContentRules { virus_scan_required: true, ..v1::ContentRules::default() };
     let api = api_with(|settings| settings.content = Some(rules)).await;
     let refused = api.submit(with_file("sales")).await;
-    check_refused(refused, Code::InvalidArgument, "INVALID_FIELDS", &["job.mail.attachments"]);
+    check_refused(refused, Code::FailedPrecondition, "NO_VIRUS_SCANNER", &[]);
     assert!(api.submit(draft("sales", "a@example.jp")).await.is_ok(), "nothing can be infected");
 }
 

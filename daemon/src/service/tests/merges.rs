@@ -118,6 +118,33 @@ async fn a_mistake_stores_nothing_and_names_its_recipient() {
 }
 
 #[tokio::test]
+async fn a_template_answers_for_what_was_not_given_or_names_who_cannot_have_it() {
+    let api = Api::start().await;
+    api.create_account("sales").await;
+    let with_text = |text: &str| {
+        let mut job = templates();
+        if let Some(Content::Mail(mail)) = &mut job.content {
+            mail.text = text.into();
+        }
+        job
+    };
+    let kind = with_text("{{ plan|default('none') }}{% if code|int > 2 %}, {{ 12 // (code|int - 3) }}{% endif %}");
+    let answer = submit(&api, vec![head(kind.clone(), ""), recipients(0..3)]).await.expect("a job");
+    let id = answer.job_id.parse().expect("an id");
+    let template = api.storage.template(id).await.expect("read").expect("a template");
+    assert_eq!(template.variables, ["name", "plan", "code"]);
+    let refused = submit(&api, vec![head(kind, ""), recipients(0..2), recipients(2..5)]).await;
+    let message = refused.as_ref().expect_err("a division").message().to_owned();
+    assert!(message.contains("line 1, column 53 of the text cannot be filled in: "), "{message}");
+    check_refused(refused, Code::InvalidArgument, "INVALID_FIELDS", &["recipients[3].variables"]);
+    let broken = submit(&api, vec![head(with_text("a\n{% if code %}"), ""), recipients(0..1)]).await;
+    assert!(
+        broken.as_ref().expect_err("no endif").message().contains("job.mail.text: line 2, column 12: unexpected end")
+    );
+    check_refused(broken, Code::InvalidArgument, "INVALID_FIELDS", &["job.mail.text"]);
+}
+
+#[tokio::test]
 async fn the_head_comes_first_and_once_and_is_right() {
     let api = Api::start().await;
     api.create_account("sales").await;

@@ -56,11 +56,9 @@ pub fn has_address(page: &[u8], wanted: &str) -> Result<bool, BadRow> {
         if rest.bytes(length)?.eq_ignore_ascii_case(wanted.as_bytes()) {
             return Ok(true);
         }
-        let name = rest.number()?;
-        rest.bytes(name.saturating_sub(1))?;
+        rest.skip_text()?;
         for _ in 0..rest.number()? {
-            let length = rest.number()?;
-            rest.bytes(length)?;
+            rest.skip_text()?;
         }
     }
     Ok(false)
@@ -107,6 +105,11 @@ impl<'a> Rest<'a> {
             }
         }
         Err(bad("has a number that is too long"))
+    }
+
+    fn skip_text(&mut self) -> Result<(), BadRow> {
+        let length = self.number()?.saturating_sub(1);
+        self.bytes(length).map(drop)
     }
 
     fn optional_text(&mut self) -> Result<Option<String>, BadRow> {

@@ -75,6 +75,7 @@ fn made(job: &Job, setting: Setting) -> Result<Made, Vec<Violation>> {
     let mut settings = AccountSettings::new(from, server);
     settings.may_send_as = order.from.iter().map(|from| SenderPattern::Address(from.address.clone())).collect();
     settings.content.charset = setting.charset();
+    settings.limits.recipients_per_job_max = 1_000.try_into().expect("a number");
     let birth = Birth {
         id: JobId::new(NOW, [7; 10]),
         caller: "corpus".parse().expect("a caller"),

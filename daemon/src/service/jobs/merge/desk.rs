@@ -31,7 +31,7 @@ use crate::{
         },
         status::Refusal,
     },
-    storage::{SharedStorage, StorageError},
+    storage::{AccountRecord, SharedStorage, StorageError},
 };
 
 /// Most accounts that check the recipients of one merge job at once.
@@ -88,6 +88,12 @@ impl<'a> Desk<'a> {
         Ok(desk)
     }
 
+    /// The account that the job names, if it does.
+    pub(super) fn named(&self) -> Option<&AccountRecord> {
+        let first = self.candidates.first().filter(|_| self.matching.is_none());
+        first.map(|candidate| &candidate.routed.record)
+    }
+
     /// The recipients of one request, checked; or what is wrong with them. `first` is the place of the first of them.
     pub(super) async fn take(&mut self, batch: Vec<v1::MergeRecipient>) -> Result<(u32, Vec<MergeRecipient>), Refusal> {
         self.narrow(&batch).await?;
@@ -96,12 +102,19 @@ impl<'a> Desk<'a> {
         let mut batch = Some(batch);
         for (place, candidate) in self.candidates.iter_mut().enumerate() {
             let given = if place == last { batch.take() } else { batch.clone() };
-            let (Ok((_, incoming)), Some(given)) = (&mut candidate.checked, given) else { continue };
-            let first = incoming.count();
-            match incoming.take(given) {
-                Ok(recipients) => answer = answer.or(Some((first, recipients))),
-                Err(violations) => candidate.checked = Err(violations),
-            }
+            let Some(given) = given else { continue };
+            let checked = std::mem::replace(&mut candidate.checked, Err(Vec::new()));
+            candidate.checked = match checked {
+                Ok((template, incoming)) => {
+                    let first = incoming.count();
+                    let (incoming, taken) = check(incoming, given).await?;
+                    taken.map(|recipients| {
+                        answer = answer.take().or(Some((first, recipients)));
+                        (template, incoming)
+                    })
+                }
+                Err(violations) => Err(violations),
+            };
         }
         answer.ok_or_else(|| self.complaint())
     }
@@ -215,3 +228,19 @@ impl<'a> Desk<'a> {
         wrong.map_or(Refusal::Internal("nobody checked the recipients"), |violations| violations.clone().into())
     }
 }
+
+/// Checks recipients. Templates that do more than name variables may take their time, so they get a thread of their own.
+async fn check(mut incoming: Incoming, batch: Vec<v1::MergeRecipient>) -> Result<(Incoming, Taken), Refusal> {
+    if incoming.is_quick() {
+        let taken = incoming.take(batch);
+        return Ok((incoming, taken));
+    }
+    let aside = tokio::task::spawn_blocking(move || {
+        let taken = incoming.take(batch);
+        (incoming, taken)
+    });
+    aside.await.map_err(|_| Refusal::Internal("a template met a bug"))
+}
+
+/// The recipients of one request, or what is wrong with them.
+type Taken = Result<Vec<MergeRecipient>, Vec<Violation>>;

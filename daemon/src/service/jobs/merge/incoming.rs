@@ -93,6 +93,11 @@ impl Incoming {
         self.count
     }
 
+    /// Whether recipients are checked without filling templates in.
+    pub(super) fn is_quick(&self) -> bool {
+        self.renderer.is_plain()
+    }
+
     /// The recipients of one request, checked; or what is wrong with them, by their places in the whole stream.
     pub(super) fn take(&mut self, batch: Vec<v1::MergeRecipient>) -> Result<Vec<MergeRecipient>, Vec<Violation>> {
         let mut violations = Violations::default();

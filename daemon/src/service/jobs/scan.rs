@@ -1,0 +1,101 @@
+//! Whether the files of a job are free of viruses, for accounts that want to know before they take it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{
+    domain::account::ContentRules,
+    service::{
+        convert::{
+            draft::{Order, OrderContent},
+            violations::Violations,
+        },
+        status::Refusal,
+    },
+    wire::clamd::{Clamd, ScanError, ScanVerdict},
+};
+
+/// Has files scanned.
+#[derive(Clone, Debug)]
+pub(super) struct Scanning {
+    scanner: Option<Arc<Clamd>>,
+}
+
+/// Something to be scanned, by its field in the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Suspect {
+    pub(super) field: String,
+    pub(super) bytes: Bytes,
+}
+
+impl Scanning {
+    pub(super) const fn new(scanner: Option<Arc<Clamd>>) -> Self {
+        Self { scanner }
+    }
+
+    /// Has all of these scanned when the account wants that, each content once, and gives the warnings of a job that is taken
+    /// all the same.
+    ///
+    /// # Errors
+    /// When something is infected, or could not be scanned and the account does not let that pass.
+    pub(super) async fn check(&self, rules: &ContentRules, suspects: Vec<Suspect>) -> Result<Vec<String>, Refusal> {
+        if !rules.virus_scan_required || suspects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut violations = Violations::default();
+        let mut refusal = None;
+        let mut warnings = Vec::new();
+        let mut known: HashMap<blake3::Hash, Result<ScanVerdict, String>> = HashMap::new();
+        // One that is away is not waited for at each file again.
+        let mut away = None;
+        for Suspect { field, bytes } in suspects {
+            let hash = blake3::hash(&bytes);
+            let verdict = match (known.get(&hash), &away) {
+                (Some(verdict), _) => verdict.clone(),
+                (None, Some(reason)) => Err(String::clone(reason)),
+                (None, None) => self.scan(&bytes).await.map_err(|error| {
+                    let reason = error.to_string();
+                    away = Some(reason.clone()).filter(|_| !matches!(error, Refusal::TooLargeToScan));
+                    refusal = Some(error);
+                    reason
+                }),
+            };
+            match &verdict {
+                Ok(ScanVerdict::Clean) => {}
+                Ok(ScanVerdict::Infected(name)) => {
+                    violations.add(field, format_args!("is infected: the virus scanner calls it {name}"));
+                }
+                Err(reason) => warnings.push(format!("{field} was not scanned for viruses: {reason}")),
+            }
+            known.insert(hash, verdict);
+        }
+        violations.finish(Some(()))?;
+        match refusal.filter(|_| !rules.virus_scan_may_fail) {
+            Some(refusal) => Err(refusal),
+            None => Ok(warnings),
+        }
+    }
+
+    async fn scan(&self, bytes: &[u8]) -> Result<ScanVerdict, Refusal> {
+        let Some(scanner) = &self.scanner else { return Err(Refusal::NoScanner) };
+        scanner.scan(bytes).await.map_err(|error| match error {
+            ScanError::TooLarge => Refusal::TooLargeToScan,
+            error => {
+                tracing::warn!(scanner = %scanner.place(), %error, "a file could not be scanned for viruses");
+                Refusal::ScannerAway(error.to_string())
+            }
+        })
+    }
+}
+
+/// What of an order could be infected: its files, or the whole of a raw message.
+pub(super) fn suspects_of(order: &Order) -> Vec<Suspect> {
+    match &order.content {
+        OrderContent::Mail { attachments, .. } => {
+            let suspect = |(index, bytes)| Suspect { field: format!("job.mail.attachments[{index}]"), bytes };
+            attachments.iter().map(|file| file.content.clone()).enumerate().map(suspect).collect()
+        }
+        OrderContent::Raw(bytes) => vec![Suspect { field: "job.raw".to_owned(), bytes: bytes.clone() }],
+    }
+}
