@@ -44,7 +44,7 @@ impl KnownDkim {
     pub(super) fn load(disk: &Disk) -> Result<Self, StorageError> {
         let mut keys = DkimKeys::new();
         for key in disk.keys_with(&Family::DkimKey.prefix())? {
-            let Some(Key::DkimKey { hash, chunk: 0 }) = Key::parse(&key) else { continue };
+            let Some(Key::Dkim { hash, chunk: 0 }) = Key::parse(&key) else { continue };
             match read_key(disk, hash) {
                 Ok(found) => keys.extend(found.map(|(key, _)| (key.id.clone(), key))),
                 Err(StorageError::Damaged(why)) => {
@@ -94,7 +94,7 @@ fn hash_of(id: &DkimKeyId) -> [u8; 16] {
 }
 
 fn read_key(view: &impl View, hash: [u8; 16]) -> Result<Option<(DkimKey, DkimKeyRow)>, StorageError> {
-    let Some(stored) = disk::read_row::<DkimKeyRow>(view, |chunk| Key::DkimKey { hash, chunk })? else {
+    let Some(stored) = disk::read_row::<DkimKeyRow>(view, |chunk| Key::Dkim { hash, chunk })? else {
         return Ok(None);
     };
     let key = stored.value.to_key();
@@ -134,7 +134,7 @@ pub(super) fn row_of_key(view: &impl View, hash: [u8; 16]) -> Result<Option<Dkim
 pub(super) fn put_key(txn: &mut Txn, row: &DkimKeyRow) -> Result<(), StorageError> {
     let key = row.to_key().map_err(|error| StorageError::Unfinished(format!("import: {error}")))?;
     let hash = hash_of(&key.id);
-    txn.put_row(|chunk| Key::DkimKey { hash, chunk }, row, 0);
+    txn.put_row(|chunk| Key::Dkim { hash, chunk }, row, 0);
     txn.made.dkim.push(DkimNews::Key(Box::new(key)));
     Ok(())
 }
@@ -159,7 +159,7 @@ pub(super) fn forgotten_rules(txn: &mut Txn) {
 }
 
 fn is_there(txn: &Txn, id: &DkimKeyId) -> Result<bool, StorageError> {
-    Ok(txn.get(&Key::DkimKey { hash: hash_of(id), chunk: 0 }.to_bytes())?.is_some())
+    Ok(txn.get(&Key::Dkim { hash: hash_of(id), chunk: 0 }.to_bytes())?.is_some())
 }
 
 fn add(txn: &mut Txn, key: DkimKey, row: &DkimKeyRow) -> Result<Result<(), AddDkimKeyError>, StorageError> {
@@ -167,12 +167,12 @@ fn add(txn: &mut Txn, key: DkimKey, row: &DkimKeyRow) -> Result<Result<(), AddDk
         return Ok(Err(AddDkimKeyError::Exists));
     }
     let taken = txn.keys_with(&Family::DkimKey.prefix())?;
-    let count = taken.iter().filter(|key| matches!(Key::parse(key), Some(Key::DkimKey { chunk: 0, .. }))).count();
+    let count = taken.iter().filter(|key| matches!(Key::parse(key), Some(Key::Dkim { chunk: 0, .. }))).count();
     if count >= DKIM_KEYS_MAX {
         return Ok(Err(AddDkimKeyError::Full));
     }
     let hash = hash_of(&key.id);
-    txn.put_row(|chunk| Key::DkimKey { hash, chunk }, row, 0);
+    txn.put_row(|chunk| Key::Dkim { hash, chunk }, row, 0);
     txn.made.dkim.push(DkimNews::Key(Box::new(key)));
     Ok(Ok(()))
 }
@@ -187,7 +187,7 @@ fn delete(txn: &mut Txn, id: &DkimKeyId) -> Result<Result<(), DeleteDkimKeyError
         return Ok(Err(DeleteDkimKeyError::Named(what)));
     }
     let hash = hash_of(id);
-    for key in txn.keys_with(&Key::DkimKey { hash, chunk: 0 }.stem())? {
+    for key in txn.keys_with(&Key::Dkim { hash, chunk: 0 }.stem())? {
         txn.remove(key);
     }
     txn.made.dkim.push(DkimNews::Gone(hash));
@@ -286,7 +286,7 @@ mod tests {
             }
             store.set_dkim_rules(samples::dkim_rules(&[name], 1), Etag(0)).await.expect("nobody set any");
             let hash = hash_of(&name.parse().expect("a name"));
-            for key in [Key::DkimKey { hash, chunk: 1 }, Key::DkimRules { chunk: 0 }] {
+            for key in [Key::Dkim { hash, chunk: 1 }, Key::DkimRules { chunk: 0 }] {
                 store.disk.tree.insert(key.to_bytes(), b"damaged").expect("written");
             }
             store.close().await.expect("closed");

@@ -74,7 +74,7 @@ pub(super) enum Key {
     Tally { account: u32 },
     Tokens { account: u32, chunk: u16 },
     Routing { chunk: u16 },
-    DkimKey { hash: [u8; 16], chunk: u16 },
+    Dkim { hash: [u8; 16], chunk: u16 },
     DkimRules { chunk: u16 },
     Job { job: JobId, chunk: u16 },
     Recipients { job: JobId, first: u32, chunk: u16 },
@@ -157,7 +157,7 @@ impl Key {
             Self::Tally { .. } => Family::Tally,
             Self::Tokens { .. } => Family::Tokens,
             Self::Routing { .. } => Family::Routing,
-            Self::DkimKey { .. } => Family::DkimKey,
+            Self::Dkim { .. } => Family::DkimKey,
             Self::DkimRules { .. } => Family::DkimRules,
             Self::Job { .. } => Family::Job,
             Self::Recipients { .. } => Family::Recipients,
@@ -212,7 +212,7 @@ impl Key {
                 put(&[&account.to_be_bytes(), &due.as_millis().to_be_bytes(), &job.to_bytes()]);
             }
             Self::Routing { chunk } | Self::DkimRules { chunk } => put(&[&chunk.to_be_bytes()]),
-            Self::DkimKey { hash, chunk } => put(&[hash, &chunk.to_be_bytes()]),
+            Self::Dkim { hash, chunk } => put(&[hash, &chunk.to_be_bytes()]),
             Self::Idempotency { hash } => put(&[hash]),
             Self::IdempotencyDay { day, hash } => put(&[&day.to_be_bytes(), hash]),
             Self::Bucket { account, quota, bucket } => {
@@ -281,7 +281,7 @@ impl Key {
                 Self::Divertible { account: rest.u32()?, due: Timestamp::from_millis(rest.u64()?), job: rest.job()? }
             }
             Family::Routing => Self::Routing { chunk: rest.u16()? },
-            Family::DkimKey => Self::DkimKey { hash: rest.take()?, chunk: rest.u16()? },
+            Family::DkimKey => Self::Dkim { hash: rest.take()?, chunk: rest.u16()? },
             Family::DkimRules => Self::DkimRules { chunk: rest.u16()? },
             Family::Idempotency => Self::Idempotency { hash: rest.take()? },
             Family::IdempotencyDay => Self::IdempotencyDay { day: rest.u32()?, hash: rest.take()? },

@@ -198,7 +198,7 @@ impl SledStore {
                 let row = disk::read_row::<RoutingRow>(disk, |chunk| Key::Routing { chunk })?;
                 row.map(|row| Line::Routing { row: row.value })
             }
-            Key::DkimKey { hash, chunk: 0 } => dkim::row_of_key(disk, hash)?.map(|row| Line::DkimKey { row }),
+            Key::Dkim { hash, chunk: 0 } => dkim::row_of_key(disk, hash)?.map(|row| Line::DkimKey { row }),
             Key::DkimRules { chunk: 0 } => {
                 let row = disk::read_row::<DkimRulesRow>(disk, |chunk| Key::DkimRules { chunk })?;
                 row.map(|row| Line::DkimRules { row: row.value })

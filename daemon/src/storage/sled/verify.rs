@@ -177,7 +177,7 @@ fn is_record(key: &[u8]) -> bool {
         Some(Key::Account { chunk, .. } | Key::Standing { chunk, .. } | Key::Job { chunk, .. })
         | Some(Key::Mark { chunk, .. } | Key::Body { chunk, .. } | Key::Events { chunk, .. })
         | Some(Key::Recipients { chunk, .. } | Key::Outcomes { chunk, .. } | Key::Tokens { chunk, .. })
-        | Some(Key::Routing { chunk } | Key::DkimKey { chunk, .. } | Key::DkimRules { chunk }) => chunk == 0,
+        | Some(Key::Routing { chunk } | Key::Dkim { chunk, .. } | Key::DkimRules { chunk }) => chunk == 0,
         Some(Key::Meta { .. } | Key::Idempotency { .. } | Key::Bucket { .. } | Key::FileEdge { .. })
         | Some(Key::Blob { .. }) => true,
         _ => false,
@@ -205,7 +205,7 @@ fn check(view: &impl View, store: &SledStore, key: &[u8]) -> Result<Option<Wrong
             disk::read_row::<TokensRow>(view, |chunk| Key::Tokens { account, chunk }).map(drop)
         }
         Key::Routing { chunk: 0 } => routing::check(view),
-        Key::DkimKey { hash, chunk: 0 } => dkim::check_key(view, hash, &store.sealer),
+        Key::Dkim { hash, chunk: 0 } => dkim::check_key(view, hash, &store.sealer),
         Key::DkimRules { chunk: 0 } => dkim::check_rules(view),
         Key::Job { job, chunk: 0 } => return check_job(view, store, job),
         Key::Mark { account, job, index, chunk: 0 } => {
@@ -366,7 +366,7 @@ fn restore_derived(txn: &mut Txn, store: &SledStore, key: &IVec) -> Result<(), S
         }
         Some(Key::Routing { .. }) => routing::forgotten(txn),
         Some(claim @ Key::Blob { .. }) => claim_set_aside(txn, &store.uploads, &claim),
-        Some(Key::DkimKey { hash, .. }) => dkim::forgotten_key(txn, hash),
+        Some(Key::Dkim { hash, .. }) => dkim::forgotten_key(txn, hash),
         Some(Key::DkimRules { .. }) => dkim::forgotten_rules(txn),
         Some(edge @ Key::FileEdge { file, job }) => {
             let stored = disk::readable(jobs::load(txn, job))?;

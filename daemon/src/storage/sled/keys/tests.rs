@@ -15,7 +15,7 @@ fn any_key() -> impl Strategy<Value = Key> {
         any::<(u32, u16)>().prop_map(|(account, chunk)| Key::Tokens { account, chunk }),
         any::<u16>().prop_map(|chunk| Key::Routing { chunk }),
         any::<u16>().prop_map(|chunk| Key::DkimRules { chunk }),
-        any::<([u8; 16], u16)>().prop_map(|(hash, chunk)| Key::DkimKey { hash, chunk }),
+        any::<([u8; 16], u16)>().prop_map(|(hash, chunk)| Key::Dkim { hash, chunk }),
         (any::<(u32, u64)>(), job.clone()).prop_map(|((account, due), job)| Key::Divertible {
             account,
             due: Timestamp::from_millis(due),
