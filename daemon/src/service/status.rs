@@ -1,5 +1,7 @@
 //! What a caller is told when something is not done: the one place that makes a gRPC status of an error.
 
+mod of_store;
+
 use std::{collections::HashMap, time::Duration};
 
 use hikyaku_proto::v1;
@@ -14,9 +16,7 @@ use crate::{
         time::Timestamp,
     },
     policy::routing::{NoRoute, RuleVerdict},
-    storage::{
-        CreateAccountError, DeleteAccountError, ROUTING_BYTES_MAX, SetRoutingError, StorageError, UpdateAccountError,
-    },
+    storage::StorageError,
 };
 
 /// The domain of the reasons in ErrorInfo.
@@ -273,15 +273,7 @@ impl Refusal {
             Self::TooMany(_) => Telling::new(Code::ResourceExhausted, "TOO_MANY_CALLS").retry(SOON),
             Self::TooSlow(_) => Telling::new(Code::DeadlineExceeded, "STREAM_TOO_SLOW"),
             Self::ShuttingDown => Telling::new(Code::Unavailable, "SHUTTING_DOWN").retry(SOON),
-            Self::Storage(StorageError::Overloaded(_)) => {
-                Telling::new(Code::ResourceExhausted, "STORE_OVERLOADED").retry(SOON)
-            }
-            Self::Storage(StorageError::DiskNearlyFull { .. }) => {
-                Telling::new(Code::ResourceExhausted, "DISK_NEARLY_FULL").retry(LATER)
-            }
-            Self::Storage(StorageError::Damaged(_)) => Telling::new(Code::DataLoss, "RECORD_DAMAGED"),
-            Self::Storage(StorageError::Unfinished(_)) => Telling::new(Code::FailedPrecondition, "COPY_UNFINISHED"),
-            Self::Storage(StorageError::Failed(_)) => Telling::new(Code::Unavailable, "STORE_FAILED").retry(SOON),
+            Self::Storage(error) => Telling::of_store(error),
             Self::Internal(_) => Telling::new(Code::Internal, "INTERNAL"),
         }
     }
@@ -375,48 +367,6 @@ fn wire_violations(violations: Vec<Violation>) -> Vec<FieldViolation> {
         last.description = format!("{}; {left_out} more mistakes are not listed", last.description);
     }
     kept
-}
-
-impl Refusal {
-    /// The refusal of new routing rules.
-    pub(super) fn of_routing(error: SetRoutingError) -> Self {
-        match error {
-            SetRoutingError::Stale { current } => Self::StaleEtag(current),
-            SetRoutingError::UnknownAccount(id) => Self::NoAccount { id, field: "routing.rules" },
-            SetRoutingError::TooLarge { bytes } => {
-                Self::field("routing.rules", format!("have {bytes} bytes, more than {ROUTING_BYTES_MAX}"))
-            }
-            SetRoutingError::Storage(error) => Self::Storage(error),
-        }
-    }
-
-    /// The refusal of a creation.
-    pub(super) fn of_creation(error: CreateAccountError, id: &AccountId) -> Self {
-        match error {
-            CreateAccountError::Exists => Self::AccountExists(id.clone()),
-            CreateAccountError::Storage(error) => Self::Storage(error),
-        }
-    }
-
-    /// The refusal of an update.
-    pub(super) fn of_update(error: UpdateAccountError, id: &AccountId) -> Self {
-        match error {
-            UpdateAccountError::Unknown => Self::no_account(id.clone()),
-            UpdateAccountError::Stale { current } => Self::StaleEtag(current),
-            UpdateAccountError::Storage(error) => Self::Storage(error),
-        }
-    }
-
-    /// The refusal of a deletion.
-    pub(super) fn of_deletion(error: DeleteAccountError, id: &AccountId) -> Self {
-        match error {
-            DeleteAccountError::Unknown => Self::no_account(id.clone()),
-            DeleteAccountError::Stale { current } => Self::StaleEtag(current),
-            DeleteAccountError::OpenJobs(count) => Self::OpenJobs(count),
-            DeleteAccountError::Routed(rule) => Self::AccountRouted(rule),
-            DeleteAccountError::Storage(error) => Self::Storage(error),
-        }
-    }
 }
 
 #[cfg(test)]
