@@ -5,9 +5,9 @@
 
 use hikyaku_proto::v1;
 
-use super::service::Jobs;
+use super::{asked::Asked, service::Jobs};
 use crate::{
-    domain::{ids::JobId, job::Control, time::Timestamp},
+    domain::{ids::JobId, time::Timestamp},
     service::{
         convert::{
             filter::{Selected, to_selection},
@@ -27,13 +27,6 @@ const PAGE_JOBS: usize = 500;
 enum Mode {
     Do,
     DryRun,
-}
-
-/// What a caller asks of jobs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    Control(Control),
-    Approve,
 }
 
 impl Jobs {

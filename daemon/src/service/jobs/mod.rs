@@ -1,5 +1,6 @@
 //! JobService: submitting jobs, asking about them and steering them.
 
+mod asked;
 mod attached;
 mod compose;
 mod control;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    control::Asked,
+    asked::Asked,
     intake::Intake,
     merge::MergeIntake,
     planner::Planner,
