@@ -1,5 +1,7 @@
 //! The way in: from the bytes of a mail to what it means for whom.
 
+use std::collections::HashMap;
+
 use super::{
     address::same,
     autoreply, complaint, dsn,
@@ -58,7 +60,7 @@ fn read(rules: &Rules, message: &[u8], depth: usize) -> Findings {
     let heard = freeform::read(&mail, &signs, report, copy);
     findings.recipients = if reported.is_empty() {
         let around = if heard.len() == 1 { report } else { "" };
-        heard.iter().map(|heard| of_heard(rules, heard, around)).collect()
+        all_heard(rules, &heard, around)
     } else {
         let only = reported.len() == 1;
         reported.into_iter().map(|one| of_reported(rules, one, &heard, if only { report } else { "" })).collect()
@@ -129,7 +131,18 @@ fn of_reported(rules: &Rules, reported: Reported, heard: &[Heard], report: &str)
     }
 }
 
-fn of_heard(rules: &Rules, heard: &Heard, around: &str) -> Finding {
+/// Many recipients often share their words, which are then judged once.
+fn all_heard(rules: &Rules, heard: &[Heard], around: &str) -> Vec<Finding> {
+    let mut judged: HashMap<&str, Judgement> = HashMap::new();
+    let mut findings = Vec::with_capacity(heard.len());
+    for one in heard {
+        let judgement = judged.entry(&one.said).or_insert_with(|| judge_heard(rules, one, around));
+        findings.push(of_heard(one, judgement));
+    }
+    findings
+}
+
+fn judge_heard(rules: &Rules, heard: &Heard, around: &str) -> Judgement {
     let mut judgement = rules.judge(&Evidence { status: None, words: &heard.said, context: around });
     if judgement.reason == Reason::Undetermined && !around.is_empty() {
         // With one recipient, what stands before it is about it as well.
@@ -137,7 +150,11 @@ fn of_heard(rules: &Rules, heard: &Heard, around: &str) -> Finding {
         let transient = judgement.transient || by_text.transient;
         judgement = Judgement { transient, status: judgement.status.or(by_text.status), ..by_text };
     }
-    let finding = finding(heard.action, &judgement, &heard.said);
+    judgement
+}
+
+fn of_heard(heard: &Heard, judgement: &Judgement) -> Finding {
+    let finding = finding(heard.action, judgement, &heard.said);
     Finding {
         recipient: Some(heard.recipient.as_str().into()),
         final_recipient: heard.final_recipient.as_deref().map(Into::into),
