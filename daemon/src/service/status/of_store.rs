@@ -2,7 +2,10 @@
 
 use tonic::Code;
 
-use super::{LATER, Refusal, SOON, Telling};
+use super::{
+    Refusal,
+    telling::{LATER, SOON, Telling},
+};
 use crate::{
     domain::ids::AccountId,
     storage::{

@@ -2,7 +2,7 @@
 
 use tonic::Code;
 
-use super::{LATER, Telling};
+use super::telling::{LATER, Telling};
 
 /// Why a file was not scanned.
 #[derive(Debug, thiserror::Error)]

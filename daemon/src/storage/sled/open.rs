@@ -89,10 +89,9 @@ pub(super) fn open(
         tip,
     };
     let txn = Txn::new(disk.clone(), accounts, next_account, next_seq, spool_writer);
-    let database = db_path.join("db");
-    let descriptor = File::open(&database).map_err(broken(&database))?;
-    let waiting_bytes_max = settings.waiting_bytes_max;
-    let writer = Writer::start(txn, descriptor, space.clone(), publisher, waiting_bytes_max).map_err(broken(path))?;
+    let descriptor = File::open(db_path.join("db")).map_err(broken(&db_path))?;
+    let writer = Writer::start(txn, descriptor, space.clone(), publisher, settings.waiting_bytes_max);
+    let writer = writer.map_err(broken(path))?;
     Ok(Arc::new(SledStore {
         writer: Arc::new(writer),
         disk,

@@ -203,15 +203,7 @@ impl SledStore {
                 let row = disk::read_row::<DkimRulesRow>(disk, |chunk| Key::DkimRules { chunk })?;
                 row.map(|row| Line::DkimRules { row: row.value })
             }
-            Key::Job { job, chunk: 0 } => {
-                let Some(stored) = jobs::load(disk, job)? else { return Ok(None) };
-                let message = jobs::load_body(disk, &self.shelves, &stored)?;
-                self.check_cuts(&stored)?;
-                // The message goes with the line; where it is kept is for the next store to decide.
-                let body = Body { location: Location::Beside, ..stored.body };
-                let row = Box::new(JobRow::new(&stored.job, &body));
-                Some(Line::Job { id: job.to_string(), row, message: BASE64_STANDARD.encode(&message) })
-            }
+            Key::Job { job, chunk: 0 } => self.line_of_job(job)?,
             Key::Recipients { job, first, chunk: 0 } => {
                 let row = self.whole_part(job, first)?;
                 row.map(|row| Line::Recipients { job: job.to_string(), first, row })
@@ -245,6 +237,17 @@ impl SledStore {
             }
             _ => None,
         })
+    }
+
+    fn line_of_job(&self, job: JobId) -> Result<Option<Line>, StorageError> {
+        let disk = &self.disk;
+        let Some(stored) = jobs::load(disk, job)? else { return Ok(None) };
+        let message = jobs::load_body(disk, &self.shelves, &stored)?;
+        self.check_cuts(&stored)?;
+        // The message goes with the line; where it is kept is for the next store to decide.
+        let body = Body { location: Location::Beside, ..stored.body };
+        let row = Box::new(JobRow::new(&stored.job, &body));
+        Ok(Some(Line::Job { id: job.to_string(), row, message: BASE64_STANDARD.encode(&message) }))
     }
 
     pub(super) async fn import_from(
