@@ -18,7 +18,7 @@ test *words:
 demo:
     cargo run --release --bin hikyakud -- demo
 
-# The API's documentation of all four crates, opened in a browser.
+# The API's documentation of all crates, opened in a browser.
 doc:
     cargo doc --workspace --no-deps --open
 
