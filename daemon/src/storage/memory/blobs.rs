@@ -5,41 +5,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{MemoryStore, model::Model};
+use super::{
+    MemoryStore,
+    model::Model,
+    uploaded::{Part, Whole},
+};
 use crate::{
     domain::{ids::Caller, time::Timestamp},
     storage::{
-        Appended, BLOB_HOURS, Begun, Blob, BlobStore, Piece, StorageError, UPLOAD_HOURS, USE_NOTED_EVERY, Upload,
-        UploadError, UploadId, UploadLimits, blobs::FileHash, charge_of,
+        Appended, BLOB_HOURS, Begun, Blob, BlobStore, Piece, StorageError, UPLOAD_HOURS, Upload, UploadError, UploadId,
+        UploadLimits, blobs::FileHash, charge_of,
     },
 };
-
-/// A file of which a part is there.
-#[derive(Debug)]
-pub(super) struct Part {
-    upload: Upload,
-    content: Vec<u8>,
-    touched_at: Timestamp,
-}
-
-/// A file that a caller has uploaded.
-#[derive(Debug)]
-pub(super) struct Whole {
-    content: Bytes,
-    used_at: Timestamp,
-}
-
-impl Whole {
-    fn blob(&self, hash: &FileHash) -> Blob {
-        Blob::new(*hash, self.content.len() as u64, self.used_at)
-    }
-
-    fn use_now(&mut self, now: Timestamp) {
-        if now.since(self.used_at) >= USE_NOTED_EVERY {
-            self.used_at = now;
-        }
-    }
-}
 
 #[async_trait]
 impl BlobStore for MemoryStore {

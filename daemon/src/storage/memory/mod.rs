@@ -11,6 +11,7 @@ mod jobs;
 mod merges;
 mod model;
 mod queue;
+mod uploaded;
 
 pub use engine::MemoryStore;
 

@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    blobs::{Part, Whole},
     dkim::DkimModel,
+    uploaded::{Part, Whole},
 };
 use crate::{
     domain::{

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::{
-    SledStore, care, codec,
-    disk::Disk,
+    SledStore, codec,
     jobs::{SPOOLED_BYTES_MAX, divert_key, expiry_key, job_event, ready_entry},
+    kept_file::KeptFile,
     keys::Key,
     shelving::Shelved,
     txn::Txn,
@@ -25,7 +25,7 @@ use crate::{
     },
     storage::{
         Acceptance, Idempotency, StorageError, Submission,
-        blobs::{FileHash, Files, Pin},
+        blobs::Pin,
         records::{
             idempotency::IdempotencyRow,
             job::{Body, JobRow},
@@ -55,37 +55,6 @@ pub(super) struct Prepared {
     is_full: bool,
     /// Keeps its files until the commit is durable.
     _files: Vec<KeptFile>,
-}
-
-/// A file that was written before it is known whether its job is accepted: it goes again if nothing refers to it in the
-/// end.
-#[derive(Debug)]
-pub(super) struct KeptFile {
-    pin: Option<Pin>,
-    hash: FileHash,
-    disk: Disk,
-    files: Files,
-}
-
-impl KeptFile {
-    pub(super) fn new(pin: Pin, disk: &Disk, files: &Files) -> Self {
-        Self { hash: pin.hash, pin: Some(pin), disk: disk.clone(), files: files.clone() }
-    }
-
-    pub(super) const fn hash(&self) -> &FileHash {
-        &self.hash
-    }
-}
-
-impl Drop for KeptFile {
-    fn drop(&mut self) {
-        let hash = self.pin.take().map(|pin| pin.hash);
-        // Once the store has stopped, only the next start tells what reached the disk.
-        let is_sound = self.disk.failure.check().is_ok() && !std::thread::panicking();
-        if let Some(hash) = hash.filter(|_| is_sound) {
-            care::collect_file(&self.disk, &self.files, &hash);
-        }
-    }
 }
 
 #[derive(Debug)]

@@ -13,9 +13,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{
-    SledStore,
-    accept::KeptFile,
-    disk,
+    SledStore, disk,
+    kept_file::KeptFile,
     keys::{Family, Key},
     txn::Txn,
     writer::{Patience, Weight},

@@ -10,9 +10,9 @@ use super::{
     codec,
     disk::{self, Disk, View},
     keys::Key,
-    shelving::rest_bytes,
 };
 use crate::{
+    compose::cuts,
     domain::{
         backlog::Queued,
         event::{Event, EventKind, JobChange},
@@ -78,6 +78,12 @@ pub(super) fn load_body(disk: &Disk, shelves: &Shelves, stored: &StoredJob) -> R
         }
     };
     read.map_err(|error| unreadable_message(id, &error))
+}
+
+/// How long what is left of a message is without its files, in bytes.
+fn rest_bytes(stored: &StoredJob) -> u64 {
+    let cut: u64 = stored.body.cuts.iter().map(|cut| cuts::encoded_bytes(cut.bytes)).sum();
+    stored.job.message.bytes.saturating_sub(cut)
 }
 
 /// What it means that a part of a job's message cannot be read.

@@ -38,6 +38,7 @@ mod event_log;
 mod expiry;
 mod job_store;
 mod jobs;
+mod kept_file;
 mod keys;
 #[cfg(test)]
 mod killing;

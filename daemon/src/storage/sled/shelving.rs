@@ -18,9 +18,9 @@ use bytes::Bytes;
 
 use super::{
     SledStore,
-    accept::KeptFile,
     disk::Disk,
     jobs::{SPOOLED_BYTES_MAX, Shelves, StoredJob, load_body, unreadable_message},
+    kept_file::KeptFile,
 };
 use crate::{
     compose::cuts::{self, Stretch},
@@ -176,12 +176,6 @@ pub(super) fn load_message(disk: &Disk, shelves: &Shelves, stored: &StoredJob) -
     let whole =
         whole.ok_or_else(|| StorageError::Damaged(format!("message of {id}: its parts do not belong together")))?;
     Ok(Message { bytes: whole.into(), is_eight_bit: *is_eight_bit })
-}
-
-/// How long what is left of a message is without its files, in bytes.
-pub(super) fn rest_bytes(stored: &StoredJob) -> u64 {
-    let cut: u64 = stored.body.cuts.iter().map(|cut| cuts::encoded_bytes(cut.bytes)).sum();
-    stored.job.message.bytes.saturating_sub(cut)
 }
 
 /// The files that were found to be sound lately: in a check of the whole store, a file is read once and not once for each job

@@ -11,13 +11,7 @@ use crate::{
             job::{Body, Location},
             template::TemplateRow,
         },
-        sled::{
-            SledStore,
-            accept::{KeptFile, Prepared},
-            codec,
-            jobs::SPOOLED_BYTES_MAX,
-            keys::Key,
-        },
+        sled::{SledStore, accept::Prepared, codec, jobs::SPOOLED_BYTES_MAX, kept_file::KeptFile, keys::Key},
     },
 };
 

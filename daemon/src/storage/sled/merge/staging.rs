@@ -14,7 +14,7 @@ use crate::{
             merge::PartRow,
             recipients::{RECIPIENTS_PER_PAGE, write_page},
         },
-        sled::{SledStore, accept::KeptFile, jobs::SPOOLED_BYTES_MAX},
+        sled::{SledStore, jobs::SPOOLED_BYTES_MAX, kept_file::KeptFile},
     },
 };
 

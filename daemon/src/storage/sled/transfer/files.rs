@@ -15,7 +15,7 @@ use crate::{
         StorageError,
         blobs::{FileHash, Incoming},
         records::job::{Body, JobRow, Location},
-        sled::{SledStore, accept::KeptFile, jobs::SPOOLED_BYTES_MAX, shelving::Shelved},
+        sled::{SledStore, jobs::SPOOLED_BYTES_MAX, kept_file::KeptFile, shelving::Shelved},
     },
 };
 
