@@ -12,6 +12,7 @@ mod list_unsubscribe;
 pub mod losses;
 pub mod merge;
 pub mod message;
+mod only_address;
 mod plain_text;
 pub mod raw;
 pub mod renew;

@@ -1,11 +1,11 @@
 //! How a message that a client composed itself is made ready to send.
 
 use bytes::Bytes;
-use lettre::message::Mailboxes;
 
 use super::{
     identity::{ComposeError, Identity},
     message::LINE_BYTES_MAX,
+    only_address::only_address,
 };
 use crate::domain::{address::Address, mail::Message};
 
@@ -160,12 +160,7 @@ fn one<'a, 'b>(fields: &'b [Field<'a>], name: &str) -> Result<Option<&'b Field<'
 fn from(fields: &[Field<'_>]) -> Result<Address, ComposeError> {
     let field = one(fields, "from")?.ok_or_else(|| wrong("has no From field"))?;
     let unreadable = || wrong("its From field is not exactly one readable address");
-    let mailboxes: Mailboxes = field.value().parse().map_err(|_| unreadable())?;
-    let mut mailboxes = mailboxes.into_iter();
-    let (Some(mailbox), None) = (mailboxes.next(), mailboxes.next()) else {
-        return Err(unreadable());
-    };
-    mailbox.email.to_string().parse().map_err(|_| unreadable())
+    only_address(&field.value()).ok_or_else(unreadable)
 }
 
 /// Every kind of line end as CRLF, and one at the end.

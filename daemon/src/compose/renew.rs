@@ -2,9 +2,11 @@
 //! every other byte.
 
 use bytes::Bytes;
-use lettre::message::Mailboxes;
 
-use super::identity::{ComposeError, Identity};
+use super::{
+    identity::{ComposeError, Identity},
+    only_address::only_address,
+};
 use crate::domain::{address::Address, mail::Message};
 
 /// The field that all mistakes are about.
@@ -80,17 +82,11 @@ fn is(field: &[u8], name: &str) -> bool {
     field[..colon].trim_ascii_end().eq_ignore_ascii_case(name.as_bytes())
 }
 
-/// The address of a From field: what stands in its last angle brackets, or all of it.
+/// The address of a From field.
 fn from_of(field: &[u8]) -> Option<Address> {
     let value = String::from_utf8_lossy(field).replace("\r\n", "");
     let (_, value) = value.split_once(':')?;
-    let bracketed = value.rsplit_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(address, _)| address);
-    if let Ok(address) = bracketed.unwrap_or(value).trim().parse() {
-        return Some(address);
-    }
-    // One with a comment, perhaps.
-    let mailbox = value.trim().parse::<Mailboxes>().ok()?.into_iter().next()?;
-    mailbox.email.to_string().parse().ok()
+    only_address(value)
 }
 
 #[cfg(test)]

@@ -12,13 +12,14 @@ use super::{
     gate::{check_hours, check_quotas},
     planner::Planner,
     route::{Routed, route},
-    scan::{Scanning, Suspect, suspects_of},
+    scan::{RAW_FIELD, Scanning, Suspect, suspects_of},
     warnings,
 };
 use crate::{
     accounts::signers::Signers,
     compose::dkim::SigningKey,
     domain::{
+        account::ContentRules,
         ids::JobId,
         job::Job,
         mail::Message,
@@ -144,7 +145,8 @@ impl Intake {
         let now = self.clock.now();
         let mut entry = self.entry_of(order, &attached, visitor, bytes, now).await?;
         let suspects = std::mem::take(&mut entry.suspects);
-        entry.warnings.extend(self.scan(&entry.account, suspects).await?);
+        let rules = self.heed_fallbacks(&mut entry, &suspects).await?;
+        entry.warnings.extend(self.scanning.check(&rules, suspects).await?);
         self.enter(Entry { idempotency, ..entry }, dry_run, now).await
     }
 
@@ -176,6 +178,34 @@ impl Intake {
         let Made { job, message, warnings: lost } = aside(effort, move || job_of(order, &settings, birth)).await??;
         warnings.extend(lost);
         Ok(Entry { account: record, job, message, suspects, warnings, routed_account_id, idempotency: None })
+    }
+
+    /// What is asked of the job's files: they are scanned when any account wants that which may come to send it, and one that
+    /// allows no files does not come to send them.
+    async fn heed_fallbacks(&self, entry: &mut Entry, suspects: &[Suspect]) -> Result<ContentRules, Refusal> {
+        let mut rules = entry.account.account.settings.content;
+        let Some(fallbacks) = entry.job.fallbacks.as_mut().filter(|_| !suspects.is_empty()) else { return Ok(rules) };
+        let mut kept = Vec::with_capacity(fallbacks.accounts.len());
+        for id in std::mem::take(&mut fallbacks.accounts) {
+            // One that is gone or unreadable takes nothing over.
+            let Ok(Some(fallback)) = self.storage.account(&id).await else { continue };
+            let theirs = fallback.account.settings.content;
+            if !theirs.attachments_allowed && suspects.iter().any(|suspect| suspect.field != RAW_FIELD) {
+                continue;
+            }
+            if theirs.virus_scan_required {
+                let both_may_fail =
+                    theirs.virus_scan_may_fail && (rules.virus_scan_may_fail || !rules.virus_scan_required);
+                rules.virus_scan_may_fail = both_may_fail;
+                rules.virus_scan_required = true;
+            }
+            kept.push(id);
+        }
+        fallbacks.accounts = kept;
+        if fallbacks.accounts.is_empty() {
+            entry.job.fallbacks = None;
+        }
+        Ok(rules)
     }
 
     /// Has what could be infected scanned as the account wants it.

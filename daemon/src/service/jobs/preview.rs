@@ -31,8 +31,8 @@ impl Jobs {
                 let answer = Box::pin(self.preview_draft(draft, visitor)).await;
                 answer.map_err(|refusal| told_of(refusal, &[("job", "draft")]))
             }
-            Some(What::Merge(v1::MergePreview { job, recipient })) => {
-                let answer = Box::pin(self.merges.preview(job, recipient, visitor)).await;
+            Some(What::Merge(merge)) => {
+                let answer = Box::pin(self.preview_merge(merge, visitor)).await;
                 let paths =
                     [("job", "merge.job"), ("recipients[0]", "merge.recipient"), ("recipients", "merge.recipient")];
                 answer.map_err(|refusal| told_of(refusal, &paths))
@@ -57,6 +57,17 @@ impl Jobs {
         let entry = self.intake.entry_of(to_order(request)?, &attached, visitor, bytes, self.clock.now()).await?;
         let Entry { job, message, warnings, .. } = entry;
         Ok(v1::PreviewJobResponse { warnings, ..of_plain(&job, message) })
+    }
+
+    async fn preview_merge(
+        &self,
+        merge: v1::MergePreview,
+        visitor: Visitor,
+    ) -> Result<v1::PreviewJobResponse, Refusal> {
+        let attached = Attached::look_up(&self.storage, visitor.caller(), merge.job.as_ref()).await?;
+        let attached_bytes = usize::try_from(attached.bytes()).unwrap_or(usize::MAX);
+        let _room = self.intake.room(merge.encoded_len().saturating_add(attached_bytes)).await?;
+        self.merges.preview(merge.job, merge.recipient, &attached, visitor).await
     }
 
     async fn preview_plain(&self, job: &Job) -> Result<v1::PreviewJobResponse, Refusal> {

@@ -135,7 +135,9 @@ impl Intake {
         recipients: &[Recipient],
         message: &Message,
     ) -> Result<Vec<Arc<SigningKey>>, Refusal> {
-        let Some(from) = from_of_raw(&message.bytes) else { return Ok(Vec::new()) };
+        let unreadable =
+            || Refusal::field("job_id", "its message has no From that can be read: it cannot be sent again");
+        let from = from_of_raw(&message.bytes).ok_or_else(unreadable)?;
         let routing = self.storage.routing().await?;
         let mut matching = Matching::new(&routing, &from, Kind::Plain);
         recipients.iter().for_each(|recipient| matching.see(&recipient.address));

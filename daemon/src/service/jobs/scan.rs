@@ -16,6 +16,9 @@ use crate::{
     wire::clamd::{Clamd, ScanError, ScanVerdict},
 };
 
+/// The field of a message that came as it is.
+pub(super) const RAW_FIELD: &str = "job.raw";
+
 /// Has files scanned.
 #[derive(Clone, Debug)]
 pub(super) struct Scanning {
@@ -96,6 +99,6 @@ pub(super) fn suspects_of(order: &Order) -> Vec<Suspect> {
             let suspect = |(index, bytes)| Suspect { field: format!("job.mail.attachments[{index}]"), bytes };
             attachments.iter().map(|file| file.content.clone()).enumerate().map(suspect).collect()
         }
-        OrderContent::Raw(bytes) => vec![Suspect { field: "job.raw".to_owned(), bytes: bytes.clone() }],
+        OrderContent::Raw(bytes) => vec![Suspect { field: RAW_FIELD.to_owned(), bytes: bytes.clone() }],
     }
 }

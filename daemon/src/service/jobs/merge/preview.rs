@@ -10,21 +10,29 @@ use crate::{
         merge::render,
     },
     domain::{ids::MessageKey, merge::MergeTemplate},
-    service::{convert::draft::to_merge_order, status::Refusal, visibility::Visitor},
+    service::{
+        convert::{draft::to_merge_order, limits::MESSAGE_BYTES_MAX},
+        jobs::attached::Attached,
+        status::Refusal,
+        visibility::Visitor,
+    },
 };
 
 impl MergeIntake {
-    /// The message that a recipient would get; nothing is stored. Fields are named as in a stream of which this is the first
+    /// The message that a recipient would get, with the files that the job names; nothing is stored. Fields are named as in a stream of which this is the first
     /// recipient.
     pub(in crate::service::jobs) async fn preview(
         &self,
         job: Option<v1::JobDraft>,
         recipient: Option<v1::MergeRecipient>,
+        attached: &Attached,
         visitor: Visitor,
     ) -> Result<v1::PreviewJobResponse, Refusal> {
-        let order = to_merge_order(v1::MergeHead { job, idempotency_key: String::new(), dry_run: true })?;
+        let mut order = to_merge_order(v1::MergeHead { job, idempotency_key: String::new(), dry_run: true })?;
         let recipient = recipient.ok_or_else(|| Refusal::field("recipients", "is required"))?;
         let now = self.clock.now();
+        attached.check(&order, MESSAGE_BYTES_MAX)?;
+        attached.fetch(&self.storage, visitor.caller(), &mut order, now).await?;
         let opening = Opening { order, visitor, id: self.new_id(now), now, hash: None };
         let routing = self.storage.routing().await?;
         let mut desk = Desk::open(&self.storage, &self.signers, &opening, &routing).await?;
