@@ -265,3 +265,24 @@ async fn a_stream_that_goes_silent_ends() {
     let answer = answer.map(|answer| answer.into_inner().blob.expect("the file"));
     check_offset(answer, Code::Aborted, "UPLOAD_TOO_SLOW", "1000");
 }
+
+#[tokio::test]
+async fn the_preview_of_a_merge_job_shows_uploaded_files() {
+    let api = Api::start().await;
+    api.create_account("sales").await;
+    let content = file(1, 3_000);
+    let blob_id = upload(&api, &content).await;
+    let preview = |job: v1::JobDraft| {
+        let job = Some(v1::JobDraft { to: Vec::new(), ..job });
+        let recipient = v1::MergeRecipient { address: "a@example.jp".into(), ..v1::MergeRecipient::default() };
+        let merge = v1::MergePreview { job, recipient: Some(recipient) };
+        let what = Some(v1::preview_job_request::What::Merge(merge));
+        async { api.jobs().preview_job(v1::PreviewJobRequest { what, recipient: 0 }).await }
+    };
+    let by_id = preview(with_attachments(vec![attached(&blob_id)])).await.expect("a preview").into_inner();
+    let whole = preview(with_attachments(vec![given(&content)])).await.expect("a preview").into_inner();
+    assert!(by_id.message.len() > 4_000, "the file is in it");
+    assert_eq!(by_id.message.len(), whole.message.len());
+    let unknown = preview(with_attachments(vec![attached(&"a".repeat(64))])).await;
+    check_refused(unknown, Code::InvalidArgument, "INVALID_FIELDS", &["merge.job.mail.attachments[0].blob_id"]);
+}

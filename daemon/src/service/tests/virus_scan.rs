@@ -12,7 +12,7 @@ use super::{
     merges::{head, recipients, templates},
     *,
 };
-use crate::wire::clamd::ScannerPlace;
+use crate::{domain::ids::AccountId, storage::JobStore, wire::clamd::ScannerPlace};
 
 /// A scanner that knows one virus, takes files of up to 100 bytes, and counts what it scanned.
 struct Scanner {
@@ -116,6 +116,39 @@ async fn what_is_infected_is_refused_by_its_field() {
     let list = api.jobs().list_jobs(v1::ListJobsRequest::default()).await.expect("a list").into_inner();
     assert_eq!(list.jobs.len(), 2);
     assert!(api.submit(draft("sales", "a@example.jp")).await.is_ok_and(|answer| answer.warnings.is_empty()));
+}
+
+#[tokio::test]
+async fn what_a_fallback_wants_scanned_is_scanned() {
+    let scanner = Scanner::start();
+    let api = scanner.api(false).await;
+    for (id, no_attachments) in [("careless", false), ("textual", true)] {
+        let content = Some(v1::ContentRules { no_attachments, ..v1::ContentRules::default() });
+        let settings = v1::AccountSettings { content, ..settings() };
+        let request =
+            v1::CreateAccountRequest { account_id: id.into(), settings: Some(settings), ..Default::default() };
+        api.accounts().create_account(request).await.expect("a good account");
+    }
+    let rule = v1::RoutingRule {
+        name: "all".into(),
+        account_id: "careless".into(),
+        fallback_account_ids: vec!["textual".into(), "sales".into()],
+        ..v1::RoutingRule::default()
+    };
+    let routing = v1::Routing { rules: vec![rule], ..v1::Routing::default() };
+    let request = v1::SetRoutingRequest { routing: Some(routing), dry_run: false };
+    api.routing().set_routing(request).await.expect("good rules");
+    let routed = |contents: &[&str]| v1::JobDraft {
+        account_id: String::new(),
+        from: Some(mailbox("sales@example.jp")),
+        ..mail(contents)
+    };
+    let refused = api.submit(routed(&["evil"])).await;
+    check_refused(refused, Code::InvalidArgument, "INVALID_FIELDS", &["job.mail.attachments[0]"]);
+    let accepted = api.submit(routed(&["good"])).await.expect("nothing is wrong");
+    let job = api.storage.job(accepted.job_id.parse().expect("an id")).await.expect("read").expect("a job").job;
+    let fallbacks = job.fallbacks.expect("one may send it").accounts;
+    assert_eq!(fallbacks.iter().map(AccountId::as_str).collect::<Vec<_>>(), ["sales"], "the other allows no files");
 }
 
 #[tokio::test]
