@@ -149,6 +149,15 @@ impl Template {
         matches!(self.kind, Kind::Pieces { .. })
     }
 
+    /// Whether a value could end an entity that the text begins, as in `&#{{ number }};`.
+    pub(super) fn may_make_entities(&self) -> bool {
+        let begins_one = |text: &str| {
+            let behind = text.rfind('&').map(|place| &text[place + 1..]);
+            behind.is_some_and(|behind| behind.chars().all(|c| c == '#' || c.is_ascii_alphanumeric()))
+        };
+        !self.is_plain() || self.pieces().iter().any(|piece| matches!(piece, Piece::Text(text) if begins_one(text)))
+    }
+
     /// Whether it is a text without anything to fill in.
     pub(super) fn is_text(&self) -> bool {
         self.is_plain() && self.pieces().iter().all(|piece| matches!(piece, Piece::Text(_)))
