@@ -172,7 +172,7 @@ impl<'t> Reader<'t, '_> {
     fn make(&mut self, target: &Expr<'t>, value: &Expr<'t>) -> Checked {
         let before = (self.slices, self.made_uses);
         self.expression(value)?;
-        // A slice of a list holds on to the list, so slices of slices would be a chain as long as the template is.
+        // A slice holds on to its list: slices of slices would be a chain as long as the template is.
         if self.slices > before.0 && self.made_uses > before.1 {
             let reason =
                 "[:] within set or with takes parts of what recipients bring, and of nothing that has been made";
@@ -292,8 +292,7 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    /// A `~` joins what recipients bring. What the template made could have been joined before, and each loop or `set`
-    /// would double it.
+    /// A `~` joins what recipients bring: of what the template made, each loop or `set` would double the one before.
     fn joint(&mut self, operands: [&Expr<'t>; 2], span: Span) -> Checked {
         self.joints += 1;
         if self.joints > JOINTS_MAX {
@@ -302,7 +301,9 @@ impl<'t> Reader<'t, '_> {
         for operand in operands {
             let made_uses = self.made_uses;
             self.expression(operand)?;
-            if self.made_uses > made_uses && !is_number(operand) {
+            if is_number(operand) {
+                self.made_uses = made_uses;
+            } else if self.made_uses > made_uses {
                 let reason = "~ joins what recipients bring, and nothing that set, with or for has made";
                 return Err(self.wrong(operand.span(), reason));
             }
@@ -342,7 +343,6 @@ impl<'t> Reader<'t, '_> {
             Expr::GetAttr(part) => self.is_of_loop(&part.expr, part.name, &[&LOOP_CALLS]),
             _ => false,
         };
-        // That of minijinja would divide by their number.
         if call.args.is_empty() && matches!(&call.expr, Expr::GetAttr(part) if part.name == "cycle") {
             return Err(self.wrong(call.span(), "loop.cycle() needs a value or more"));
         }
