@@ -10,7 +10,18 @@ const SEPARATOR: &str = "-- \n";
 
 /// Puts a draft on the account's letterhead.
 pub fn put_on(draft: &mut Draft, settings: &AccountSettings) {
-    sign(draft, &settings.signature);
+    sign(draft, &settings.signature, Kind::Written);
+    name_recipients(draft, settings);
+}
+
+/// The same for a draft whose texts are templates. The signature is none: what looks like a template in it is shown as it
+/// stands there.
+pub fn put_on_template(draft: &mut Draft, settings: &AccountSettings) {
+    sign(draft, &settings.signature, Kind::Template);
+    name_recipients(draft, settings);
+}
+
+fn name_recipients(draft: &mut Draft, settings: &AccountSettings) {
     if !settings.content.recipient_names {
         draft.to.iter_mut().chain(&mut draft.cc).for_each(|mailbox| mailbox.name = None);
     }
@@ -26,16 +37,45 @@ pub fn add_recipients(list: &mut Vec<Mailbox>, further: &[Mailbox], present: &[M
     }
 }
 
+/// What the texts of a draft are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Written,
+    Template,
+}
+
+impl Kind {
+    /// A signature as it has to be written to be read as it is.
+    fn literal(self, signature: &str) -> String {
+        match self {
+            Self::Written => signature.to_owned(),
+            Self::Template => as_template(signature),
+        }
+    }
+
+    /// Where an HTML text is signed: what stands behind the end of the body is shown by some readers only.
+    fn place(self, html: &str) -> usize {
+        let end = rfind_ignoring_case(html, "</body").or_else(|| rfind_ignoring_case(html, "</html"));
+        // In a template that decides, or in a tag of one, that place may never be reached.
+        let is_sure = |end: &usize| {
+            let before = &html[..*end];
+            let is_between_tags = before.rfind("{{").is_none_or(|opening| before[opening..].contains("}}"));
+            is_between_tags && !html.contains("{%") && !html.contains("{#")
+        };
+        end.filter(|end| self == Self::Written || is_sure(end)).unwrap_or(html.len())
+    }
+}
+
 /// A part that the client wrote is signed; a part that will be made from the other is signed by it. Where the account
 /// has a signature in one form only, the other is made of it.
-fn sign(draft: &mut Draft, signature: &Signature) {
+fn sign(draft: &mut Draft, signature: &Signature, kind: Kind) {
     if let Some(text) = &mut draft.text {
         let signed = match signature.text.as_str() {
             "" if signature.html.is_empty() => None,
             "" => Some(super::plain_text::from_html(&signature.html).trim_end().to_owned()),
             text => Some(text.to_owned()),
         };
-        if let Some(signed) = signed {
+        if let Some(signed) = signed.map(|signed| kind.literal(&signed)) {
             let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
             *text = format!("{text}{gap}\n{SEPARATOR}{signed}");
         }
@@ -46,10 +86,27 @@ fn sign(draft: &mut Draft, signature: &Signature) {
             "" => as_html(&signature.text),
             html => html.to_owned(),
         };
-        // What stands behind the end of the body is shown by some readers only.
-        let end = rfind_ignoring_case(html, "</body").or_else(|| rfind_ignoring_case(html, "</html"));
-        html.insert_str(end.unwrap_or(html.len()), &format!("\n<div>{signed}</div>\n"));
+        html.insert_str(kind.place(html), &format!("\n<div>{}</div>\n", kind.literal(&signed)));
     }
+}
+
+/// A text as a template that gives it: each beginning of what Jinja would read is marked as text.
+fn as_template(text: &str) -> String {
+    let mut template = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(brace) = rest.find('{') {
+        let (before, from_brace) = rest.split_at(brace);
+        template.push_str(before);
+        let is_opening = ["{{", "{%", "{#"].iter().any(|opening| from_brace.starts_with(opening));
+        let (taken, behind) = from_brace.split_at(if is_opening { 2 } else { 1 });
+        if is_opening {
+            template.extend(["{% raw %}", taken, "{% endraw %}"]);
+        } else {
+            template.push_str(taken);
+        }
+        rest = behind;
+    }
+    template + rest
 }
 
 fn as_html(text: &str) -> String {
@@ -105,7 +162,8 @@ mod tests {
     #[track_caller]
     fn check(signature: (&str, &str), written: (Option<&str>, Option<&str>), signed: (Option<&str>, Option<&str>)) {
         let mut draft = draft(written.0, written.1);
-        sign(&mut draft, &Signature { text: signature.0.to_owned(), html: signature.1.to_owned() });
+        let signature = Signature { text: signature.0.to_owned(), html: signature.1.to_owned() };
+        sign(&mut draft, &signature, Kind::Written);
         assert_eq!((draft.text.as_deref(), draft.html.as_deref()), signed);
     }
 
@@ -127,6 +185,64 @@ mod tests {
     fn the_signature_stands_inside_the_body() {
         let written = "<html><body>Hi</BODY></html>";
         check(("", "S"), (None, Some(written)), (None, Some("<html><body>Hi\n<div>S</div>\n</BODY></html>")));
+    }
+
+    /// What a merge job with these templates and this signature shows Taro.
+    #[track_caller]
+    fn check_merged(
+        signature: (&str, &str),
+        written: (Option<&str>, Option<&str>),
+        shown: (Option<&str>, Option<&str>),
+    ) {
+        use super::super::template::{Filling, Syntax, Template};
+        let mut draft = draft(written.0, written.1);
+        let signature = Signature { text: signature.0.to_owned(), html: signature.1.to_owned() };
+        sign(&mut draft, &signature, Kind::Template);
+        let fill = |text: &str, syntax| {
+            let mut variables = Vec::new();
+            let template = Template::parse(text, syntax, &mut variables).expect(text);
+            let values = vec![Some("Taro".to_owned()); variables.len()];
+            template.fill(&mut Filling::new(&variables.into(), &values)).expect(text)
+        };
+        let text = draft.text.map(|text| fill(&text, Syntax::Plain));
+        let html = draft.html.map(|html| fill(&html, Syntax::Html));
+        assert_eq!((text.as_deref(), html.as_deref()), shown);
+    }
+
+    #[test]
+    fn a_signature_is_no_template() {
+        for signature in [
+            "{{ name }}",
+            "{% if x %}",
+            "{# x #}",
+            "{",
+            "{{{",
+            "{{{{",
+            "{{%",
+            "{%{%",
+            "}} %} #}",
+            "{% raw %}{% endraw %}{% endraw",
+            "{%- endraw -%} \n {{-",
+            "{#sig{color:red}}",
+            "飛{脚}{{",
+        ] {
+            let text = format!("Hi Taro\n\n-- \n{signature}");
+            let html = format!("<p>Taro\n<div>{signature}</div>\n</body>");
+            let written = (Some("Hi {{ x }}"), Some("<p>{{ x }}</body>"));
+            check_merged((signature, signature), written, (Some(&text), Some(&html)));
+        }
+    }
+
+    #[test]
+    fn a_template_that_decides_is_signed_at_its_end() {
+        let signed = |shown: &str| format!("{shown}\n<div>S</div>\n");
+        for (written, shown) in [
+            ("{% if not x %}</body>{% endif %}", ""),
+            ("{{ x }}</body>{# </body> #}", "Taro</body>"),
+            ("{{ '</body>'|safe }}", "</body>"),
+        ] {
+            check_merged(("", "S"), (None, Some(written)), (None, Some(&signed(shown))));
+        }
     }
 
     #[test]

@@ -16,7 +16,6 @@ use super::{
     encode::text_field,
     identity::{ComposeError, Identity},
     message::{Files, body, check_lines, custom_fields, header, html_part, receiver_fields, sender_fields, text_part},
-    plain_text,
     template::has_template,
 };
 use crate::domain::{
@@ -144,7 +143,13 @@ impl Renderer {
     /// Whether the templates only name variables, so that [`Renderer::check`] takes next to no time.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.templates.are_plain()
+        self.templates.are_plain() && !self.looks_at_made_text()
+    }
+
+    /// Whether the text that is made from the HTML has to be looked at before a recipient is taken: an entity may be put
+    /// together of the template and a value.
+    fn looks_at_made_text(&self) -> bool {
+        self.charset == Charset::Iso2022JpReject && self.templates.may_make_entities()
     }
 
     /// Proves that a recipient's message can be composed, and says how many bytes it has at most. What is only `{{ name }}`
@@ -155,8 +160,7 @@ impl Renderer {
     /// cannot be filled in. The field is named from the recipient on: `variables.name`.
     pub fn check(&self, recipient: &MergeRecipient) -> Result<usize, ComposeError> {
         self.check_values(&recipient.values)?;
-        let bytes_max =
-            if self.templates.are_plain() { self.check_plain(recipient)? } else { self.check_filled(recipient)? };
+        let bytes_max = if self.is_plain() { self.check_plain(recipient)? } else { self.check_filled(recipient)? };
         Ok(self.bytes_max + bytes_max)
     }
 
@@ -239,22 +243,25 @@ impl Renderer {
         check_subject_bytes(filled.subject.len())?;
         if self.charset == Charset::Iso2022JpReject {
             let name = recipient.name.as_deref().map(|name| ("name", name));
-            script_for(self.charset, filled.texts().map(|text| ("variables", text)).chain(name))?;
+            let made = filled.made_text();
+            let texts = filled.texts().chain(made.as_deref());
+            script_for(self.charset, texts.map(|text| ("variables", text)).chain(name))?;
         }
         Ok(filled.bytes_max())
     }
 
     /// The charset of a recipient's message: one character outside ISO-2022-JP makes that message, and no other, UTF-8.
-    fn script_of(&self, recipient: &MergeRecipient, filled: &Filled) -> (Script, &Fields) {
+    /// `made` is the text that was made from the HTML, whose entities may stand for what the HTML itself does not have.
+    fn script_of(&self, recipient: &MergeRecipient, filled: &Filled, made: Option<&str>) -> (Script, &Fields) {
         let Some(fields) = &self.japanese_fields else { return (Script::Utf8, &self.fields) };
         let is_japanese = |texts: &mut dyn Iterator<Item = &str>| {
             script_for(self.charset, texts.map(|text| ("variables", text))) == Ok(Script::Iso2022Jp)
         };
         let name = recipient.name.as_deref();
         let is_japanese = if self.templates.are_plain() {
-            is_japanese(&mut recipient.values.iter().flatten().map(String::as_str).chain(name))
+            is_japanese(&mut recipient.values.iter().flatten().map(String::as_str).chain(name).chain(made))
         } else {
-            is_japanese(&mut filled.texts().chain(name))
+            is_japanese(&mut filled.texts().chain(name).chain(made))
         };
         if is_japanese { (Script::Iso2022Jp, fields) } else { (Script::Utf8, &self.fields) }
     }
@@ -262,16 +269,13 @@ impl Renderer {
     fn own(&self, recipient: &MergeRecipient, identity: &Identity) -> Result<Own, ComposeError> {
         let filled = self.templates.fill(&self.variables, &recipient.values)?;
         let to = Mailbox { name: recipient.name.clone(), address: recipient.address.clone() };
-        let (script, fields) = self.script_of(recipient, &filled);
+        let made = filled.made_text();
+        let (script, fields) = self.script_of(recipient, &filled, made.as_deref());
         let Filled { subject, text, html, leave } = filled;
         let receivers = receiver_fields(std::slice::from_ref(&to), &[], script);
         let subject = text_field("Subject", &subject, script);
         let header = header(&fields.senders, &receivers, &subject, &[&*fields.custom, &leave].concat(), identity);
-        let text = match (text, &html) {
-            (Some(text), _) => text_part(&text, script),
-            (None, Some(html)) => text_part(&plain_text::from_html(html), script),
-            (None, None) => text_part("", script),
-        };
+        let text = text_part(&text.or(made).unwrap_or_default(), script);
         let html = html.map(|html| html_part(&html, script).formatted()).unwrap_or_default();
         Ok(Own { header, text: text.formatted(), html })
     }
@@ -293,21 +297,22 @@ pub struct Renderers {
 }
 
 impl Renderers {
-    /// The renderer of a job, made now unless it is kept.
-    ///
-    /// # Errors
-    /// As [`Renderer::new`].
-    pub fn of(&mut self, template: &MergeTemplate, job: JobId) -> Result<Arc<Renderer>, ComposeError> {
-        let known = self.kept.iter().position(|(kept, _)| *kept == job).map(|place| self.kept.remove(place).1);
-        let renderer = match known {
-            Some(renderer) => renderer,
-            None => Arc::new(Renderer::new(template, job)?),
-        };
+    /// The renderer of a job, if it is kept.
+    pub fn of(&mut self, job: JobId) -> Option<Arc<Renderer>> {
+        let place = self.kept.iter().position(|(kept, _)| *kept == job)?;
+        let known = self.kept.remove(place);
+        let renderer = Arc::clone(&known.1);
+        self.kept.push(known);
+        Some(renderer)
+    }
+
+    /// Keeps the renderer of a job, which may take its time to make, in the place of the one that was used least lately.
+    pub fn keep(&mut self, job: JobId, renderer: Arc<Renderer>) {
+        self.kept.retain(|(kept, _)| *kept != job);
         if self.kept.len() == RENDERERS_KEPT_MAX {
             self.kept.remove(0);
         }
-        self.kept.push((job, Arc::clone(&renderer)));
-        Ok(renderer)
+        self.kept.push((job, renderer));
     }
 }
 

@@ -4,6 +4,7 @@
 //! template is read (`reading`); what is left has steps to spend and a length to keep to (`running`). A text that only has
 //! `{{ name }}` in it, as most have, is cut into pieces instead, and gives the same some twenty times faster.
 
+mod budget;
 mod depth;
 mod filters;
 mod language;
@@ -19,6 +20,7 @@ use std::{cell::OnceCell, fmt, sync::Arc};
 use minijinja::Value;
 
 use self::{
+    language::WORKED_BYTES_MAX,
     reading::{Read, read},
     running::{Program, Words},
 };
@@ -82,19 +84,21 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// The values of one recipient, for all templates of a message, and the steps that are left to fill them in.
+/// The values of one recipient, for all templates of a message, and the steps and bytes that are left to fill them in.
 #[derive(Debug)]
 pub(super) struct Filling<'a> {
     variables: &'a Arc<[String]>,
     values: &'a [Option<String>],
     words: OnceCell<Value>,
     steps_left: u64,
+    /// How many bytes filters and tests may still work on.
+    bytes_left: usize,
 }
 
 impl<'a> Filling<'a> {
     /// The values of `variables`, in their order.
     pub(super) const fn new(variables: &'a Arc<[String]>, values: &'a [Option<String>]) -> Self {
-        Self { variables, values, words: OnceCell::new(), steps_left: MESSAGE_STEPS_MAX }
+        Self { variables, values, words: OnceCell::new(), steps_left: MESSAGE_STEPS_MAX, bytes_left: WORKED_BYTES_MAX }
     }
 
     fn value(&self, variable: usize) -> Option<&str> {
@@ -143,6 +147,15 @@ impl Template {
     /// Whether the text has nothing but plain `{{ name }}` in it: its length can then be told without filling it in.
     pub(super) const fn is_plain(&self) -> bool {
         matches!(self.kind, Kind::Pieces { .. })
+    }
+
+    /// Whether a value could end an entity that the text begins, as in `&#{{ number }};`.
+    pub(super) fn may_make_entities(&self) -> bool {
+        let begins_one = |text: &str| {
+            let behind = text.rfind('&').map(|place| &text[place + 1..]);
+            behind.is_some_and(|behind| behind.chars().all(|c| c == '#' || c.is_ascii_alphanumeric()))
+        };
+        !self.is_plain() || self.pieces().iter().any(|piece| matches!(piece, Piece::Text(text) if begins_one(text)))
     }
 
     /// Whether it is a text without anything to fill in.

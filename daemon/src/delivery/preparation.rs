@@ -14,7 +14,7 @@ use crate::{
     compose::{
         dkim::{SigningKey, sign},
         identity::{ComposeError, Identity},
-        merge::Renderers,
+        merge::{Renderer, Renderers},
     },
     domain::{
         account::InDoubtPolicy,
@@ -122,7 +122,7 @@ impl Preparation {
 async fn message_of(
     content: Content,
     key: MessageKey,
-    renderers: &Mutex<Renderers>,
+    renderers: &Arc<Mutex<Renderers>>,
     keys: &mut BatchKeys,
 ) -> Result<Message, StorageError> {
     let (template, recipient, date) = match content {
@@ -132,15 +132,27 @@ async fn message_of(
     let keys = keys.of(key.job, &template).await?;
     let damaged = |error: ComposeError| StorageError::Damaged(error.to_string());
     let identity = Identity::of_merge(key, &template.draft.from.address, date);
-    let renderer = renderers.lock().unwrap_or_else(PoisonError::into_inner).of(&template, key.job).map_err(damaged)?;
-    if keys.is_empty() {
+    let known = renderers.lock().unwrap_or_else(PoisonError::into_inner).of(key.job);
+    if let Some(renderer) = known.as_ref().filter(|renderer| keys.is_empty() && renderer.is_plain()) {
         return renderer.render(&recipient, &identity).map_err(damaged);
     }
-    // A signature takes a millisecond, or ten. It bears the message's date, so that each attempt sends the same bytes.
-    let signing = move || Ok(sign(renderer.render(&recipient, &identity)?, &keys, date));
-    let signed = tokio::task::spawn_blocking(signing).await;
-    let signed = signed.map_err(|_| StorageError::Damaged(format!("the message {key} cannot be signed")))?;
-    signed.map_err(damaged)
+    // A signature takes a millisecond, or ten; templates that decide and large files may take longer. The signature bears
+    // the message's date, so that each attempt sends the same bytes.
+    let renderers = Arc::clone(renderers);
+    let composing = move || {
+        let renderer = match known {
+            Some(renderer) => renderer,
+            None => {
+                let made = Arc::new(Renderer::new(&template, key.job)?);
+                renderers.lock().unwrap_or_else(PoisonError::into_inner).keep(key.job, Arc::clone(&made));
+                made
+            }
+        };
+        Ok(sign(renderer.render(&recipient, &identity)?, &keys, date))
+    };
+    let composed = tokio::task::spawn_blocking(composing).await;
+    let composed = composed.map_err(|_| StorageError::Damaged(format!("the message {key} cannot be composed")))?;
+    composed.map_err(damaged)
 }
 
 /// The keys that sign the messages of a batch, most of which are of one job.

@@ -6,6 +6,7 @@ use crate::{
     compose::{
         identity::ComposeError,
         list_unsubscribe::list_unsubscribe_fields,
+        plain_text,
         template::{Filling, Mistake, Syntax, Template},
     },
     domain::mail::{Draft, ListUnsubscribe},
@@ -86,6 +87,11 @@ impl Templates {
     /// Whether the length of a message can be told without filling in subject, text and HTML.
     pub(super) fn are_plain(&self) -> bool {
         self.all().all(Template::is_plain)
+    }
+
+    /// Whether what is written could complete an entity of the HTML from which the text is made.
+    pub(super) fn may_make_entities(&self) -> bool {
+        self.text.is_none() && self.html.as_ref().is_some_and(Template::may_make_entities)
     }
 
     /// Fills all of them in.
@@ -174,6 +180,11 @@ impl Filled {
     pub(super) fn bytes_max(&self) -> usize {
         let length = |text: &Option<String>| text.as_ref().map(String::len);
         self.leave.len() + encoded_bytes_max(self.subject.len(), length(&self.text), length(&self.html))
+    }
+
+    /// The text of a message that has HTML only.
+    pub(super) fn made_text(&self) -> Option<String> {
+        self.html.as_deref().filter(|_| self.text.is_none()).map(plain_text::from_html)
     }
 
     /// The texts that are written in the message's charset.

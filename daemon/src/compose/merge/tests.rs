@@ -121,15 +121,16 @@ fn the_renderers_used_last_are_kept() {
     let template = read_template(draft("Hi", Some("{{ name }}"), None)).expect("a template");
     let job = |number: u8| JobId::new(DATE, [number; 10]);
     let mut renderers = Renderers::default();
-    let first = renderers.of(&template, job(0)).expect("a renderer");
-    for number in 1..4 {
-        renderers.of(&template, job(number)).expect("a renderer");
-    }
-    assert!(Arc::ptr_eq(&first, &renderers.of(&template, job(0)).expect("kept")));
-    for number in 4..8 {
-        renderers.of(&template, job(number)).expect("a renderer");
-    }
-    assert!(!Arc::ptr_eq(&first, &renderers.of(&template, job(0)).expect("made again")));
+    let made = || Arc::new(Renderer::new(&template, job(0)).expect("a renderer"));
+    let first = made();
+    assert!(renderers.of(job(0)).is_none());
+    renderers.keep(job(0), Arc::clone(&first));
+    (1..4).for_each(|number| renderers.keep(job(number), made()));
+    assert!(Arc::ptr_eq(&first, &renderers.of(job(0)).expect("kept")));
+    (4..7).for_each(|number| renderers.keep(job(number), made()));
+    assert!(renderers.of(job(0)).is_some() && renderers.of(job(3)).is_none());
+    (8..12).for_each(|number| renderers.keep(job(number), made()));
+    assert!(renderers.of(job(0)).is_none());
 }
 
 #[track_caller]
@@ -196,6 +197,24 @@ fn templates_that_decide_compose_like_a_plain_mail() {
     for (name, plan, filled) in [("太郎", "x", "太郎様🍣"), ("太郎", "", "太郎様")] {
         let template = japanese(draft("{{ name }}", text, None));
         check_same(template, &[name, plan, "🍣"], japanese(draft(name, Some(filled), None)));
+    }
+}
+
+/// The text that is made from HTML may have characters that no value and no template has.
+#[test]
+fn the_text_made_from_html_decides_on_the_charset_too() {
+    let japanese = |html: &str, charset| Draft { charset, ..draft("飛脚", None, Some(html)) };
+    for (html, value, filled) in [
+        ("&#{{ n }};", "127843", "&#127843;"),
+        ("{{ n|safe }}", "&#x1F363;", "&#x1F363;"),
+        ("{% if n %}&#x{{ n }};{% endif %}", "1F363", "&#x1F363;"),
+        ("<p>{{ n }}", "&#127843;", "<p>&amp;#127843;"),
+        ("&#{{ n }};", "39138", "&#39138;"),
+    ] {
+        check_same(japanese(html, Charset::Iso2022Jp), &[value], japanese(filled, Charset::Iso2022Jp));
+        let renderer = renderer(japanese(html, Charset::Iso2022JpReject));
+        let is_outside = filled == "&#127843;" || filled == "&#x1F363;";
+        assert_eq!(renderer.check(&recipient(&[value])).is_err(), is_outside, "{html}");
     }
 }
 

@@ -1,25 +1,77 @@
-//! The filters that are ours: those of minijinja that could make more of a text than anybody wants, with a bound.
+//! The filters and tests that templates know: each is charged what it reads and makes, and those of minijinja that could
+//! make more of a text than anybody wants are ours, with a bound.
 
 use std::borrow::Cow;
 
-use minijinja::{Environment, Error, ErrorKind, Value};
+use minijinja::{Environment, Error, ErrorKind, State, Value, filters, tests, value::Rest};
 
 use super::{
+    budget::charge_value,
     escape,
     language::{LIST_ENTRIES_MAX, TEXT_BYTES_MAX},
     percent_encode,
 };
 
-/// Puts our filters and functions in the place of minijinja's.
+/// Puts our filters, tests and functions in the place of minijinja's.
 pub(super) fn add_to(environment: &mut Environment<'static>) {
-    environment.add_filter("e", escaped);
-    environment.add_filter("escape", escaped);
-    environment.add_filter("join", join);
-    environment.add_filter("replace", replace);
-    environment.add_filter("split", split);
-    environment.add_filter("trim", |text: Cow<'_, str>| text.trim().to_owned());
-    environment.add_filter("urlencode", urlencode);
+    let length = Value::from_function(filters::length);
+    let default = Value::from_function(filters::default);
+    let escaped = Value::from_function(escaped);
+    for (name, filter) in [
+        ("abs", Value::from_function(filters::abs)),
+        ("capitalize", Value::from_function(filters::capitalize)),
+        ("count", length.clone()),
+        ("d", default.clone()),
+        ("default", default),
+        ("e", escaped.clone()),
+        ("escape", escaped),
+        ("first", Value::from_function(filters::first)),
+        ("float", Value::from_function(filters::float)),
+        ("int", Value::from_function(filters::int)),
+        ("join", Value::from_function(join)),
+        ("last", Value::from_function(filters::last)),
+        ("length", length),
+        ("lower", Value::from_function(filters::lower)),
+        ("replace", Value::from_function(replace)),
+        ("reverse", Value::from_function(filters::reverse)),
+        ("round", Value::from_function(filters::round)),
+        ("safe", Value::from_function(filters::safe)),
+        ("split", Value::from_function(split)),
+        ("string", Value::from_function(filters::string)),
+        ("title", Value::from_function(filters::title)),
+        ("trim", Value::from_function(|text: Cow<'_, str>| text.trim().to_owned())),
+        ("upper", Value::from_function(filters::upper)),
+        ("urlencode", Value::from_function(urlencode)),
+    ] {
+        environment.add_filter(name, move |state: &mut State<'_, '_>, given: Rest<Value>| call(&filter, state, &given));
+    }
+    for (name, test) in [
+        ("divisibleby", Value::from_function(is_divisible_by)),
+        ("endingwith", Value::from_function(tests::is_endingwith)),
+        ("in", Value::from_function(tests::is_in)),
+        ("lower", Value::from_function(tests::is_lower)),
+        ("startingwith", Value::from_function(tests::is_startingwith)),
+        ("upper", Value::from_function(tests::is_upper)),
+    ] {
+        environment.add_test(name, move |state: &mut State<'_, '_>, given: Rest<Value>| call(&test, state, &given));
+    }
     environment.add_function("range", range);
+}
+
+/// Calls a filter or test, and charges what goes in and what comes out.
+fn call(function: &Value, state: &mut State<'_, '_>, given: &[Value]) -> Result<Value, Error> {
+    given.iter().try_for_each(charge_value)?;
+    let made = function.call(state, given)?;
+    charge_value(&made)?;
+    Ok(made)
+}
+
+/// That of minijinja divides by zero.
+fn is_divisible_by(value: &Value, other: &Value) -> bool {
+    match (i128::try_from(value.clone()), i128::try_from(other.clone())) {
+        (Ok(value), Ok(other)) => value.checked_rem(other) == Some(0),
+        _ => value.is_number() && other.is_number() && tests::is_divisibleby(value, other),
+    }
 }
 
 fn escaped(value: &Value) -> Result<Value, Error> {

@@ -2,8 +2,11 @@
 
 /// Longest name of a variable, in bytes.
 pub(super) const NAME_BYTES_MAX: usize = 64;
-/// Longest text that a template spells out between quotes, or that a filter makes, in bytes.
-pub(super) const TEXT_BYTES_MAX: usize = 64 * 1_024;
+/// Longest text that a filter or test reads or makes, and most that is spelt out in quotes between one `{{` or `{%` and its
+/// end, in bytes. Operators work on such texts without being charged for their length, so steps times this bounds the time.
+pub(super) const TEXT_BYTES_MAX: usize = 32 * 1_024;
+/// Most bytes that the filters and tests of one message read and make together, the values it reads counted each time.
+pub(super) const WORKED_BYTES_MAX: usize = 8 * 1_024 * 1_024;
 /// Most entries of a list that a template spells out, or that `split` or `range` makes.
 pub(super) const LIST_ENTRIES_MAX: usize = 1_000;
 /// Most `~` in one template.

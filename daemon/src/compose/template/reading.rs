@@ -1,8 +1,9 @@
 //! What of a template is allowed, which variables it uses, and whether it is only pieces of text around them.
 //!
 //! The tree that is looked at is the one that minijinja compiles. Each kind of node is named here, so one that a later
-//! version adds is noticed. Two things are kept out besides what reaches for other templates: what makes a text longer
-//! without saying so to anybody (`*` repeats, `~` within `set` doubles, blocks are captured), and values within values.
+//! version adds is noticed. Three things are kept out besides what reaches for other templates: what makes a text longer
+//! without saying so to anybody (`*` repeats, `~` doubles what was made before, blocks are captured), values within values,
+//! and what minijinja keeps as a chain and takes apart by recursion (a slice of a slice).
 
 use std::collections::HashSet;
 
@@ -16,7 +17,7 @@ use super::{
     depth::check_depth,
     language::{
         FILTERS, JOINTS_MAX, LIST_ENTRIES_MAX, LOOP_CALLS, LOOP_FACTS, LOOP_NUMBERS, MARKUP_FILTERS, NAME_BYTES_MAX,
-        NUMBER_FILTERS, OWN_NAMES, TESTS, TEXT_BYTES_MAX,
+        NUMBER_FILTERS, OWN_NAMES, TESTS,
     },
     numbers::is_number,
     whitespace,
@@ -43,6 +44,7 @@ pub(super) fn read(text: &str, syntax: Syntax, variables: &mut Vec<String>) -> R
         scopes: vec![HashSet::new()],
         loops: 0,
         joints: 0,
+        slices: 0,
         made_uses: 0,
     };
     let Stmt::Template(template) = &tree else { return Err(Mistake::at(text, 0, "this is no template")) };
@@ -63,6 +65,8 @@ struct Reader<'t, 'v> {
     loops: usize,
     /// How many `~` were met.
     joints: usize,
+    /// How many slices were met.
+    slices: usize,
     /// How often a name was met that the template gives a value of its own somewhere.
     made_uses: usize,
 }
@@ -74,7 +78,7 @@ impl<'t> Reader<'t, '_> {
         Mistake::at(self.text, span.start_offset as usize, reason)
     }
 
-    /// Takes note of the names that `set` and `with` give, wherever they do.
+    /// Takes note of the names that `set`, `with` and `for` give, wherever they do.
     fn note_made(&mut self, statements: &[Stmt<'t>]) {
         for statement in statements {
             match statement {
@@ -84,6 +88,7 @@ impl<'t> Reader<'t, '_> {
                     self.note_made(&with.body);
                 }
                 Stmt::ForLoop(each) => {
+                    self.note_target(&each.target);
                     self.note_made(&each.body);
                     self.note_made(&each.else_body);
                 }
@@ -165,11 +170,12 @@ impl<'t> Reader<'t, '_> {
 
     /// A value that gets a name.
     fn make(&mut self, target: &Expr<'t>, value: &Expr<'t>) -> Checked {
-        let before = (self.joints, self.made_uses);
+        let before = (self.slices, self.made_uses);
         self.expression(value)?;
-        // A loop could double it each time.
-        if self.joints > before.0 && self.made_uses > before.1 {
-            let reason = "~ within set joins what recipients bring, and nothing that set has made";
+        // A slice holds on to its list: slices of slices would be a chain as long as the template is.
+        if self.slices > before.0 && self.made_uses > before.1 {
+            let reason =
+                "[:] within set or with takes parts of what recipients bring, and of nothing that has been made";
             return Err(self.wrong(value.span(), reason));
         }
         self.give(target)
@@ -187,18 +193,17 @@ impl<'t> Reader<'t, '_> {
     fn expression(&mut self, expression: &Expr<'t>) -> Checked {
         match expression {
             Expr::Var(name) => self.variable(name.id, name.span()),
-            Expr::Const(constant) => match constant.value.as_str() {
-                Some(text) if text.len() > TEXT_BYTES_MAX => {
-                    Err(self.wrong(constant.span(), format!("a text in quotes is longer than {TEXT_BYTES_MAX} bytes")))
-                }
-                _ => Ok(()),
-            },
+            Expr::Const(_) => Ok(()),
             Expr::Slice(slice) => {
+                self.slices += 1;
                 self.expression(&slice.expr)?;
                 let ends = [&slice.start, &slice.stop, &slice.step];
                 ends.into_iter().flatten().try_for_each(|end| self.expression(end))
             }
             Expr::UnaryOp(operation) => self.expression(&operation.expr),
+            Expr::BinOp(operation) if matches!(operation.op, BinOpKind::Concat) => {
+                self.joint([&operation.left, &operation.right], operation.span())
+            }
             Expr::BinOp(operation) => {
                 let (left, right) = (&operation.left, &operation.right);
                 self.operator(operation.op, [left, right], operation.span())?;
@@ -267,13 +272,6 @@ impl<'t> Reader<'t, '_> {
                 let reason = "+ and * are for numbers, such as price|int * 2; ~ joins texts";
                 Err(self.wrong(span, reason))
             }
-            BinOpKind::Concat => {
-                self.joints += 1;
-                if self.joints > JOINTS_MAX {
-                    return Err(self.wrong(span, format!("more than {JOINTS_MAX} ~ are used")));
-                }
-                Ok(())
-            }
             BinOpKind::Eq
             | BinOpKind::Ne
             | BinOpKind::Lt
@@ -289,8 +287,28 @@ impl<'t> Reader<'t, '_> {
             | BinOpKind::FloorDiv
             | BinOpKind::Rem
             | BinOpKind::Pow
+            | BinOpKind::Concat
             | BinOpKind::In => Ok(()),
         }
+    }
+
+    /// A `~` joins what recipients bring: of what the template made, each loop or `set` would double the one before.
+    fn joint(&mut self, operands: [&Expr<'t>; 2], span: Span) -> Checked {
+        self.joints += 1;
+        if self.joints > JOINTS_MAX {
+            return Err(self.wrong(span, format!("more than {JOINTS_MAX} ~ are used")));
+        }
+        for operand in operands {
+            let made_uses = self.made_uses;
+            self.expression(operand)?;
+            if is_number(operand) {
+                self.made_uses = made_uses;
+            } else if self.made_uses > made_uses {
+                let reason = "~ joins what recipients bring, and nothing that set, with or for has made";
+                return Err(self.wrong(operand.span(), reason));
+            }
+        }
+        Ok(())
     }
 
     fn filter(&mut self, name: &str, value: Option<&Expr<'t>>, arguments: &[CallArg<'t>], span: Span) -> Checked {
@@ -325,6 +343,9 @@ impl<'t> Reader<'t, '_> {
             Expr::GetAttr(part) => self.is_of_loop(&part.expr, part.name, &[&LOOP_CALLS]),
             _ => false,
         };
+        if call.args.is_empty() && matches!(&call.expr, Expr::GetAttr(part) if part.name == "cycle") {
+            return Err(self.wrong(call.span(), "loop.cycle() needs a value or more"));
+        }
         if !is_known {
             return Err(self.wrong(call.span(), "only range(), loop.cycle() and loop.changed() can be called"));
         }

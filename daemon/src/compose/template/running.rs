@@ -12,7 +12,7 @@ use minijinja::{
 };
 
 use super::{
-    Filling, MESSAGE_STEPS_MAX, Mistake, Syntax, filters, language::GROWTH_BYTES_MAX, whitespace, write_value,
+    Filling, MESSAGE_STEPS_MAX, Mistake, Syntax, budget, filters, language::GROWTH_BYTES_MAX, whitespace, write_value,
 };
 
 const NAME: &str = "template";
@@ -42,12 +42,15 @@ impl Program {
         Ok(Self { environment, text: text.to_owned() })
     }
 
-    /// The text that the template makes of the values, and the steps it took.
-    pub(super) fn run(&self, filling: &Filling<'_>) -> Result<(String, u64), Mistake> {
+    /// The text that the template makes of the values, and the steps it took. What its filters and tests worked on is taken
+    /// from what is left for the message.
+    pub(super) fn run(&self, filling: &mut Filling<'_>) -> Result<(String, u64), Mistake> {
         let bytes_max = self.text.len() + GROWTH_BYTES_MAX;
         let mut paper = Paper { bytes: Vec::new(), bytes_max };
         let template = self.environment.get_template(NAME).expect("it was added when the program was made");
-        let state = template.render_captured_to(filling.words(), &mut paper);
+        let words = filling.words();
+        let (state, bytes_left) = budget::with(filling.bytes_left, || template.render_captured_to(words, &mut paper));
+        filling.bytes_left = bytes_left;
         let steps = match state {
             Ok(state) => state.state().fuel_levels().map_or(0, |(spent, _)| spent),
             Err(error) if error.kind() == ErrorKind::WriteFailure => {
@@ -103,6 +106,7 @@ fn surroundings(syntax: Syntax) -> Environment<'static> {
 }
 
 fn format_value(out: &mut Output<'_>, value: &Value, syntax: Syntax) -> Result<(), Error> {
+    budget::charge(value.as_str().map_or(0, str::len))?;
     match (value.as_str(), syntax) {
         (Some(text), Syntax::Html) if value.is_safe() => out.write_str(text),
         (Some(text), syntax) => write_value(text, syntax, out),
@@ -129,7 +133,10 @@ impl Object for Words {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let name = key.as_str()?;
         let place = self.names.iter().position(|known| known == name)?;
-        self.values.get(place)?.clone()
+        let value = self.values.get(place)?.clone();
+        // Operators work on it next, and cannot be charged themselves.
+        let charged = budget::charge(value.as_ref().and_then(Value::as_str).map_or(0, str::len));
+        charged.map_or_else(|error| Some(Value::from(error)), |()| value)
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {

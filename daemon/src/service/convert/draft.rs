@@ -87,6 +87,19 @@ pub(in crate::service) enum OrderContent {
     Raw(Bytes),
 }
 
+impl OrderContent {
+    /// Its texts and files, in bytes.
+    pub(in crate::service) fn bytes(&self) -> usize {
+        match self {
+            Self::Mail { text, html, attachments, .. } => {
+                let texts = [text, html].into_iter().flatten().map(String::len);
+                texts.chain(attachments.iter().map(|file| file.content.len())).sum()
+            }
+            Self::Raw(bytes) => bytes.len(),
+        }
+    }
+}
+
 /// A submission that a caller sent.
 pub(in crate::service) fn to_order(request: v1::SubmitJobRequest) -> Result<Order, Vec<Violation>> {
     let mut violations = Violations::default();

@@ -208,7 +208,20 @@ pub(super) fn warnings_of(draft: &Draft) -> Vec<String> {
 }
 
 /// The draft of an order; without its content when that is raw.
-pub(super) fn draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings) -> Draft {
+fn draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings) -> Draft {
+    let mut draft = unsigned_draft_of(order, from, settings);
+    letterhead::put_on(&mut draft, settings);
+    draft
+}
+
+/// The draft of a merge job's order, whose texts are templates.
+pub(super) fn template_draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings) -> Draft {
+    let mut draft = unsigned_draft_of(order, from, settings);
+    letterhead::put_on_template(&mut draft, settings);
+    draft
+}
+
+fn unsigned_draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings) -> Draft {
     let reply_to =
         if order.reply_to.is_empty() { settings.reply_to.iter().cloned().collect() } else { order.reply_to.clone() };
     let mut draft = Draft {
@@ -240,7 +253,6 @@ pub(super) fn draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings
         draft.list_unsubscribe.clone_from(list_unsubscribe);
         draft.auto_submitted = *auto_submitted;
     }
-    letterhead::put_on(&mut draft, settings);
     draft
 }
 

@@ -40,7 +40,7 @@ use crate::{
 const UNDER_WAY_KIB_MAX: u32 = 512 * 1_024;
 /// Submissions of this size, and those that are signed, are composed on a thread of their own, in bytes: it takes
 /// milliseconds.
-const COMPOSED_ASIDE_BYTES: usize = 256 * 1_024;
+pub(super) const COMPOSED_ASIDE_BYTES: usize = 256 * 1_024;
 
 /// Takes submissions in.
 #[derive(Clone, Debug)]

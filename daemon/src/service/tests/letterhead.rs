@@ -98,3 +98,13 @@ async fn bounces_go_where_the_account_says() {
         assert!(message.contains("From: sales@example.jp"), "{message}");
     }
 }
+
+#[tokio::test]
+async fn a_signature_is_no_template_of_a_merge_job() {
+    let api = api_with(|settings| {
+        settings.signature = Some(v1::Signature { text: "{{ of.nobody }} {%".into(), html: "{#sig{}}".into() });
+    })
+    .await;
+    let requests = vec![merges::head(merges::templates(), ""), merges::recipients(0..2)];
+    assert_eq!(merges::submit(&api, requests).await.expect("a merge job").recipients, 2);
+}

@@ -18,7 +18,7 @@ use crate::{
         convert::{draft::Order, violations::Violation},
         jobs::{
             attached::{Attached, check_sizes},
-            compose::{beginning, draft_of, on_the_wire},
+            compose::{beginning, on_the_wire, template_draft_of},
         },
     },
 };
@@ -41,7 +41,7 @@ pub(super) fn content_of(
 ) -> Result<MergeContent, Vec<Violation>> {
     let mut violations = order.address_violations(&settings.content);
     let from = order.from.clone().unwrap_or_else(|| settings.from.clone());
-    let draft = draft_of(order, &from, settings);
+    let draft = template_draft_of(order, &from, settings);
     let submission = Submission {
         content: Content::Draft(&draft),
         to: &[],

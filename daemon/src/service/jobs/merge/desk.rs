@@ -26,12 +26,13 @@ use crate::{
         jobs::{
             compose::{keys_for, warnings_of},
             gate::check_hours,
+            intake::{COMPOSED_ASIDE_BYTES, aside},
             route::{Routed, follow, named, sender_of},
             warnings,
         },
         status::Refusal,
     },
-    storage::{AccountRecord, SharedStorage, StorageError},
+    storage::{AccountRecord, SharedStorage},
 };
 
 /// Most accounts that check the recipients of one merge job at once.
@@ -209,7 +210,7 @@ impl<'a> Desk<'a> {
         }
     }
 
-    async fn candidate(&self, account: AccountId, routed: Routed) -> Result<Candidate, StorageError> {
+    async fn candidate(&self, account: AccountId, routed: Routed) -> Result<Candidate, Refusal> {
         let Opening { order, id, now, .. } = self.opening;
         let settings = &routed.record.account.settings;
         let bounds = Bounds {
@@ -218,7 +219,14 @@ impl<'a> Desk<'a> {
             lenient_addresses: settings.content.lenient_addresses,
         };
         let keys = keys_for(self.signers, order, &routed).await?;
-        let content = content_of(order, settings, *id, *now);
+        let (id, now, settings) = (*id, *now, settings.clone());
+        let bytes = order.content.bytes();
+        let content = if bytes < COMPOSED_ASIDE_BYTES {
+            content_of(order, &settings, id, now)
+        } else {
+            let order = order.clone();
+            aside(bytes, move || content_of(&order, &settings, id, now)).await?
+        };
         let checked = content.map(|MergeContent { template, renderer, identity }| {
             let template = MergeTemplate { forbid_dkim: routed.forbid_dkim, ..template };
             (template, Incoming::new(renderer, identity, bounds).signed_by(keys))
