@@ -232,7 +232,7 @@ async fn whoever_brings_the_content_of_a_damaged_file_mends_it_for_all() {
         if round == 0 {
             upload_all(&shared(&store), "shop", &content, at(1)).await;
         } else {
-            accept(&store, 7, &[content.clone()]).await;
+            accept(&store, 7, std::slice::from_ref(&content)).await;
         }
         assert!(fs::read(&path).unwrap() == content);
         check_filled(&store).await;
@@ -305,7 +305,7 @@ async fn copies_of_a_store_have_its_files() {
         let hash = blake3::Hash::from(hash(content)).to_hex().to_string();
         backup.join("files").join(&hash[..2]).join(hash)
     };
-    fs::remove_file(&path(&file(3, 100_000))).unwrap();
+    fs::remove_file(path(&file(3, 100_000))).unwrap();
     fs::write(path(&file(3, 100_000)), b"something else").unwrap();
     let refused = restore(&backup, &dir.path().join("again"));
     assert!(matches!(refused, Err(RestoreError::Unusable { .. })), "{refused:?}");
