@@ -15,12 +15,14 @@ use crate::{
         dkim::{DkimKey, DkimKeyId, DkimKeys},
         merge::MergeTemplate,
     },
-    policy::dkim::signing_keys,
+    policy::dkim::{signing_keys, wants_own_keys},
     storage::{PrivateKey, SharedStorage, StorageError},
 };
 
 /// How often the rules are read again when a key that they name has just gone.
 const READINGS_MAX: usize = 3;
+const LACKING: &str = "a DKIM key is damaged, and keys sign their own domains: verify the store, make the key anew, and set \
+                       the DKIM rules again";
 
 /// Finds the keys that sign. Clones share what is open.
 #[derive(Clone, Debug)]
@@ -51,7 +53,11 @@ impl Signers {
         let mut reading = 1;
         loop {
             let keys = self.storage.dkim_keys().await?;
-            let wanted = signing_keys(&*self.storage.dkim_rules().await?, &keys, from);
+            let rules = self.storage.dkim_rules().await?;
+            if wants_own_keys(&rules, from) && self.storage.lacks_dkim_keys().await? {
+                return Err(StorageError::Damaged(LACKING.to_owned()));
+            }
+            let wanted = signing_keys(&rules, &keys, from);
             match self.all(&keys, &wanted).await {
                 // A key may have been replaced between two lines.
                 Err(StorageError::Damaged(_)) if reading < READINGS_MAX => reading += 1,

@@ -5,6 +5,8 @@
 //! in lines of 76 characters (RFC 2045 6.8) is found. A stretch that is not exactly the one way in which its content is
 //! encoded stays where it is.
 
+use std::cmp::Reverse;
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 /// Characters of a full line of base64 (RFC 2045 6.8).
@@ -58,6 +60,17 @@ pub fn find(message: &[u8], content_bytes_min: usize) -> Vec<Stretch> {
         };
     }
     found
+}
+
+/// So many of the stretches, the largest of them, in the order that they were in.
+#[must_use]
+pub fn largest(mut stretches: Vec<Stretch>, most: usize) -> Vec<Stretch> {
+    if stretches.len() > most {
+        stretches.sort_unstable_by_key(|stretch| Reverse(stretch.bytes));
+        stretches.truncate(most);
+        stretches.sort_unstable_by_key(|stretch| stretch.at);
+    }
+    stretches
 }
 
 /// The content of a stretch; nothing when it is not exactly how that would be encoded.
@@ -202,6 +215,15 @@ mod tests {
             check(&[b"Subject: x\r\n\r\n", &*file, b"\r\n--x--\r\n"].concat(), 1);
             check(&[b"\r\n", &*file, b"\r\n\r\n", &*file, b"\r\n--x", &file[..76]].concat(), 2);
         }
+    }
+
+    #[test]
+    fn the_largest_are_taken_in_their_order() {
+        let stretch = |at, bytes| Stretch { at, bytes };
+        let all = vec![stretch(0, 5), stretch(10, 9), stretch(20, 3), stretch(30, 7)];
+        assert_eq!(largest(all.clone(), 4), all);
+        assert_eq!(largest(all.clone(), 2), [stretch(10, 9), stretch(30, 7)]);
+        assert_eq!(largest(all, 0), []);
     }
 
     /// A draft with a large attachment and a small one.

@@ -60,7 +60,7 @@ impl Preparation {
         let started = context.clock.now();
         let (mut marks, mut answers) = (Vec::new(), Vec::new());
         let (mut stranded, mut returns) = (Vec::new(), Vec::new());
-        let mut keys = BatchKeys { signers: context.signers.clone(), known: None };
+        let mut keys = BatchKeys { signers: context.signers.clone(), known: None, has_told: false };
         let found = join_all(assignments.iter().map(|assignment| consignment(&context, assignment))).await;
         for (assignment, found) in assignments.into_iter().zip(found) {
             let consignment = match found {
@@ -158,17 +158,30 @@ async fn message_of(
 /// The keys that sign the messages of a batch, most of which are of one job.
 struct BatchKeys {
     signers: Signers,
-    known: Option<(JobId, Vec<Arc<SigningKey>>)>,
+    /// Those of the job that was asked for last; nothing when they cannot be used.
+    known: Option<(JobId, Option<Vec<Arc<SigningKey>>>)>,
+    has_told: bool,
 }
 
 impl BatchKeys {
+    /// Keys that cannot be used are no fault of the messages, which wait until somebody has mended them.
     async fn of(&mut self, job: JobId, template: &MergeTemplate) -> Result<Vec<Arc<SigningKey>>, StorageError> {
+        let unusable = StorageError::Overloaded("the DKIM keys or rules cannot be used: what they sign waits for them");
         if let Some((_, keys)) = self.known.as_ref().filter(|(known, _)| *known == job) {
-            return Ok(keys.clone());
+            return keys.clone().ok_or(unusable);
         }
-        let keys = self.signers.of_template(template).await?;
-        self.known = Some((job, keys.clone()));
-        Ok(keys)
+        let found = match self.signers.of_template(template).await {
+            Ok(keys) => Some(keys),
+            Err(error) if error.is_fatal() => return Err(error),
+            Err(error) => {
+                if !std::mem::replace(&mut self.has_told, true) {
+                    tracing::error!(%job, %error, "messages wait until the DKIM keys and rules can be used");
+                }
+                None
+            }
+        };
+        self.known = Some((job, found.clone()));
+        found.ok_or(unusable)
     }
 }
 

@@ -6,14 +6,14 @@ use std::cmp::Reverse;
 
 use crate::domain::{
     address::Address,
-    dkim::{DkimKeyId, DkimKeys, DkimRules, SIGNATURES_MAX, domain_of},
+    dkim::{DkimKeyId, DkimKeys, DkimRule, DkimRules, SIGNATURES_MAX, domain_of},
 };
 
 /// The keys that sign a message from this address, at most [`SIGNATURES_MAX`], each once. A key that the rules name is
 /// among them whether it is there or not.
 #[must_use]
 pub fn signing_keys(rules: &DkimRules, keys: &DkimKeys, from: &Address) -> Vec<DkimKeyId> {
-    let rule = rules.rules.iter().find(|rule| rule.from.iter().any(|pattern| pattern.matches(from)));
+    let rule = rule_of(rules, from);
     let mut chosen = Vec::new();
     match rule {
         Some(rule) => add(&mut chosen, &rule.keys),
@@ -25,6 +25,16 @@ pub fn signing_keys(rules: &DkimRules, keys: &DkimKeys, from: &Address) -> Vec<D
         }
     }
     chosen
+}
+
+/// Whether keys sign a message from this address because they are of its domain: one that is missing may be one of them.
+#[must_use]
+pub fn wants_own_keys(rules: &DkimRules, from: &Address) -> bool {
+    rules.sign_own_domains && rule_of(rules, from).is_none()
+}
+
+fn rule_of<'a>(rules: &'a DkimRules, from: &Address) -> Option<&'a DkimRule> {
+    rules.rules.iter().find(|rule| rule.from.iter().any(|pattern| pattern.matches(from)))
 }
 
 /// Whether a signature of this key is the author's own: its domain is that of From (RFC 6376 1 calls others signers of
@@ -59,7 +69,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         account::Stamp,
-        dkim::{DkimAlgorithm, DkimKey, DkimRule},
+        dkim::{DkimAlgorithm, DkimKey},
         time::Timestamp,
     };
 
@@ -118,6 +128,10 @@ mod tests {
         check(&rules, "a@例え.jp", &["u@xn--r8jz45g.jp", "t@esp.example", "a@example.jp", "z@gone.example"]);
         check(&rules, "a@[192.0.2.1]", &["t@esp.example", "a@example.jp", "z@gone.example"]);
         check(&DkimRules::default(), "a@example.jp", &[]);
+        let rules = DkimRules { rules: vec![rule(&["@example.jp"], &["a@example.jp"])], ..rules };
+        let wants = |rules: &DkimRules, from: &str| wants_own_keys(rules, &from.parse().expect("an address"));
+        assert!(wants(&rules, "a@example.com") && !wants(&rules, "a@example.jp"));
+        assert!(!wants(&DkimRules { sign_own_domains: false, ..rules }, "a@example.com"));
     }
 
     #[test]

@@ -346,6 +346,7 @@ mod tests {
         check(Refusal::OverQuota { until: None, now }, Code::ResourceExhausted, "QUOTA_EXHAUSTED", false);
         check(Unscanned::NoScanner.into(), Code::FailedPrecondition, "NO_VIRUS_SCANNER", false);
         check(Unscanned::Away("x".into()).into(), Code::Unavailable, "VIRUS_SCANNER_AWAY", true);
+        check(Unscanned::Busy("x".into()).into(), Code::ResourceExhausted, "VIRUS_SCANNER_BUSY", true);
         check(Unscanned::TooLarge.into(), Code::FailedPrecondition, "TOO_LARGE_TO_SCAN", false);
         check(Refusal::WorkerAway, Code::Unavailable, "ACCOUNT_WORKER_AWAY", true);
         check(Refusal::QueueFull, Code::ResourceExhausted, "QUEUE_FULL", true);

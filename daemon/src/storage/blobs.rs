@@ -35,6 +35,8 @@ struct Shared {
     holds: AtomicUsize,
     /// Which directories have their name on disk since this process began, by the first byte of their files' hashes.
     durable_dirs: Mutex<[bool; 256]>,
+    /// Files whose content was what their names say when this process wrote or read them last, with their lengths.
+    sound: Mutex<HashMap<FileHash, u64>>,
     sync_dir: fn(&Path) -> io::Result<()>,
 }
 
@@ -75,6 +77,7 @@ impl Files {
                 next_temporary: AtomicU64::new(0),
                 holds: AtomicUsize::new(0),
                 durable_dirs: Mutex::new([false; 256]),
+                sound: Mutex::default(),
                 sync_dir,
             }),
         })
@@ -103,7 +106,7 @@ impl Files {
         incoming.finish()
     }
 
-    /// The same for content in memory, of which nothing is written when it is there already. Blocks.
+    /// The same for content in memory, of which nothing is written when it is there already and sound. Blocks.
     ///
     /// # Errors
     /// When writing fails.
@@ -114,19 +117,42 @@ impl Files {
         }
     }
 
-    /// Pins the file of this hash and makes its name durable, if it is there. Blocks.
+    /// Pins the file of this hash and makes its name durable, if it is there and sound: who has its content may store it
+    /// over a damaged one. Blocks.
     ///
     /// # Errors
     /// When a directory cannot be synced.
     pub fn pin_known(&self, hash: FileHash) -> io::Result<Option<Pin>> {
         let pin = self.pin(hash);
-        let path = self.path(&hash);
-        if !path.exists() {
+        if !self.is_sound(&hash) {
             return Ok(None);
         }
+        let path = self.path(&hash);
         // Another caller may have made it and not synced its name yet.
         self.make_name_durable(&path, hash[0])?;
         Ok(Some(pin))
+    }
+
+    /// Whether a file is there and what its name says. Its content is read once in the life of this process, and again
+    /// when its length is another or a reader found it damaged. Blocks.
+    #[must_use]
+    pub fn is_sound(&self, hash: &FileHash) -> bool {
+        let length = fs::metadata(self.path(hash)).map(|facts| facts.len());
+        let Ok(length) = length else { return false };
+        if self.sound().get(hash) == Some(&length) {
+            return true;
+        }
+        match self.check(hash) {
+            Ok(()) => {
+                self.sound().insert(*hash, length);
+                true
+            }
+            Err(error) => {
+                let file = blake3::Hash::from(*hash).to_hex();
+                tracing::error!(%file, %error, "a file that messages may need cannot be read: it is not used for new ones");
+                false
+            }
+        }
     }
 
     /// Begins a file that comes in pieces.
@@ -154,6 +180,8 @@ impl Files {
             fs::create_dir_all(dir)?;
         }
         fs::rename(path, &target)?;
+        // It is read once before others rely on it: what the disk has counts.
+        self.distrust(&hash);
         self.make_name_durable(&target, hash[0])?;
         Ok(pin)
     }
@@ -175,8 +203,10 @@ impl Files {
     /// # Errors
     /// When it cannot be read, or with [`io::ErrorKind::InvalidData`] when its content is not that of its name.
     pub fn read(&self, hash: &FileHash) -> io::Result<Vec<u8>> {
-        let content = fs::read(self.path(hash))?;
-        if blake3::hash(&content).as_bytes() == hash { Ok(content) } else { Err(changed()) }
+        let read = fs::read(self.path(hash));
+        let read = read
+            .and_then(|content| if blake3::hash(&content).as_bytes() == hash { Ok(content) } else { Err(changed()) });
+        read.inspect_err(|_| self.distrust(hash))
     }
 
     /// Whether a file still is what its name says, without keeping it in memory. Blocks.
@@ -184,7 +214,13 @@ impl Files {
     /// # Errors
     /// As [`Files::read`].
     pub fn check(&self, hash: &FileHash) -> io::Result<()> {
-        if hash_of(&self.path(hash))? == *hash { Ok(()) } else { Err(changed()) }
+        let found = hash_of(&self.path(hash));
+        let checked = found.and_then(|found| if found == *hash { Ok(()) } else { Err(changed()) });
+        checked.inspect_err(|_| self.distrust(hash))
+    }
+
+    fn distrust(&self, hash: &FileHash) {
+        self.sound().remove(hash);
     }
 
     /// Reads a part of a file as it is: whether it is what the file's name says is not known. Blocks.
@@ -228,6 +264,7 @@ impl Files {
         if is_held || pins.contains_key(hash) || is_referenced()? {
             return Ok(false);
         }
+        self.distrust(hash);
         match fs::remove_file(self.path(hash)) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -255,6 +292,10 @@ impl Files {
         Ok(hashes)
     }
 
+    fn sound(&self) -> std::sync::MutexGuard<'_, HashMap<FileHash, u64>> {
+        self.shared.sound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn pins(&self) -> std::sync::MutexGuard<'_, HashMap<FileHash, usize>> {
         self.shared.pins.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -279,7 +320,7 @@ impl Incoming {
         self.file.write_all(piece)
     }
 
-    /// Gives the file its name, unless one of that name is there. It is durable then. Blocks.
+    /// Gives the file its name, unless a sound one of that name is there. It is durable then. Blocks.
     ///
     /// # Errors
     /// When it cannot be synced or moved.

@@ -23,6 +23,9 @@ pub trait DkimStore: Send + Sync + fmt::Debug {
     /// All keys but those that cannot be read, without their private halves. Cheap: they are kept in memory.
     async fn dkim_keys(&self) -> Result<Arc<DkimKeys>, StorageError>;
 
+    /// Whether a key cannot be read or was set aside as damaged, so that what signs its own domains may lack it. Cheap, too.
+    async fn lacks_dkim_keys(&self) -> Result<bool, StorageError>;
+
     /// The private half of a key, which is kept sealed; nothing when there is no such key.
     async fn dkim_private_key(&self, id: &DkimKeyId) -> Result<Option<PrivateKey>, StorageError>;
 
@@ -33,6 +36,10 @@ pub trait DkimStore: Send + Sync + fmt::Debug {
     async fn delete_dkim_key(&self, id: &DkimKeyId) -> Result<(), DeleteDkimKeyError>;
 
     /// The rules; none with etag 0 when they were never set. Cheap: they are kept in memory.
+    ///
+    /// # Errors
+    /// With [`StorageError::Damaged`] when they cannot be read, and after they were set aside until they are set again:
+    /// nothing goes unsigned for that.
     async fn dkim_rules(&self) -> Result<Arc<DkimRules>, StorageError>;
 
     /// Replaces the rules. `expected` is the etag that the caller has seen; `rules` carries the new one. Damaged rules are

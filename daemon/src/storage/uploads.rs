@@ -23,6 +23,9 @@ use super::{
 };
 use crate::domain::{ids::Caller, time::Timestamp};
 
+mod room;
+use room::Held;
+
 /// The uploads of all callers. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Uploads {
@@ -194,18 +197,33 @@ impl Uploads {
     /// # Errors
     /// When a bound is reached, or its file cannot be made.
     pub fn begin(&self, upload: &Upload, files: &Files, now: Timestamp) -> Result<Step, StepError> {
-        let id = upload.id();
-        let offset = {
+        let new = Arc::new(Mutex::new(Some(0)));
+        let known = {
             let mut state = self.state();
-            if !state.parts.contains_key(&id) {
+            if let Some(part) = state.parts.get_mut(&upload.id()) {
+                part.touched_at = now;
+                Ok(Arc::clone(&part.offset))
+            } else {
                 state.check_room(upload, &self.shared.limits)?;
-                File::options().write(true).create(true).truncate(true).open(self.path(upload))?;
-                let offset = Arc::new(Mutex::new(Some(0)));
-                state.parts.insert(id, Part { upload: upload.clone(), touched_at: now, offset });
+                // Nobody else knows of it yet. Who finds it waits until its file is there, and holds nothing up.
+                let writing = lock(&new);
+                let part = Part { upload: upload.clone(), touched_at: now, offset: Arc::clone(&new) };
+                state.parts.insert(upload.id(), part);
+                Err(writing)
             }
-            let part = state.parts.get_mut(&id).expect("it was there or has been put there");
-            part.touched_at = now;
-            Arc::clone(&part.offset)
+        };
+        let offset = match known {
+            Ok(offset) => offset,
+            Err(mut writing) => {
+                let made = File::options().write(true).create(true).truncate(true).open(self.path(upload));
+                return match made {
+                    Ok(_) => Ok(Step::Missing { offset: 0 }),
+                    Err(error) => {
+                        self.drop_part(upload, &mut writing);
+                        Err(error.into())
+                    }
+                };
+            }
         };
         let mut offset = lock(&offset);
         match *offset {
@@ -251,7 +269,8 @@ impl Uploads {
         if end > upload.bytes {
             return Err(UploadError::TooLong { bytes: upload.bytes }.into());
         }
-        let file = File::options().write(true).open(self.path(&upload))?;
+        let file = File::options().write(true).open(self.path(&upload));
+        let file = file.map_err(|error| self.without_file(error, &upload, &mut offset))?;
         if let Err(error) = file.write_all_at(&piece.content, there) {
             // What was written of the piece does not count; if it stays, a restart finds a longer file, which is as good.
             let _ = file.set_len(there);
@@ -268,7 +287,7 @@ impl Uploads {
     fn finish(&self, upload: &Upload, files: &Files, offset: &mut Option<u64>) -> Result<Step, StepError> {
         let path = self.path(upload);
         // What the disk has is read, not what was sent: bytes of before a crash are among it.
-        let found = hash_of(&path)?;
+        let found = hash_of(&path).map_err(|error| self.without_file(error, upload, offset))?;
         let finished = if found == upload.hash {
             files.adopt(&path, found).map(|pin| Step::Whole(upload.clone(), pin)).map_err(StepError::Io)
         } else {
@@ -276,30 +295,55 @@ impl Uploads {
             Err(UploadError::OtherContent { found }.into())
         };
         if !matches!(finished, Err(StepError::Io(_))) {
-            *offset = None;
-            self.state().parts.remove(&upload.id());
+            self.drop_part(upload, offset);
         }
         finished
+    }
+
+    /// What is said when a part's file cannot be used: one that has gone can only be begun anew.
+    fn without_file(&self, error: io::Error, upload: &Upload, offset: &mut Option<u64>) -> StepError {
+        if error.kind() != io::ErrorKind::NotFound {
+            return error.into();
+        }
+        tracing::warn!("the file of an upload has gone: the upload is forgotten");
+        self.drop_part(upload, offset);
+        UploadError::Unknown.into()
+    }
+
+    /// Forgets a part whose file has gone. Its lock is held: nobody begins it anew before that.
+    fn drop_part(&self, upload: &Upload, offset: &mut Option<u64>) {
+        *offset = None;
+        self.state().parts.remove(&upload.id());
     }
 
     /// Forgets uploads to which nothing was added for long, and says how many. Blocks.
     #[must_use]
     pub fn forget_old(&self, now: Timestamp) -> u64 {
         let kept = Duration::from_secs(UPLOAD_HOURS * 3_600);
+        let is_old = |part: &&Part| now.since(part.touched_at) >= kept;
         let old: Vec<_> = {
-            let mut state = self.state();
-            state.parts.extract_if(|_, part| now.since(part.touched_at) >= kept).map(|(_, part)| part).collect()
+            let state = self.state();
+            let old = state.parts.values().filter(is_old);
+            old.map(|part| (part.upload.clone(), Arc::clone(&part.offset))).collect()
         };
-        for part in &old {
-            *lock(&part.offset) = None;
-            match fs::remove_file(self.path(&part.upload)) {
+        let mut count = 0;
+        for (upload, offset) in &old {
+            let mut offset = lock(offset);
+            // Somebody may have gone on with it or finished it meanwhile.
+            if offset.is_none() || self.state().parts.get(&upload.id()).filter(is_old).is_none() {
+                continue;
+            }
+            match fs::remove_file(self.path(upload)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     tracing::warn!(%error, "a forgotten upload cannot be removed: the next start finds it again");
                 }
                 _ => {}
             }
+            // Only now may it be begun anew: its file would go with the old one.
+            self.drop_part(upload, &mut offset);
+            count += 1;
         }
-        old.len() as u64
+        count
     }
 
     fn path(&self, upload: &Upload) -> PathBuf {
@@ -323,32 +367,7 @@ impl State {
                 own.add(uploads, bytes);
             }
         }
-        let bytes = charge_of(upload.bytes);
-        match limits {
-            _ if own.uploads >= limits.uploads_per_caller_max => Err(UploadError::TooMany("uploads of this caller")),
-            _ if all.uploads >= limits.uploads_max => Err(UploadError::TooMany("uploads")),
-            _ if own.bytes.saturating_add(bytes) > limits.bytes_per_caller_max => {
-                Err(UploadError::TooMany("bytes that this caller has uploaded"))
-            }
-            _ if all.bytes.saturating_add(bytes) > limits.bytes_max => {
-                Err(UploadError::TooMany("bytes that were uploaded"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// What callers hold together.
-#[derive(Clone, Copy, Debug, Default)]
-struct Held {
-    uploads: usize,
-    bytes: u64,
-}
-
-impl Held {
-    const fn add(&mut self, uploads: usize, bytes: u64) {
-        self.uploads += uploads;
-        self.bytes = self.bytes.saturating_add(bytes);
+        own.check_room(&all, charge_of(upload.bytes), limits)
     }
 }
 

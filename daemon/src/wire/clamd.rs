@@ -22,6 +22,9 @@ const CHUNK_BYTES_MAX: usize = 64 * 1_024;
 /// Longest reply that is read, in bytes; names of viruses have some 100 at most.
 const REPLY_BYTES_MAX: usize = 1_024;
 
+/// How long a file waits at most for its turn, in seconds.
+const TURN_SECS_MAX: u64 = 30;
+
 /// Where a scanner listens: `unix:/run/clamav/clamd.ctl` or `tcp:127.0.0.1:3310`. What goes there goes in the clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScannerPlace {
@@ -51,7 +54,10 @@ pub enum ScanError {
     /// Nobody is there.
     #[error("the virus scanner cannot be reached: {0}")]
     Unreachable(#[source] io::Error),
-    /// It took too long: to connect, to take the file, to answer, or to have its turn.
+    /// As many files are being scanned as may be, and the file's turn did not come. This says nothing of the scanner.
+    #[error("too many files wait for the virus scanner: try again later")]
+    Busy,
+    /// It took too long: to connect, to take the file, or to answer.
     #[error("the virus scanner did not answer within {} s", .0.as_secs())]
     TimedOut(Duration),
     /// It went away before it answered.
@@ -87,15 +93,14 @@ impl Clamd {
         &self.place
     }
 
-    /// Has a file scanned. Waits for its turn first.
+    /// Has a file scanned. Waits for its turn first, up to half a minute that does not count against the scan's own limit.
     ///
     /// # Errors
     /// When there is no verdict.
     pub async fn scan(&self, file: &[u8]) -> Result<ScanVerdict, ScanError> {
-        let scanned = async {
-            let _turn = self.turns.acquire().await.map_err(|_| ScanError::Dropped)?;
-            instream(self.connect().await?, file).await
-        };
+        let turn = timeout(Duration::from_secs(TURN_SECS_MAX), self.turns.acquire()).await;
+        let _turn = turn.map_err(|_| ScanError::Busy)?.expect("nobody closes the semaphore");
+        let scanned = async { instream(self.connect().await?, file).await };
         timeout(self.limit, scanned).await.unwrap_or(Err(ScanError::TimedOut(self.limit)))
     }
 

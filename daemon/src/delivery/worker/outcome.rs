@@ -59,7 +59,8 @@ impl Worker {
                 Ok(())
             }
             ErrandResult::Unreadable(error) if error.is_passing() => {
-                tracing::warn!(%message, account = %self.tenure.account, %error, "the job is read again in a moment");
+                // Whoever found the cause has told of it, once for all messages.
+                tracing::debug!(%message, account = %self.tenure.account, %error, "the job is read again in a moment");
                 self.ledger_only(underway, marked);
                 self.read_again(message);
                 Ok(())

@@ -41,7 +41,7 @@ impl Scanning {
     /// all the same.
     ///
     /// # Errors
-    /// When something is infected, or could not be scanned and the account does not let that pass.
+    /// When something is infected, could not be scanned and the account does not let that pass, or did not have its turn.
     pub(super) async fn check(&self, rules: &ContentRules, suspects: Vec<Suspect>) -> Result<Vec<String>, Refusal> {
         if !rules.virus_scan_required || suspects.is_empty() {
             return Ok(Vec::new());
@@ -74,7 +74,8 @@ impl Scanning {
             known.insert(hash, verdict);
         }
         violations.finish(Some(()))?;
-        match refusal.filter(|_| !rules.virus_scan_may_fail) {
+        let is_let_pass = |refusal: &Unscanned| rules.virus_scan_may_fail && !matches!(refusal, Unscanned::Busy(_));
+        match refusal.filter(|refusal| !is_let_pass(refusal)) {
             Some(refusal) => Err(refusal.into()),
             None => Ok(warnings),
         }
@@ -84,6 +85,7 @@ impl Scanning {
         let Some(scanner) = &self.scanner else { return Err(Unscanned::NoScanner) };
         scanner.scan(bytes).await.map_err(|error| match error {
             ScanError::TooLarge => Unscanned::TooLarge,
+            error @ ScanError::Busy => Unscanned::Busy(error.to_string()),
             error => {
                 tracing::warn!(scanner = %scanner.place(), %error, "a file could not be scanned for viruses");
                 Unscanned::Away(error.to_string())

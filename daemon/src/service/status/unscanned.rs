@@ -2,7 +2,7 @@
 
 use tonic::Code;
 
-use super::telling::{LATER, Telling};
+use super::telling::{LATER, SOON, Telling};
 
 /// Why a file was not scanned.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,9 @@ pub(in crate::service) enum Unscanned {
     /// The scanner does not do its work at present.
     #[error("{0}")]
     Away(String),
+    /// Too many files wait. This is never let pass: whoever sends much would have files taken that nobody has scanned.
+    #[error("{0}")]
+    Busy(String),
     /// It would be more than the scanner takes, at any time.
     #[error("the file is larger than the virus scanner takes")]
     TooLarge,
@@ -23,6 +26,7 @@ impl Unscanned {
         match self {
             Self::NoScanner => Telling::new(Code::FailedPrecondition, "NO_VIRUS_SCANNER"),
             Self::Away(_) => Telling::new(Code::Unavailable, "VIRUS_SCANNER_AWAY").retry(LATER),
+            Self::Busy(_) => Telling::new(Code::ResourceExhausted, "VIRUS_SCANNER_BUSY").retry(SOON),
             Self::TooLarge => Telling::new(Code::FailedPrecondition, "TOO_LARGE_TO_SCAN"),
         }
     }

@@ -20,6 +20,27 @@ fn what_is_there_is_not_written_again() {
 }
 
 #[test]
+fn a_damaged_file_is_stored_over_by_whoever_has_its_content() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = Files::open(dir.path()).unwrap();
+    let hash = files.store_bytes(b"hello").unwrap().hash;
+    assert!(files.is_sound(&hash));
+    // One that has another length is noticed at once, any other when a reader has found it or after a restart.
+    for (damage, is_found) in [(&b"hell"[..], false), (b"jello", true)] {
+        fs::write(files.path(&hash), damage).unwrap();
+        assert!(!is_found || files.read(&hash).is_err());
+        assert!(!files.is_sound(&hash));
+        assert!(files.pin_known(hash).unwrap().is_none());
+        drop(files.store_bytes(b"hello").unwrap());
+        assert_eq!(files.read(&hash).unwrap(), b"hello");
+        fs::write(files.path(&hash), damage).unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        drop(files.store(&b"hello"[..]).unwrap());
+        assert_eq!(files.read(&hash).unwrap(), b"hello");
+    }
+}
+
+#[test]
 fn a_file_in_pieces_is_there_when_it_is_finished() {
     let dir = tempfile::tempdir().unwrap();
     let files = Files::open(dir.path()).unwrap();

@@ -23,6 +23,10 @@ impl DkimStore for MemoryStore {
         Ok(Arc::clone(&self.model().dkim.keys))
     }
 
+    async fn lacks_dkim_keys(&self) -> Result<bool, StorageError> {
+        Ok(false)
+    }
+
     async fn dkim_private_key(&self, id: &DkimKeyId) -> Result<Option<PrivateKey>, StorageError> {
         Ok(self.model().dkim.private.get(id).cloned())
     }

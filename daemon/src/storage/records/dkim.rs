@@ -58,6 +58,13 @@ pub struct DkimRulesRow {
     pub updated_at: Option<u64>,
     #[prost(string, tag = "6")]
     pub updated_by: String,
+    /// The rules could not be read and were set aside: there are none until they are set again.
+    #[prost(bool, tag = "7")]
+    pub set_aside: bool,
+    /// A key could not be read and was set aside while keys signed their own domains: nobody knows which mail it would sign
+    /// until the rules are set again.
+    #[prost(bool, tag = "8")]
+    pub key_set_aside: bool,
 }
 
 /// A [`DkimRule`].
@@ -130,6 +137,8 @@ impl From<&DkimRules> for DkimRulesRow {
             etag: rules.etag.0,
             updated_at: rules.updated.as_ref().map(|(at, _)| at.as_millis()),
             updated_by: rules.updated.as_ref().map(|(_, by)| by.to_string()).unwrap_or_default(),
+            set_aside: false,
+            key_set_aside: false,
         }
     }
 }

@@ -142,7 +142,8 @@ impl Summary {
     }
 }
 
-/// Opens a copy and looks at every frame and every file that it should have.
+/// Opens a copy and looks at every frame and every file that it should have. What is only a caller's upload may be uploaded
+/// again.
 fn check_copy(copy: &Path) -> Result<u64, String> {
     let expected = Summary::read(&copy.join(SUMMARY_FILE))?;
     let db = open::open_guarded(&copy.join("db"), &SledSettings::default())?;
@@ -157,7 +158,9 @@ fn check_copy(copy: &Path) -> Result<u64, String> {
                 sound.check(&files, &file).map_err(|error| format!("the message of job {job}: {error}"))?;
             }
             Some(Key::Blob { file, .. }) => {
-                sound.check(&files, &file).map_err(|error| format!("an uploaded file: {error}"))?;
+                if let Err(error) = sound.check(&files, &file) {
+                    tracing::warn!(%error, "an uploaded file is missing from the backup: it has to be uploaded again");
+                }
             }
             Some(Key::Job { job, chunk: 0 }) => check_message(&disk, &shelves, job)?,
             _ => {}
@@ -254,13 +257,7 @@ impl SledStore {
         let summary = Summary::of(&copy, |_, _| Ok(())).map_err(|why| target_error(&why))?;
         let finish = || -> io::Result<()> {
             let files = Files::open(&target.join("files"))?;
-            let families = [Family::FileEdge, Family::Blob];
-            for key in families.iter().flat_map(|family| copy.scan_prefix(family.prefix()).keys()) {
-                let key = key.map_err(io::Error::other)?;
-                if let Some(Key::FileEdge { file, .. } | Key::Blob { file, .. }) = Key::parse(&key) {
-                    copy_file(&self.shelves.files.path(&file), &files.path(&file))?;
-                }
-            }
+            self.copy_files(&copy, &files)?;
             let spool = target.join("spool");
             fs::create_dir(&spool)?;
             for key in copy.scan_prefix(Family::Segment.prefix()).keys() {
@@ -278,6 +275,23 @@ impl SledStore {
         };
         finish().map_err(|error| target_error(&error))?;
         Ok(summary.entries)
+    }
+
+    /// Copies the files of jobs, and those that callers have uploaded as far as they are there.
+    fn copy_files(&self, copy: &::sled::Db, to: &Files) -> io::Result<()> {
+        let families = [Family::FileEdge, Family::Blob];
+        for key in families.iter().flat_map(|family| copy.scan_prefix(family.prefix()).keys()) {
+            let key = Key::parse(&key.map_err(io::Error::other)?);
+            let Some(Key::FileEdge { file, .. } | Key::Blob { file, .. }) = key else { continue };
+            match copy_file(&self.shelves.files.path(&file), &to.path(&file)) {
+                // A job that needs it was looked at before.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && matches!(key, Some(Key::Blob { .. })) => {
+                    tracing::warn!("an uploaded file is missing: it is left out of the backup");
+                }
+                copied => copied?,
+            }
+        }
+        Ok(())
     }
 
     /// A segment may still grow, so it is copied; what came after the tree is not referred to by it.

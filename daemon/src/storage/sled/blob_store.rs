@@ -40,9 +40,9 @@ impl BlobStore for SledStore {
                 return Err(UploadError::OtherLength { bytes: claim.bytes });
             }
             let hash = upload.hash;
-            // One that has gone from the disk is taken again.
-            if self.in_background(move |store| Ok(store.shelves.files.path(&hash).exists())).await? {
-                let used_at = self.use_claim(&upload.caller, &hash, claim, now).await?;
+            // One that is damaged, has gone from the disk, or was forgotten this moment is taken again.
+            let is_sound = self.in_background(move |store| Ok(store.shelves.files.is_sound(&hash))).await?;
+            if is_sound && let Some(used_at) = self.use_claim(&upload.caller, &hash, claim, now).await? {
                 return Ok(Begun::There(Blob::new(hash, claim.bytes, used_at)));
             }
         }
@@ -94,6 +94,13 @@ impl BlobStore for SledStore {
     }
 }
 
+/// How far a file has come; one that is whole goes again unless something refers to it in the end.
+#[derive(Debug)]
+enum Come {
+    Missing { offset: u64 },
+    Whole(Upload, KeptFile),
+}
+
 impl SledStore {
     /// Takes a step of an upload; the last one is not taken before its commit is durable.
     async fn step(
@@ -101,11 +108,15 @@ impl SledStore {
         take: impl FnOnce(&Self) -> Result<Result<Step, StepError>, StorageError> + Send + 'static,
         now: Timestamp,
     ) -> Result<Appended, UploadError> {
-        let step = self.in_background(take).await?;
-        match step {
-            Ok(Step::Missing { offset }) => Ok(Appended::Missing { offset }),
-            Ok(Step::Whole(upload, pin)) => {
-                let kept = KeptFile::new(pin, &self.disk, &self.shelves.files);
+        // Its file is kept from the first moment on: whoever waits for the answer may go.
+        let kept = |store: &Self, step| match step {
+            Step::Missing { offset } => Come::Missing { offset },
+            Step::Whole(upload, pin) => Come::Whole(upload, KeptFile::new(pin, &store.disk, &store.shelves.files)),
+        };
+        let come = self.in_background(move |store| Ok(take(store)?.map(|step| kept(store, step)))).await?;
+        match come {
+            Ok(Come::Missing { offset }) => Ok(Appended::Missing { offset }),
+            Ok(Come::Whole(upload, kept)) => {
                 let Upload { caller, hash, bytes } = upload;
                 let claim = Claim { bytes, used_at: now };
                 let note = move |txn: &mut Txn| {
@@ -120,25 +131,25 @@ impl SledStore {
         }
     }
 
-    /// Notes that a caller uses a file, unless that was noted a moment ago. Returns since when it counts.
+    /// Notes that a caller uses a file, unless that was noted a moment ago. Returns since when it counts; nothing when the
+    /// claim was forgotten meanwhile, and perhaps its file with it.
     async fn use_claim(
         &self,
         caller: &Caller,
         hash: &FileHash,
         claim: Claim,
         now: Timestamp,
-    ) -> Result<Timestamp, StorageError> {
+    ) -> Result<Option<Timestamp>, StorageError> {
         if now.since(claim.used_at) < USE_NOTED_EVERY {
-            return Ok(claim.used_at);
+            return Ok(Some(claim.used_at));
         }
         let (caller, hash) = (caller.clone(), *hash);
         let note = move |txn: &mut Txn| {
-            // It may have been forgotten meanwhile, and its file with it.
             let is_there = disk::readable(txn.row::<BlobRow>(|_| claim_key(&caller, hash)))?.is_some();
             if is_there {
                 put_claim(txn, caller, hash, Claim { used_at: now, ..claim });
             }
-            Ok(now)
+            Ok(is_there.then_some(now))
         };
         self.writer.commit(CLAIM_WEIGHT, Patience::Wait, note).await
     }

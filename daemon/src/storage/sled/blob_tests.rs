@@ -208,6 +208,57 @@ async fn what_a_crash_left_whole_or_wrong_is_found_at_the_next_begin() {
 }
 
 #[tokio::test]
+async fn an_upload_whose_part_has_gone_is_begun_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, content) = (shared(&open_plain(dir.path())), file(1, 10_000));
+    let upload = upload("shop", &content);
+    begin(&store, &upload, at(1)).await;
+    append(&store, &upload, 0, &content[..4_000], at(1)).await.unwrap();
+    fs::remove_file(fs::read_dir(dir.path().join("uploads")).unwrap().next().unwrap().unwrap().path()).unwrap();
+    let refused = append(&store, &upload, 4_000, &content[4_000..], at(1)).await;
+    assert!(matches!(refused, Err(UploadError::Unknown)), "{refused:?}");
+    upload_all(&store, "shop", &content, at(2)).await;
+    assert_eq!(store.read_blob(&upload.caller, &upload.hash, at(2)).await.unwrap(), Some(content));
+}
+
+#[tokio::test]
+async fn whoever_brings_the_content_of_a_damaged_file_mends_it_for_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let content = file(1, LARGE_BYTES);
+    for round in 0..2 {
+        let store = filled(&dir.path().join(round.to_string())).await;
+        let path = store.shelves.files.path(&hash(&content));
+        fs::write(&path, b"rotten").unwrap();
+        if round == 0 {
+            upload_all(&shared(&store), "shop", &content, at(1)).await;
+        } else {
+            accept(&store, 7, std::slice::from_ref(&content)).await;
+        }
+        assert!(fs::read(&path).unwrap() == content);
+        check_filled(&store).await;
+    }
+    // One that fits into the spool mends a file that it would not have made.
+    let (store, small) = (open_with_account(&dir.path().join("small")).await, file(2, 20_000));
+    upload_all(&shared(&store), "shop", &small, at(1)).await;
+    fs::write(store.shelves.files.path(&hash(&small)), b"rotten").unwrap();
+    accept(&store, 1, std::slice::from_ref(&small)).await;
+    assert!(store.message(job_id(1)).await.unwrap().unwrap() == message_with(&[small]));
+    check_sound(&store).await;
+}
+
+#[tokio::test]
+async fn a_message_is_not_cut_into_more_files_than_pay() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_with_account(dir.path()).await;
+    let contents: Vec<_> = (0..40_u16).map(|number| file(number.into(), 20_000 + usize::from(number) * 10)).collect();
+    accept(&store, 1, &contents).await;
+    assert_eq!(jobs::load(&store.disk, job_id(1)).unwrap().unwrap().body.cuts.len(), 32);
+    assert!(!store.shelves.files.path(&hash(&contents[7])).exists(), "it is one of the smallest");
+    assert!(store.message(job_id(1)).await.unwrap().unwrap() == message_with(&contents));
+    check_sound(&store).await;
+}
+
+#[tokio::test]
 async fn a_full_disk_takes_no_uploads() {
     let dir = tempfile::tempdir().unwrap();
     let settings = SledSettings { intake_free_bytes_min: Some(u64::MAX), ballast_bytes: 0, ..SledSettings::default() };
@@ -249,15 +300,33 @@ async fn copies_of_a_store_have_its_files() {
     assert_eq!(other.import(&mut lines.as_slice(), &Silent).await.unwrap(), count);
     check_filled(&other).await;
     // The files of a backup are links to those of the store: this one gets its own content.
-    let path = {
-        drop((store, other));
-        let hash = blake3::Hash::from(hash(&file(2, 1_000))).to_hex().to_string();
+    drop((store, other));
+    let path = |content: &Bytes| {
+        let hash = blake3::Hash::from(hash(content)).to_hex().to_string();
         backup.join("files").join(&hash[..2]).join(hash)
     };
-    fs::remove_file(&path).unwrap();
-    fs::write(&path, b"something else").unwrap();
+    fs::remove_file(path(&file(3, 100_000))).unwrap();
+    fs::write(path(&file(3, 100_000)), b"something else").unwrap();
     let refused = restore(&backup, &dir.path().join("again"));
     assert!(matches!(refused, Err(RestoreError::Unusable { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn an_upload_that_is_damaged_or_missing_stops_no_backup() {
+    for damage in [None, Some(b"something else")] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = filled(&dir.path().join("store")).await;
+        let (content, caller) = (file(2, 1_000), "shop".parse().unwrap());
+        let path = store.shelves.files.path(&hash(&content));
+        fs::remove_file(&path).unwrap();
+        damage.inspect(|bytes| fs::write(&path, bytes).unwrap());
+        store.backup(&dir.path().join("backup"), &Silent).await.unwrap();
+        restore(&dir.path().join("backup"), &dir.path().join("restored")).unwrap();
+        let restored = open_plain(&dir.path().join("restored"));
+        assert!(matches!(restored.read_blob(&caller, &hash(&content), at(1)).await, Err(StorageError::Damaged(_))));
+        upload_all(&shared(&restored), "shop", &content, at(2)).await;
+        check_filled(&restored).await;
+    }
 }
 
 #[tokio::test]

@@ -1,13 +1,16 @@
 //! DKIM keys and rules, on sled: a record for each key, one for the rules, and a copy of what is no secret in memory.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use prost::Message as _;
 
 use super::{
     SledStore,
-    disk::{self, Disk, View},
+    disk::{self, Disk, Stored, View},
     keys::{Family, Key},
     txn::{DkimNews, Txn},
     writer::{Patience, Weight},
@@ -28,6 +31,8 @@ use crate::{
 /// About how many bytes a key takes.
 const KEY_WEIGHT: Weight = Weight { changes: 1, bytes: 8_192 };
 
+const SET_ASIDE: &str = "the DKIM rules were set aside as damaged: set them again";
+
 /// Keys and rules as the last commit left them.
 #[derive(Clone, Debug)]
 pub(super) struct KnownDkim(Arc<Mutex<Known>>);
@@ -35,33 +40,39 @@ pub(super) struct KnownDkim(Arc<Mutex<Known>>);
 #[derive(Debug)]
 struct Known {
     keys: Arc<DkimKeys>,
+    /// Keys that cannot be read.
+    unreadable: HashSet<[u8; 16]>,
+    /// Whether a key was set aside since the rules were set.
+    has_lost_key: bool,
     /// The rules, or what is wrong with their record.
     rules: Result<Arc<DkimRules>, String>,
 }
 
 impl KnownDkim {
-    /// Reads them from a store that is being opened. Keys that cannot be read are left out.
+    /// Reads them from a store that is being opened. Keys that cannot be read are only counted.
     pub(super) fn load(disk: &Disk) -> Result<Self, StorageError> {
-        let mut keys = DkimKeys::new();
+        let (mut keys, mut unreadable) = (DkimKeys::new(), HashSet::new());
         for key in disk.keys_with(&Family::DkimKey.prefix())? {
             let Some(Key::Dkim { hash, chunk: 0 }) = Key::parse(&key) else { continue };
             match read_key(disk, hash) {
                 Ok(found) => keys.extend(found.map(|(key, _)| (key.id.clone(), key))),
                 Err(StorageError::Damaged(why)) => {
                     tracing::error!(reason = %why, "a damaged DKIM key is left out: verify the store");
+                    unreadable.insert(hash);
                 }
                 Err(error) => return Err(error),
             }
         }
-        let rules = match read_rules(disk) {
-            Ok(stored) => Ok(Arc::new(stored.map(|(rules, _)| rules).unwrap_or_default())),
+        let (rules, has_lost_key) = match read_rules(disk) {
+            Ok(Some(Stored { value: (rules, row), .. })) => (Ok(Arc::new(rules)), row.key_set_aside),
+            Ok(None) => (Ok(Arc::default()), false),
             Err(StorageError::Damaged(why)) => {
                 tracing::error!(reason = %why, "the DKIM rules are damaged: set them again");
-                Err(why)
+                (Err(why), false)
             }
             Err(error) => return Err(error),
         };
-        Ok(Self(Arc::new(Mutex::new(Known { keys: Arc::new(keys), rules }))))
+        Ok(Self(Arc::new(Mutex::new(Known { keys: Arc::new(keys), unreadable, has_lost_key, rules }))))
     }
 
     /// Notes what a commit has made of them.
@@ -70,16 +81,26 @@ impl KnownDkim {
         for change in news {
             match change {
                 DkimNews::Key(key) => {
+                    known.unreadable.remove(&hash_of(&key.id));
                     Arc::make_mut(&mut known.keys).insert(key.id.clone(), *key);
                 }
-                DkimNews::Gone(hash) => Arc::make_mut(&mut known.keys).retain(|id, _| hash_of(id) != hash),
-                DkimNews::Rules(rules) => known.rules = Ok(rules),
+                DkimNews::Gone(hash) => {
+                    known.unreadable.remove(&hash);
+                    Arc::make_mut(&mut known.keys).retain(|id, _| hash_of(id) != hash);
+                }
+                DkimNews::KeyLost => known.has_lost_key = true,
+                DkimNews::Rules(rules) => (known.rules, known.has_lost_key) = (rules, false),
             }
         }
     }
 
     fn keys(&self) -> Arc<DkimKeys> {
         Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner).keys)
+    }
+
+    fn lacks_keys(&self) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.has_lost_key || !known.unreadable.is_empty()
     }
 
     fn rules(&self) -> Result<Arc<DkimRules>, StorageError> {
@@ -103,14 +124,20 @@ fn read_key(view: &impl View, hash: [u8; 16]) -> Result<Option<(DkimKey, DkimKey
     Ok(Some((key, stored.value)))
 }
 
-/// The stored rules with the number of their frames.
-fn read_rules(view: &impl View) -> Result<Option<(DkimRules, u16)>, StorageError> {
-    let Some(stored) = disk::read_row::<DkimRulesRow>(view, |chunk| Key::DkimRules { chunk })? else {
+/// The stored rules with their row; damaged as well when they were set aside.
+fn read_rules(view: &impl View) -> Result<Option<Stored<(DkimRules, DkimRulesRow)>>, StorageError> {
+    let Some(Stored { value, frames }) = disk::read_row::<DkimRulesRow>(view, |chunk| Key::DkimRules { chunk })? else {
         return Ok(None);
     };
-    let frames = stored.frames;
-    let rules = DkimRules::try_from(stored.value);
-    rules.map(|rules| Some((rules, frames))).map_err(|error| StorageError::Damaged(format!("DKIM rules: {error}")))
+    let rules = rules_of(&value).map_err(StorageError::Damaged)?;
+    Ok(Some(Stored { value: (rules, value), frames }))
+}
+
+fn rules_of(row: &DkimRulesRow) -> Result<DkimRules, String> {
+    if row.set_aside {
+        return Err(SET_ASIDE.to_owned());
+    }
+    DkimRules::try_from(row.clone()).map_err(|error| format!("DKIM rules: {error}"))
 }
 
 /// Whether the record of a key can be read and its private half be opened.
@@ -120,9 +147,12 @@ pub(super) fn check_key(view: &impl View, hash: [u8; 16], sealer: &Sealer) -> Re
     opened.map_err(|error| StorageError::Damaged(format!("DKIM key {}: {error}", key.id)))
 }
 
-/// Whether the record of the rules can be read.
+/// Whether the record of the rules can be read; one that says that they were set aside can.
 pub(super) fn check_rules(view: &impl View) -> Result<(), StorageError> {
-    read_rules(view).map(drop)
+    match disk::read_row::<DkimRulesRow>(view, |chunk| Key::DkimRules { chunk })? {
+        Some(stored) if !stored.value.set_aside => rules_of(&stored.value).map(drop).map_err(StorageError::Damaged),
+        _ => Ok(()),
+    }
 }
 
 /// The stored form of a key, as an export has it: its private half stays sealed.
@@ -141,21 +171,38 @@ pub(super) fn put_key(txn: &mut Txn, row: &DkimKeyRow) -> Result<(), StorageErro
 
 /// Puts rules as an import has them.
 pub(super) fn put_rules(txn: &mut Txn, row: &DkimRulesRow) -> Result<(), StorageError> {
-    let rules = DkimRules::try_from(row.clone());
-    let rules = rules.map_err(|error| StorageError::Unfinished(format!("import: {error}")))?;
+    let rules = rules_of(row);
+    if let Err(why) = &rules
+        && !row.set_aside
+    {
+        return Err(StorageError::Unfinished(format!("import: {why}")));
+    }
     txn.put_row(|chunk| Key::DkimRules { chunk }, row, 0);
-    txn.made.dkim.push(DkimNews::Rules(Arc::new(rules)));
+    txn.made.dkim.push(DkimNews::Rules(rules.map(Arc::new)));
+    if row.key_set_aside {
+        txn.made.dkim.push(DkimNews::KeyLost);
+    }
     Ok(())
 }
 
-/// Notes that an unreadable key was set aside.
-pub(super) fn forgotten_key(txn: &mut Txn, hash: [u8; 16]) {
+/// Notes that an unreadable key was set aside: as long as keys sign their own domains, its mail is not sent unsigned.
+pub(super) fn forgotten_key(txn: &mut Txn, hash: [u8; 16]) -> Result<(), StorageError> {
     txn.made.dkim.push(DkimNews::Gone(hash));
+    if let Some(Stored { value: (rules, row), frames }) = disk::readable(read_rules(txn))?
+        && rules.sign_own_domains
+    {
+        let row = DkimRulesRow { key_set_aside: true, ..row };
+        txn.put_row(|chunk| Key::DkimRules { chunk }, &row, frames);
+        txn.made.dkim.push(DkimNews::KeyLost);
+    }
+    Ok(())
 }
 
-/// Notes that unreadable rules were set aside.
+/// Notes that unreadable rules were set aside, so that nothing goes unsigned until they are set again.
 pub(super) fn forgotten_rules(txn: &mut Txn) {
-    txn.made.dkim.push(DkimNews::Rules(Arc::default()));
+    let row = DkimRulesRow { set_aside: true, ..DkimRulesRow::default() };
+    txn.put_row(|chunk| Key::DkimRules { chunk }, &row, 0);
+    txn.made.dkim.push(DkimNews::Rules(Err(SET_ASIDE.to_owned())));
 }
 
 fn is_there(txn: &Txn, id: &DkimKeyId) -> Result<bool, StorageError> {
@@ -183,7 +230,7 @@ fn delete(txn: &mut Txn, id: &DkimKeyId) -> Result<Result<(), DeleteDkimKeyError
     }
     // Damaged rules name nothing.
     let rules = disk::readable(read_rules(txn))?;
-    if let Some(what) = rules.and_then(|(rules, _)| rules.naming(id)) {
+    if let Some(what) = rules.and_then(|stored| stored.value.0.naming(id)) {
         return Ok(Err(DeleteDkimKeyError::Named(what)));
     }
     let hash = hash_of(id);
@@ -202,7 +249,7 @@ fn replace(
 ) -> Result<Result<(), SetDkimRulesError>, StorageError> {
     let old_frames = match read_rules(txn) {
         Ok(stored) => {
-            let (current, frames) = stored.map_or((Etag(0), 0), |(rules, frames)| (rules.etag, frames));
+            let (current, frames) = stored.map_or((Etag(0), 0), |stored| (stored.value.0.etag, stored.frames));
             if current != expected {
                 return Ok(Err(SetDkimRulesError::Stale { current }));
             }
@@ -218,7 +265,7 @@ fn replace(
         }
     }
     txn.put_row(|chunk| Key::DkimRules { chunk }, row, old_frames);
-    txn.made.dkim.push(DkimNews::Rules(Arc::new(rules)));
+    txn.made.dkim.push(DkimNews::Rules(Ok(Arc::new(rules))));
     Ok(Ok(()))
 }
 
@@ -227,6 +274,11 @@ impl DkimStore for SledStore {
     async fn dkim_keys(&self) -> Result<Arc<DkimKeys>, StorageError> {
         self.disk.failure.check()?;
         Ok(self.dkim.keys())
+    }
+
+    async fn lacks_dkim_keys(&self) -> Result<bool, StorageError> {
+        self.disk.failure.check()?;
+        Ok(self.dkim.lacks_keys())
     }
 
     async fn dkim_private_key(&self, id: &DkimKeyId) -> Result<Option<PrivateKey>, StorageError> {
@@ -285,6 +337,7 @@ mod tests {
                 store.add_dkim_key(key, private).await.expect("it is new");
             }
             store.set_dkim_rules(samples::dkim_rules(&[name], 1), Etag(0)).await.expect("nobody set any");
+            assert!(!store.lacks_dkim_keys().await.expect("an answer"));
             let hash = hash_of(&name.parse().expect("a name"));
             for key in [Key::Dkim { hash, chunk: 1 }, Key::DkimRules { chunk: 0 }] {
                 store.disk.tree.insert(key.to_bytes(), b"damaged").expect("written");
@@ -293,11 +346,46 @@ mod tests {
         }
         let store = open_plain(dir.path());
         assert_eq!(store.dkim_keys().await.expect("an answer").len(), 1);
+        assert!(store.lacks_dkim_keys().await.expect("an answer"));
         assert!(matches!(store.dkim_rules().await, Err(StorageError::Damaged(_))), "nothing is sent unsigned by it");
         let findings = store.verify(&Silent).await.expect("an answer");
         assert_eq!(findings.quarantined_count, 2, "{findings:?}");
-        assert_eq!(*store.dkim_rules().await.expect("an answer"), DkimRules::default());
         let (key, private) = samples::dkim_key("a", "example.jp");
         store.add_dkim_key(key, private).await.expect("the damaged one is gone");
+        assert!(matches!(store.dkim_rules().await, Err(StorageError::Damaged(why)) if why == SET_ASIDE));
+        let store = reopened(store, dir.path()).await;
+        assert!(matches!(store.dkim_rules().await, Err(StorageError::Damaged(why)) if why == SET_ASIDE));
+        let findings = store.verify(&Silent).await.expect("an answer");
+        assert_eq!(findings.quarantined_count, 0, "{findings:?}");
+        let rules = samples::dkim_rules(&[name], 7);
+        store.set_dkim_rules(rules.clone(), Etag(3)).await.expect("there are none");
+        assert_eq!(*reopened(store, dir.path()).await.dkim_rules().await.expect("an answer"), rules);
+    }
+
+    async fn reopened(store: Arc<SledStore>, path: &std::path::Path) -> Arc<SledStore> {
+        store.close().await.expect("closed");
+        drop(store);
+        open_plain(path)
+    }
+
+    #[tokio::test]
+    async fn a_lost_key_is_told_until_the_rules_are_set_again() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = open_plain(dir.path());
+        let (key, private) = samples::dkim_key("a", "example.jp");
+        let hash = hash_of(&key.id);
+        store.add_dkim_key(key, private).await.expect("it is new");
+        let rules = |etag| DkimRules { sign_own_domains: true, etag: Etag(etag), ..DkimRules::default() };
+        store.set_dkim_rules(rules(1), Etag(0)).await.expect("nobody set any");
+        store.disk.tree.insert(Key::Dkim { hash, chunk: 0 }.to_bytes(), b"damaged").expect("written");
+        let store = reopened(store, dir.path()).await;
+        assert!(store.lacks_dkim_keys().await.expect("an answer"));
+        assert_eq!(store.verify(&Silent).await.expect("an answer").quarantined_count, 1);
+        assert!(store.lacks_dkim_keys().await.expect("an answer"));
+        assert_eq!(*store.dkim_rules().await.expect("an answer"), rules(1));
+        let store = reopened(store, dir.path()).await;
+        assert!(store.lacks_dkim_keys().await.expect("an answer"), "that is on disk");
+        store.set_dkim_rules(rules(2), Etag(1)).await.expect("they can be read");
+        assert!(!reopened(store, dir.path()).await.lacks_dkim_keys().await.expect("an answer"));
     }
 }

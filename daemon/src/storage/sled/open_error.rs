@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use crate::storage::StorageError;
 
 /// The format that this version writes.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 /// Why a store does not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

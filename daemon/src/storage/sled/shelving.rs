@@ -40,6 +40,9 @@ pub(super) const CUT_BYTES_MIN: usize = 16 * 1_024;
 /// Files of at least so many bytes are cut out when they are there already.
 const KNOWN_CUT_BYTES_MIN: usize = 4 * 1_024;
 
+/// Most files that are cut out of a message, the largest of it: each costs the reader a file and the job an edge.
+const CUTS_MAX: usize = 32;
+
 /// A message on its shelves, but for what goes with the commit.
 #[derive(Debug)]
 pub(super) struct Shelved {
@@ -88,7 +91,7 @@ impl SledStore {
     fn cut(&self, whole: &[u8]) -> Result<Taken, StorageError> {
         let is_large = whole.len() > SPOOLED_BYTES_MAX;
         let (mut stretches, mut cuts, mut files) = (Vec::new(), Vec::new(), Vec::new());
-        for stretch in cuts::find(whole, KNOWN_CUT_BYTES_MIN) {
+        for stretch in cuts::largest(cuts::find(whole, KNOWN_CUT_BYTES_MIN), CUTS_MAX) {
             let Some(content) = cuts::decode(whole, stretch) else { continue };
             if let Some(pin) = self.keep_file(&content, is_large)? {
                 cuts.push(Cut { at: stretch.at as u64, file: pin.hash, bytes: content.len() as u64 });
@@ -99,11 +102,14 @@ impl SledStore {
         Ok((stretches, cuts, files))
     }
 
-    /// Keeps a file by itself if that is worth it, or if it is there already.
+    /// Keeps a file by itself if that is worth it, or if it is there already. One that is there and damaged is mended, for
+    /// all jobs that have it.
     fn keep_file(&self, content: &[u8], may_be_new: bool) -> Result<Option<Pin>, StorageError> {
-        let known = self.shelves.files.pin_known(*blake3::hash(content).as_bytes());
-        let known = known.map_err(|error| self.file_error(&error, 0))?;
-        if known.is_some() || !may_be_new || content.len() < CUT_BYTES_MIN {
+        let files = &self.shelves.files;
+        let hash = *blake3::hash(content).as_bytes();
+        let known = files.pin_known(hash).map_err(|error| self.file_error(&error, 0))?;
+        let is_wanted = || may_be_new && content.len() >= CUT_BYTES_MIN || files.path(&hash).exists();
+        if known.is_some() || !is_wanted() {
             return Ok(known);
         }
         self.store_file(content).map(Some)

@@ -50,7 +50,7 @@ use files::{Written, hash_of_text, text_of_hash};
 use put::{put_job, put_mark, put_outcomes, put_part};
 
 /// The form of the lines that this version writes.
-const LINES_FORMAT: u32 = 1;
+const LINES_FORMAT: u32 = 2;
 /// What is exported, in an order in which it can be imported.
 const EXPORTED: [Family; 12] = [
     Family::Account,

@@ -126,8 +126,10 @@ pub(super) enum DkimNews {
     Key(Box<DkimKey>),
     /// The key whose name has this hash is gone.
     Gone([u8; 16]),
-    /// The rules are these now.
-    Rules(Arc<DkimRules>),
+    /// A key that may have signed its own domain is gone, and nobody wanted that.
+    KeyLost,
+    /// The rules are these now, or there are none that can be used.
+    Rules(Result<Arc<DkimRules>, String>),
 }
 
 impl View for Txn {

@@ -366,7 +366,7 @@ fn restore_derived(txn: &mut Txn, store: &SledStore, key: &IVec) -> Result<(), S
         }
         Some(Key::Routing { .. }) => routing::forgotten(txn),
         Some(claim @ Key::Blob { .. }) => claim_set_aside(txn, &store.uploads, &claim),
-        Some(Key::Dkim { hash, .. }) => dkim::forgotten_key(txn, hash),
+        Some(Key::Dkim { hash, .. }) => dkim::forgotten_key(txn, hash)?,
         Some(Key::DkimRules { .. }) => dkim::forgotten_rules(txn),
         Some(edge @ Key::FileEdge { file, job }) => {
             let stored = disk::readable(jobs::load(txn, job))?;
