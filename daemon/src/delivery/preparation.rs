@@ -198,3 +198,32 @@ async fn consignment(context: &Context, assignment: &Assignment) -> Result<Consi
     let is_as_seen = |consignment: &Consignment| consignment.recipients.len() == assignment.recipients as usize;
     found.into_iter().next().filter(is_as_seen).ok_or(Refused::Errand(ErrandResult::Changed))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{dkim::DkimRules, ids::Etag},
+        storage::{contract::samples, memory::MemoryStore},
+    };
+
+    #[tokio::test]
+    async fn messages_wait_for_keys_that_cannot_be_used() {
+        let storage: crate::storage::SharedStorage = MemoryStore::new();
+        let (key, private) = samples::dkim_key("a", "example.jp");
+        let id = key.id.clone();
+        storage.add_dkim_key(key, private).await.expect("it is new");
+        let rules = |etag, default_keys| DkimRules { default_keys, etag: Etag(etag), ..DkimRules::default() };
+        storage.set_dkim_rules(rules(1, vec![id]), Etag(0)).await.expect("nobody set any");
+        let submission = samples::merge_submission(samples::sample_merge("sales", 1, 2));
+        let (job, template) = (submission.job.id, &MergeTemplate { forbid_dkim: false, ..submission.template });
+        let batch = || BatchKeys { signers: Signers::new(&storage), known: None, has_told: false };
+        let mut keys = batch();
+        for _ in 0..2 {
+            let error = keys.of(job, template).await.expect_err("it is no key");
+            assert!(error.is_passing(), "{error}");
+        }
+        storage.set_dkim_rules(rules(2, Vec::new()), Etag(1)).await.expect("they are known");
+        assert!(batch().of(job, template).await.expect("nothing is to be signed").is_empty());
+    }
+}
