@@ -18,6 +18,9 @@ use std::{
 /// How much of a file is read or written at once.
 const BLOCK_BYTES: usize = 128 * 1_024;
 
+/// Most files of which it is remembered that they were found sound.
+const SOUND_FILES_MAX: usize = 65_536;
+
 /// The name of a file: the hash of its content.
 pub type FileHash = [u8; 32];
 
@@ -144,7 +147,12 @@ impl Files {
         }
         match self.check(hash) {
             Ok(()) => {
-                self.sound().insert(*hash, length);
+                let mut sound = self.sound();
+                if sound.len() >= SOUND_FILES_MAX {
+                    // They are read once more.
+                    sound.clear();
+                }
+                sound.insert(*hash, length);
                 true
             }
             Err(error) => {
