@@ -1,9 +1,6 @@
 //! `hikyaku dkim rules`: which messages are signed by which keys.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::{io::Write, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use hikyaku_client::proto::{DkimRule, DkimRules};
@@ -15,12 +12,11 @@ use super::{
     escape::escape,
     failure::Failure,
     output::{Output, Show},
+    rules_file::{SetView, read_rules},
     run::connect,
     settings::{
-        changes::{Change, changes},
-        document::{NOTHING_DONE, content_of, table_of, told},
+        changes::changes,
         fields::Fields,
-        reading::{Reading, Source},
         toml_text::document,
         writing::{Secrets, tree},
     },
@@ -76,7 +72,7 @@ pub(crate) async fn rules<W: Write>(
 }
 
 async fn set<W: Write>(args: SetArgs, global: &Global, output: &mut Output<W>) -> Result<(), Failure> {
-    let wanted = read(&args.file)?;
+    let wanted = read_rules(&args.file, |f, rules| fields(f, rules))?;
     let client = connect(global).await?;
     let present = client.get_dkim_rules().await?;
     let changes = changes(&rules_tree(&present), &rules_tree(&wanted));
@@ -86,20 +82,6 @@ async fn set<W: Write>(args: SetArgs, global: &Global, output: &mut Output<W>) -
         etag = client.set_dkim_rules(DkimRules { etag, ..wanted }).await?.etag;
     }
     Ok(output.show(&SetView { changed, dry_run: args.dry_run, etag, changes })?)
-}
-
-/// The rules of a file.
-fn read(path: &Path) -> Result<DkimRules, Failure> {
-    let (name, text, folder) = content_of(path)?;
-    let source = Source::new(name, &text, folder);
-    let mut rules = DkimRules::default();
-    if let Some(table) = table_of(&text, &source) {
-        let mut reading = Reading::new(&source, &table, String::new(), 0);
-        fields(&mut reading, &mut rules);
-        reading.finish();
-    }
-    let mistakes = source.mistakes();
-    if mistakes.is_empty() { Ok(rules) } else { Err(told(&mistakes, NOTHING_DONE)) }
 }
 
 fn rules_tree(rules: &DkimRules) -> Table {
@@ -159,26 +141,5 @@ impl Show for RulesView {
         };
         let own = if self.sign_own_domains { "the keys of From's own domain, and " } else { "" };
         format!("{rules}\nelse signed by {own}{}", keys(&self.default_key_ids))
-    }
-}
-
-/// What a new set of rules changed.
-#[derive(Debug, Serialize)]
-struct SetView {
-    changed: bool,
-    dry_run: bool,
-    etag: String,
-    changes: Vec<Change>,
-}
-
-impl Show for SetView {
-    fn text(&self) -> String {
-        let mut text = match (self.changed, self.dry_run) {
-            (false, _) => "unchanged".to_owned(),
-            (true, true) => "would be changed".to_owned(),
-            (true, false) => "changed".to_owned(),
-        };
-        self.changes.iter().for_each(|change| text.push_str(&format!("\n  {}", change.text())));
-        text
     }
 }

@@ -49,6 +49,7 @@ pub(crate) mod raw_recipients;
 pub(crate) mod recipients;
 pub(crate) mod resend;
 pub(crate) mod route;
+pub(crate) mod rules_file;
 pub(crate) mod run;
 pub(crate) mod settings;
 pub(crate) mod settings_args;

@@ -15,12 +15,11 @@ use super::{
     escape::escape,
     failure::{EXIT_FAILED, Failure},
     output::{Output, Show},
+    rules_file::{SetView, read_rules},
     run::connect,
     settings::{
-        changes::{Change, changes},
-        document::{NOTHING_DONE, content_of, table_of, told},
+        changes::changes,
         fields::Fields,
-        reading::{Reading, Source},
         toml_text::document,
         writing::{Secrets, tree},
     },
@@ -99,7 +98,7 @@ pub(crate) async fn run<W: Write>(
 }
 
 async fn set<W: Write>(args: SetArgs, global: &Global, output: &mut Output<W>) -> Result<(), Failure> {
-    let wanted = read(&args.file)?;
+    let wanted = read_rules(&args.file, |f, routing| rules(f, routing))?;
     let client = connect(global).await?;
     let present = client.get_routing().await?;
     let changes = changes(&rules_tree(&present), &rules_tree(&wanted));
@@ -109,20 +108,6 @@ async fn set<W: Write>(args: SetArgs, global: &Global, output: &mut Output<W>) -
     let etag = args.etag.unwrap_or(present.etag);
     let routing = client.set_routing(Routing { etag, ..wanted }, args.dry_run).await?;
     Ok(output.show(&SetView { changed: true, dry_run: args.dry_run, etag: routing.etag, changes })?)
-}
-
-/// The rules of a file.
-fn read(path: &std::path::Path) -> Result<Routing, Failure> {
-    let (name, text, folder) = content_of(path)?;
-    let source = Source::new(name, &text, folder);
-    let mut routing = Routing::default();
-    if let Some(table) = table_of(&text, &source) {
-        let mut reading = Reading::new(&source, &table, String::new(), 0);
-        rules(&mut reading, &mut routing);
-        reading.finish();
-    }
-    let mistakes = source.mistakes();
-    if mistakes.is_empty() { Ok(routing) } else { Err(told(&mistakes, NOTHING_DONE)) }
 }
 
 fn rules_tree(routing: &Routing) -> Table {
@@ -209,27 +194,6 @@ impl Show for RoutingView {
             None => "else refused".to_owned(),
         };
         format!("{rules}\n{default}")
-    }
-}
-
-/// What a new set of rules changed.
-#[derive(Debug, Serialize)]
-struct SetView {
-    changed: bool,
-    dry_run: bool,
-    etag: String,
-    changes: Vec<Change>,
-}
-
-impl Show for SetView {
-    fn text(&self) -> String {
-        let mut text = match (self.changed, self.dry_run) {
-            (false, _) => "unchanged".to_owned(),
-            (true, true) => "would be changed".to_owned(),
-            (true, false) => "changed".to_owned(),
-        };
-        self.changes.iter().for_each(|change| text.push_str(&format!("\n  {}", change.text())));
-        text
     }
 }
 
