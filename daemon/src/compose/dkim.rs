@@ -5,7 +5,6 @@
 
 mod canonical;
 mod der;
-mod field;
 mod key;
 
 use std::sync::Arc;
@@ -14,14 +13,12 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use ring::digest::{Context, SHA256};
 
-use self::{
-    canonical::{relaxed_body, relaxed_field},
-    field::{Field, fields, split},
-};
+use self::canonical::{relaxed_body, relaxed_field};
 pub use self::{
     der::{RsaParts, pkcs8_of_ed25519, pkcs8_of_rsa},
     key::{BadKey, SigningKey, read_pem},
 };
+use super::header_field::{Field, fields, split};
 use crate::domain::{mail::Message, time::Timestamp};
 
 /// The header fields that are signed where they are there. List-Unsubscribe and List-Unsubscribe-Post both have to be

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::{
+    header_field::{self, Field},
     identity::{ComposeError, Identity},
     message::LINE_BYTES_MAX,
     only_address::only_address,
@@ -85,25 +86,6 @@ fn wrong(reason: impl Into<String>) -> ComposeError {
     ComposeError::new(FIELD, reason)
 }
 
-/// A header field with all its lines.
-struct Field<'a> {
-    name: &'a str,
-    lines: &'a [u8],
-}
-
-impl Field<'_> {
-    fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name)
-    }
-
-    /// The value, unfolded.
-    fn value(&self) -> String {
-        let start = self.lines.iter().position(|b| *b == b':').map_or(0, |colon| colon + 1);
-        let text = String::from_utf8_lossy(&self.lines[start..]).replace("\r\n", "");
-        text.trim().to_owned()
-    }
-}
-
 /// The header's lines, and the rest with the blank line that begins it.
 fn split_header(text: &[u8]) -> Result<(&[u8], &[u8]), ComposeError> {
     let blank = text.windows(4).take(HEADER_BYTES_MAX).position(|four| four == b"\r\n\r\n");
@@ -114,37 +96,17 @@ fn split_header(text: &[u8]) -> Result<(&[u8], &[u8]), ComposeError> {
     }
 }
 
+/// The fields in their order, when all of them are fields.
 fn fields(header: &[u8]) -> Result<Vec<Field<'_>>, ComposeError> {
-    let mut fields = Vec::new();
-    let mut rest = header;
-    while !rest.is_empty() {
-        let end = field_end(rest);
-        let (lines, tail) = rest.split_at(end);
-        let colon = lines.iter().position(|b| *b == b':');
-        let name = colon.and_then(|colon| std::str::from_utf8(&lines[..colon]).ok());
-        // Old programs put blanks before the colon (RFC 5322 4.5), but a name ends on its line.
-        let name = name.map(|name| name.trim_end_matches([' ', '\t']));
-        let is_name = |name: &&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
-        let Some(name) = name.filter(is_name) else {
+    let fields = header_field::fields(header);
+    for Field { name, lines } in &fields {
+        let is_name = !name.is_empty() && lines.contains(&b':') && name.iter().all(u8::is_ascii_graphic);
+        if !is_name {
             let shown: String = String::from_utf8_lossy(lines).chars().take(40).collect();
             return Err(wrong(format!("{shown:?} is no header field")));
-        };
-        fields.push(Field { name, lines });
-        rest = tail;
-    }
-    Ok(fields)
-}
-
-/// Where the field ends that `rest` begins with: before the next line that is no continuation.
-fn field_end(rest: &[u8]) -> usize {
-    let mut from = 0;
-    while let Some(line) = rest[from..].iter().position(|b| *b == b'\n') {
-        from += line + 1;
-        if !matches!(rest.get(from), Some(b' ' | b'\t')) {
-            return from;
         }
     }
-    rest.len()
+    Ok(fields)
 }
 
 /// The only field of this name, if there is one (RFC 5322 3.6).

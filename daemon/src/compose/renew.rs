@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::{
+    header_field::{fields, split},
     identity::{ComposeError, Identity},
     only_address::only_address,
 };
@@ -27,8 +28,9 @@ pub struct RenewedMessage {
 /// # Errors
 /// When From holds no readable address.
 pub fn renew(message: &Message, identity: impl FnOnce(&Address) -> Identity) -> Result<RenewedMessage, ComposeError> {
-    let fields = Fields(&message.bytes);
-    let from = fields.clone().find(|field| is(field, "from")).and_then(from_of);
+    let (head, body) = split(&message.bytes);
+    let fields = fields(head);
+    let from = fields.iter().find(|field| field.is("from")).and_then(|field| only_address(&field.value()));
     let from = from.ok_or_else(|| ComposeError::new(FIELD, "its message has no readable From"))?;
     let identity = identity(&from);
     let mut new = [
@@ -37,56 +39,17 @@ pub fn renew(message: &Message, identity: impl FnOnce(&Address) -> Identity) -> 
         ("x-hikyaku-job", Some(format!("X-Hikyaku-Job: {}\r\n", identity.job))),
     ];
     let mut header = Vec::new();
-    let mut length = 0;
     for field in fields {
-        length += field.len();
-        match new.iter_mut().find(|(name, _)| is(field, name)) {
+        match new.iter_mut().find(|(name, _)| field.is(name)) {
             Some((_, line)) => header.extend(line.take().unwrap_or_default().into_bytes()),
-            None if is(field, "dkim-signature") => {}
-            None => header.extend_from_slice(field),
+            None if field.is("dkim-signature") => {}
+            None => header.extend_from_slice(field.lines),
         }
     }
     let missing = new.into_iter().filter_map(|(_, line)| line).flat_map(String::into_bytes);
-    let bytes: Vec<u8> = missing.chain(header).chain(message.bytes[length..].iter().copied()).collect();
+    let bytes: Vec<u8> = missing.chain(header).chain(body.iter().copied()).collect();
     let is_eight_bit = !bytes.is_ascii();
     Ok(RenewedMessage { message: Message { bytes: Bytes::from(bytes), is_eight_bit }, from })
-}
-
-/// The fields of a header, each with its folded lines and their CRLF, up to the blank line.
-#[derive(Clone)]
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        if self.0.is_empty() || self.0.starts_with(b"\r\n") {
-            return None;
-        }
-        let mut end = 0;
-        while let Some(line) = self.0[end..].iter().position(|byte| *byte == b'\n') {
-            end += line + 1;
-            if !matches!(self.0.get(end), Some(b' ' | b'\t')) {
-                break;
-            }
-        }
-        let end = if end == 0 { self.0.len() } else { end };
-        let (field, rest) = self.0.split_at(end);
-        self.0 = rest;
-        Some(field)
-    }
-}
-
-fn is(field: &[u8], name: &str) -> bool {
-    let colon = field.iter().position(|byte| *byte == b':').unwrap_or(field.len());
-    field[..colon].trim_ascii_end().eq_ignore_ascii_case(name.as_bytes())
-}
-
-/// The address of a From field.
-fn from_of(field: &[u8]) -> Option<Address> {
-    let value = String::from_utf8_lossy(field).replace("\r\n", "");
-    let (_, value) = value.split_once(':')?;
-    only_address(value)
 }
 
 #[cfg(test)]

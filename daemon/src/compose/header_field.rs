@@ -1,16 +1,23 @@
-//! Which fields does a composed message's header have?
+//! Which fields does a message's header have?
 
 use crate::domain::dkim::DkimKeyId;
 
 /// A header field with all its lines and their ends.
 pub(super) struct Field<'a> {
-    name: &'a [u8],
+    pub(super) name: &'a [u8],
     pub(super) lines: &'a [u8],
 }
 
 impl Field<'_> {
     pub(super) fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// The value, unfolded.
+    pub(super) fn value(&self) -> String {
+        let start = self.lines.iter().position(|b| *b == b':').map_or(0, |colon| colon + 1);
+        let text = String::from_utf8_lossy(&self.lines[start..]).replace("\r\n", "");
+        text.trim().to_owned()
     }
 
     /// Whether it is a signature that names this key.
@@ -45,10 +52,18 @@ pub(super) fn fields(header: &[u8]) -> Vec<Field<'_>> {
     while !rest.is_empty() {
         let (lines, tail) = rest.split_at(field_end(rest));
         let colon = lines.iter().position(|b| *b == b':').unwrap_or(lines.len());
-        fields.push(Field { name: lines[..colon].trim_ascii_end(), lines });
+        fields.push(Field { name: without_blanks(&lines[..colon]), lines });
         rest = tail;
     }
     fields
+}
+
+/// The name without the blanks that old programs put before the colon (RFC 5322 4.5). It does not go on over a line's end.
+fn without_blanks(mut name: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = name {
+        name = rest;
+    }
+    name
 }
 
 /// Where the field ends that `rest` begins with: before the next line that is no continuation.
