@@ -58,8 +58,9 @@ impl Attached {
     }
 
     /// How many bytes they have together.
-    pub(super) fn bytes(&self) -> u64 {
-        self.0.iter().fold(0, |sum, file| sum.saturating_add(file.bytes))
+    pub(super) fn bytes(&self) -> usize {
+        let bytes = self.0.iter().fold(0_u64, |sum, file| sum.saturating_add(file.bytes));
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
     /// Refuses attachments that make the message longer than `bytes_max` whatever else is in it.

@@ -240,14 +240,23 @@ fn unsigned_draft_of(order: &Order, from: &Mailbox, settings: &AccountSettings) 
         attachments: Vec::new(),
         charset: settings.content.charset,
     };
-    if let OrderContent::Mail { subject, text, html, headers, attachments, .. } = &order.content {
+    if let OrderContent::Mail {
+        subject,
+        text,
+        html,
+        headers,
+        in_reply_to,
+        references,
+        list_unsubscribe,
+        auto_submitted,
+        attachments,
+    } = &order.content
+    {
         draft.subject.clone_from(subject);
         draft.text.clone_from(text);
         draft.html.clone_from(html);
         draft.headers.clone_from(headers);
         draft.attachments.clone_from(attachments);
-    }
-    if let OrderContent::Mail { in_reply_to, references, list_unsubscribe, auto_submitted, .. } = &order.content {
         draft.in_reply_to.clone_from(in_reply_to);
         draft.references.clone_from(references);
         draft.list_unsubscribe.clone_from(list_unsubscribe);

@@ -11,15 +11,14 @@ use super::{
     compose::{Birth, Made, job_of, keys_for},
     gate::{check_hours, check_quotas},
     planner::Planner,
-    route::{Routed, route},
-    scan::{RAW_FIELD, Scanning, Suspect, suspects_of},
+    route::{Routed, Standbys, route},
+    scan::{Scanning, Suspect, heed_standbys, suspects_of},
     warnings,
 };
 use crate::{
     accounts::signers::Signers,
     compose::dkim::SigningKey,
     domain::{
-        account::ContentRules,
         ids::JobId,
         job::Job,
         mail::Message,
@@ -61,6 +60,8 @@ pub(super) struct Entry {
     pub(super) message: Message,
     /// What a virus scanner may have to see.
     pub(super) suspects: Vec<Suspect>,
+    /// Who may come to send it, and what they allow.
+    pub(super) standbys: Standbys,
     pub(super) warnings: Vec<String>,
     /// The account, when routing chose it; empty otherwise.
     pub(super) routed_account_id: String,
@@ -105,8 +106,7 @@ impl Intake {
     ) -> Result<v1::SubmitJobResponse, Refusal> {
         // What it says of its files is told after what is wrong with the rest, and never of what was accepted before.
         let attached = Attached::look_up(&self.storage, visitor.caller(), request.job.as_ref()).await;
-        let attached_bytes = attached.as_ref().map_or(0, Attached::bytes);
-        let bytes = request.encoded_len().saturating_add(usize::try_from(attached_bytes).unwrap_or(usize::MAX));
+        let bytes = request.encoded_len().saturating_add(attached.as_ref().map_or(0, Attached::bytes));
         let _room = self.room(bytes).await?;
         let payload_hash = payload_hash(&request);
         let mut order = to_order(request)?;
@@ -144,9 +144,7 @@ impl Intake {
         let dry_run = order.dry_run;
         let now = self.clock.now();
         let mut entry = self.entry_of(order, &attached, visitor, bytes, now).await?;
-        let suspects = std::mem::take(&mut entry.suspects);
-        let rules = self.heed_fallbacks(&mut entry, &suspects).await?;
-        entry.warnings.extend(self.scanning.check(&rules, suspects).await?);
+        self.scan(&mut entry).await?;
         self.enter(Entry { idempotency, ..entry }, dry_run, now).await
     }
 
@@ -163,7 +161,7 @@ impl Intake {
         let routed = route(&self.storage, &order, &visitor, now).await?;
         let routed_account_id = routed.answer();
         let keys = keys_for(&self.signers, &order, &routed).await?;
-        let Routed { record, fallbacks, warning, .. } = routed;
+        let Routed { record, fallbacks, standbys, warning, .. } = routed;
         let mut warnings = warnings::of_account(&record, now);
         warnings.extend(warning);
         let settings = &record.account.settings;
@@ -177,40 +175,17 @@ impl Intake {
         let (settings, effort) = (settings.clone(), effort(bytes, &birth.keys));
         let Made { job, message, warnings: lost } = aside(effort, move || job_of(order, &settings, birth)).await??;
         warnings.extend(lost);
-        Ok(Entry { account: record, job, message, suspects, warnings, routed_account_id, idempotency: None })
+        Ok(Entry { account: record, job, message, suspects, standbys, warnings, routed_account_id, idempotency: None })
     }
 
-    /// What is asked of the job's files: they are scanned when any account wants that which may come to send it, and one that
-    /// allows no files does not come to send them.
-    async fn heed_fallbacks(&self, entry: &mut Entry, suspects: &[Suspect]) -> Result<ContentRules, Refusal> {
-        let mut rules = entry.account.account.settings.content;
-        let Some(fallbacks) = entry.job.fallbacks.as_mut().filter(|_| !suspects.is_empty()) else { return Ok(rules) };
-        let mut kept = Vec::with_capacity(fallbacks.accounts.len());
-        for id in std::mem::take(&mut fallbacks.accounts) {
-            // One that is gone or unreadable takes nothing over.
-            let Ok(Some(fallback)) = self.storage.account(&id).await else { continue };
-            let theirs = fallback.account.settings.content;
-            if !theirs.attachments_allowed && suspects.iter().any(|suspect| suspect.field != RAW_FIELD) {
-                continue;
-            }
-            if theirs.virus_scan_required {
-                let both_may_fail =
-                    theirs.virus_scan_may_fail && (rules.virus_scan_may_fail || !rules.virus_scan_required);
-                rules.virus_scan_may_fail = both_may_fail;
-                rules.virus_scan_required = true;
-            }
-            kept.push(id);
-        }
-        fallbacks.accounts = kept;
-        if fallbacks.accounts.is_empty() {
-            entry.job.fallbacks = None;
-        }
-        Ok(rules)
-    }
-
-    /// Has what could be infected scanned as the account wants it.
-    pub(super) async fn scan(&self, account: &AccountRecord, suspects: Vec<Suspect>) -> Result<Vec<String>, Refusal> {
-        self.scanning.check(&account.account.settings.content, suspects).await
+    /// Has what could be infected scanned as all accounts want it that may come to send the job; those that allow no such files
+    /// do not come to send it.
+    pub(super) async fn scan(&self, entry: &mut Entry) -> Result<(), Refusal> {
+        let own = entry.account.account.settings.content;
+        let suspects = std::mem::take(&mut entry.suspects);
+        let rules = heed_standbys(own, std::mem::take(&mut entry.standbys), &mut entry.job, &suspects);
+        entry.warnings.extend(self.scanning.check(&rules, suspects).await?);
+        Ok(())
     }
 
     /// Stores a job when its account's quotas let it, or only says what would come of that.

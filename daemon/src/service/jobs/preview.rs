@@ -50,8 +50,7 @@ impl Jobs {
 
     async fn preview_draft(&self, draft: v1::JobDraft, visitor: Visitor) -> Result<v1::PreviewJobResponse, Refusal> {
         let attached = Attached::look_up(&self.storage, visitor.caller(), Some(&draft)).await?;
-        let attached_bytes = usize::try_from(attached.bytes()).unwrap_or(usize::MAX);
-        let bytes = draft.encoded_len().saturating_add(attached_bytes);
+        let bytes = draft.encoded_len().saturating_add(attached.bytes());
         let _room = self.intake.room(bytes).await?;
         let request = v1::SubmitJobRequest { job: Some(draft), ..v1::SubmitJobRequest::default() };
         let entry = self.intake.entry_of(to_order(request)?, &attached, visitor, bytes, self.clock.now()).await?;
@@ -65,8 +64,7 @@ impl Jobs {
         visitor: Visitor,
     ) -> Result<v1::PreviewJobResponse, Refusal> {
         let attached = Attached::look_up(&self.storage, visitor.caller(), merge.job.as_ref()).await?;
-        let attached_bytes = usize::try_from(attached.bytes()).unwrap_or(usize::MAX);
-        let _room = self.intake.room(merge.encoded_len().saturating_add(attached_bytes)).await?;
+        let _room = self.intake.room(merge.encoded_len().saturating_add(attached.bytes())).await?;
         self.merges.preview(merge.job, merge.recipient, &attached, visitor).await
     }
 

@@ -9,6 +9,7 @@ use super::{
     compose::{Composed, Sealed, Signing, seal},
     gate::check_hours,
     intake::{Entry, Intake, aside, effort},
+    route::standbys,
     scan::Suspect,
     warnings,
 };
@@ -120,10 +121,14 @@ impl Intake {
                 .push("the job awaits approval, as the first one did: it goes when somebody approves it".to_owned());
         }
         // What was sent before there was a scanner, or by a rule that asked for none, is looked at as a whole.
-        let suspect = Suspect { field: "job_id".to_owned(), bytes: message.bytes.clone() };
-        warnings.extend(self.scan(&account, vec![suspect]).await?);
-        let (routed_account_id, suspects) = (String::new(), Vec::new());
-        let entry = Entry { account, job, message, suspects, warnings, routed_account_id, idempotency };
+        let suspects = vec![Suspect::message("job_id", message.bytes.clone())];
+        let standbys = match &job.fallbacks {
+            Some(fallbacks) => standbys(&self.storage, fallbacks).await?,
+            None => Vec::new(),
+        };
+        let routed_account_id = String::new();
+        let mut entry = Entry { account, job, message, suspects, standbys, warnings, routed_account_id, idempotency };
+        self.scan(&mut entry).await?;
         self.enter(entry, wanted.dry_run, now).await
     }
 

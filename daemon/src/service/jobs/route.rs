@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{
+        account::ContentRules,
         address::Address,
         ids::{AccountId, Caller},
         job::Fallbacks,
@@ -15,12 +16,17 @@ use crate::{
     storage::{AccountRecord, SharedStorage, StorageError},
 };
 
+/// The accounts that may come to send a job in its account's place, with what each allows in messages.
+pub(super) type Standbys = Vec<(AccountId, ContentRules)>;
+
 /// The account that sends a submission.
 #[derive(Debug)]
 pub(super) struct Routed {
     pub(super) record: AccountRecord,
     /// Who may send it instead.
     pub(super) fallbacks: Option<Box<Fallbacks>>,
+    /// What these allow in messages.
+    pub(super) standbys: Standbys,
     /// Whether the rules chose it.
     pub(super) is_chosen: bool,
     /// Whether the rule forbids signatures.
@@ -60,7 +66,7 @@ pub(super) async fn route(
 pub(super) async fn named(storage: &SharedStorage, id: &AccountId, visitor: &Visitor) -> Result<Routed, Refusal> {
     let record = visitor.account(storage, id).await?;
     let record = record.ok_or_else(|| Refusal::NoAccount { id: id.clone(), field: "job.account_id" })?;
-    Ok(Routed { record, fallbacks: None, is_chosen: false, forbid_dkim: false, warning: None })
+    Ok(Routed { record, fallbacks: None, standbys: Vec::new(), is_chosen: false, forbid_dkim: false, warning: None })
 }
 
 /// The From of an order that names no account.
@@ -86,10 +92,11 @@ pub(super) async fn follow(
     let place = all.iter().position(can).unwrap_or(0);
     let record = find(&all[place]).cloned().ok_or(Refusal::Internal("a route without its account"))?;
     let rest = all[place + 1..].to_vec();
+    let standbys = standbys_of(&rest, &records);
     let fallbacks = (!rest.is_empty()).then(|| Box::new(Fallbacks { from: from.clone(), accounts: rest }));
     let warning = (place > 0)
         .then(|| format!("the account {} does not send at present: the job goes by {} instead", all[0], all[place]));
-    Ok(Routed { record, fallbacks, is_chosen: true, forbid_dkim: way.forbid_dkim, warning })
+    Ok(Routed { record, fallbacks, standbys, is_chosen: true, forbid_dkim: way.forbid_dkim, warning })
 }
 
 /// The accounts of a way that can be read. One whose record is damaged is none for now.
@@ -97,8 +104,27 @@ pub(in crate::service) async fn load(
     storage: &SharedStorage,
     way: &Way<'_>,
 ) -> Result<Vec<AccountRecord>, StorageError> {
+    let ids: Vec<&AccountId> = std::iter::once(way.account).chain(way.fallbacks).collect();
+    records_of(storage, &ids).await
+}
+
+/// Who may take over a job that was routed before, as far as they are there.
+pub(super) async fn standbys(storage: &SharedStorage, fallbacks: &Fallbacks) -> Result<Standbys, StorageError> {
+    let ids: Vec<&AccountId> = fallbacks.accounts.iter().collect();
+    Ok(standbys_of(&fallbacks.accounts, &records_of(storage, &ids).await?))
+}
+
+fn standbys_of(ids: &[AccountId], records: &[AccountRecord]) -> Standbys {
+    let rules = |id: &AccountId| {
+        let record = records.iter().find(|record| record.account.id == *id)?;
+        Some((id.clone(), record.account.settings.content))
+    };
+    ids.iter().filter_map(rules).collect()
+}
+
+async fn records_of(storage: &SharedStorage, ids: &[&AccountId]) -> Result<Vec<AccountRecord>, StorageError> {
     let mut records = Vec::new();
-    for id in std::iter::once(way.account).chain(way.fallbacks) {
+    for id in ids {
         match storage.account(id).await {
             Ok(record) => records.extend(record),
             Err(StorageError::Damaged(_)) => {}

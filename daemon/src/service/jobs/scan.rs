@@ -4,8 +4,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 
+use super::route::Standbys;
 use crate::{
-    domain::account::ContentRules,
+    domain::{account::ContentRules, job::Job},
     service::{
         convert::{
             draft::{Order, OrderContent},
@@ -15,9 +16,6 @@ use crate::{
     },
     wire::clamd::{Clamd, ScanError, ScanVerdict},
 };
-
-/// The field of a message that came as it is.
-pub(super) const RAW_FIELD: &str = "job.raw";
 
 /// Has files scanned.
 #[derive(Clone, Debug)]
@@ -30,6 +28,15 @@ pub(super) struct Scanning {
 pub(super) struct Suspect {
     pub(super) field: String,
     pub(super) bytes: Bytes,
+    /// Whether it is a message as a whole, into which nobody has looked for files.
+    pub(super) is_message: bool,
+}
+
+impl Suspect {
+    /// A message as a whole, which a field gives or names.
+    pub(super) fn message(field: &str, bytes: Bytes) -> Self {
+        Self { field: field.to_owned(), bytes, is_message: true }
+    }
 }
 
 impl Scanning {
@@ -52,7 +59,7 @@ impl Scanning {
         let mut known: HashMap<blake3::Hash, Result<ScanVerdict, String>> = HashMap::new();
         // One that is away is not waited for at each file again.
         let mut away = None;
-        for Suspect { field, bytes } in suspects {
+        for Suspect { field, bytes, .. } in suspects {
             let hash = blake3::hash(&bytes);
             let verdict = match (known.get(&hash), &away) {
                 (Some(verdict), _) => verdict.clone(),
@@ -94,13 +101,38 @@ impl Scanning {
     }
 }
 
+/// What is asked of a job's files when its account asks this of them: they are scanned if anybody wants that who may come to
+/// send it, by the strictest. Those that allow no files are no longer among its fallbacks.
+pub(super) fn heed_standbys(
+    own: ContentRules,
+    standbys: Standbys,
+    job: &mut Job,
+    suspects: &[Suspect],
+) -> ContentRules {
+    let mut rules = own;
+    let Some(fallbacks) = job.fallbacks.as_mut().filter(|_| !suspects.is_empty()) else { return rules };
+    let has_files = suspects.iter().any(|suspect| !suspect.is_message);
+    let fit: Standbys = standbys.into_iter().filter(|(_, theirs)| theirs.attachments_allowed || !has_files).collect();
+    for (_, theirs) in fit.iter().filter(|(_, theirs)| theirs.virus_scan_required) {
+        rules.virus_scan_may_fail =
+            theirs.virus_scan_may_fail && (rules.virus_scan_may_fail || !rules.virus_scan_required);
+        rules.virus_scan_required = true;
+    }
+    fallbacks.accounts = fit.into_iter().map(|(id, _)| id).collect();
+    if fallbacks.accounts.is_empty() {
+        job.fallbacks = None;
+    }
+    rules
+}
+
 /// What of an order could be infected: its files, or the whole of a raw message.
 pub(super) fn suspects_of(order: &Order) -> Vec<Suspect> {
     match &order.content {
         OrderContent::Mail { attachments, .. } => {
-            let suspect = |(index, bytes)| Suspect { field: format!("job.mail.attachments[{index}]"), bytes };
+            let suspect =
+                |(index, bytes)| Suspect { field: format!("job.mail.attachments[{index}]"), bytes, is_message: false };
             attachments.iter().map(|file| file.content.clone()).enumerate().map(suspect).collect()
         }
-        OrderContent::Raw(bytes) => vec![Suspect { field: RAW_FIELD.to_owned(), bytes: bytes.clone() }],
+        OrderContent::Raw(bytes) => vec![Suspect::message("job.raw", bytes.clone())],
     }
 }

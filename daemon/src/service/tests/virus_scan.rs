@@ -149,6 +149,14 @@ async fn what_a_fallback_wants_scanned_is_scanned() {
     let job = api.storage.job(accepted.job_id.parse().expect("an id")).await.expect("read").expect("a job").job;
     let fallbacks = job.fallbacks.expect("one may send it").accounts;
     assert_eq!(fallbacks.iter().map(AccountId::as_str).collect::<Vec<_>>(), ["sales"], "the other allows no files");
+
+    let before = scanner.scanned();
+    let cancel = v1::JobSelector { selection: Some(v1::job_selector::Selection::JobId(accepted.job_id.clone())) };
+    let cancel = v1::CancelJobsRequest { selector: Some(cancel), dry_run: false };
+    api.jobs().cancel_jobs(cancel).await.expect("it waits");
+    let again = v1::ResendJobRequest { job_id: accepted.job_id, ..v1::ResendJobRequest::default() };
+    let again = api.jobs().resend_job(again).await;
+    assert!(scanner.scanned() > before, "what is sent again is scanned for its fallbacks too: {again:?}");
 }
 
 #[tokio::test]
