@@ -13,7 +13,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("hikyaku.bin"), descriptors.encode_to_vec())?;
     // In order, so that the same request is always the same bytes.
-    let ordered = ".hikyaku.v1.MergeRecipient.variables";
-    tonic_prost_build::configure().bytes(".hikyaku.v1").btree_map(ordered).compile_fds(descriptors)?;
+    let ordered = [".hikyaku.v1.MergeRecipient.variables", ".hikyaku.v1.StatisticsCounts.reasons"];
+    let builder = tonic_prost_build::configure().bytes(".hikyaku.v1");
+    ordered.into_iter().fold(builder, |builder, field| builder.btree_map(field)).compile_fds(descriptors)?;
     Ok(())
 }

@@ -162,6 +162,7 @@ fn job() -> Job {
         fallbacks: None,
         approval: None,
         resent: None,
+        override_suppression: false,
     }
 }
 

@@ -121,6 +121,7 @@ impl From<Account> for AccountView {
             in_doubt: match settings.in_doubt() {
                 InDoubtPolicy::Unspecified | InDoubtPolicy::Resend => "RESEND",
                 InDoubtPolicy::Hold => "HOLD",
+                InDoubtPolicy::Reconcile => "RECONCILE",
             },
             display_name: settings.display_name,
             from: settings.from.as_ref().map(show_mailbox),

@@ -41,6 +41,9 @@ impl From<WatchJobsResponse> for EventView {
             Some(Change::Accepted(_)) => "ACCEPTED",
             Some(Change::Expired(_)) => "EXPIRED",
             Some(Change::Diverted(_)) => "DIVERTED",
+            Some(Change::Reported(_)) => "REPORTED",
+            Some(Change::Suppressed(_)) => "SUPPRESSED",
+            Some(Change::Reconciled(_)) => "RECONCILED",
             Some(Change::Controlled(controlled)) => {
                 control = Some(bare(JobControl::as_str_name(&controlled.control()), "JOB_CONTROL_"));
                 "CONTROLLED"

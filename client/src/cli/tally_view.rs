@@ -12,17 +12,30 @@ pub(crate) struct TallyView {
     in_doubt: u32,
     expired: u32,
     cancelled: u32,
+    bounced: u32,
+    complained: u32,
+    suppressed: u32,
 }
 
 impl From<RecipientTally> for TallyView {
     fn from(tally: RecipientTally) -> Self {
-        let RecipientTally { waiting, submitted, failed, in_doubt, expired, cancelled } = tally;
-        Self { waiting, submitted, failed, in_doubt, expired, cancelled }
+        let RecipientTally {
+            waiting,
+            submitted,
+            failed,
+            in_doubt,
+            expired,
+            cancelled,
+            bounced,
+            complained,
+            suppressed,
+        } = tally;
+        Self { waiting, submitted, failed, in_doubt, expired, cancelled, bounced, complained, suppressed }
     }
 }
 
 impl TallyView {
-    fn named(&self) -> [(u32, &'static str); 6] {
+    fn named(&self) -> [(u32, &'static str); 9] {
         [
             (self.waiting, "waiting"),
             (self.submitted, "submitted"),
@@ -30,6 +43,9 @@ impl TallyView {
             (self.in_doubt, "in doubt"),
             (self.expired, "expired"),
             (self.cancelled, "cancelled"),
+            (self.bounced, "bounced"),
+            (self.complained, "complained"),
+            (self.suppressed, "suppressed"),
         ]
     }
 

@@ -165,7 +165,9 @@ fn rests(state: JobState) -> bool {
         | JobState::PartlySubmitted
         | JobState::Failed
         | JobState::Expired
-        | JobState::Cancelled => true,
+        | JobState::Cancelled
+        | JobState::Bounced
+        | JobState::Suppressed => true,
     }
 }
 

@@ -169,7 +169,7 @@ impl Courier {
         match settings.in_doubt {
             _ if !open.session.offers().pipelining => 0,
             InDoubtPolicy::Resend if settings.limits.quotas.is_empty() => most,
-            InDoubtPolicy::Resend | InDoubtPolicy::Hold => 1,
+            InDoubtPolicy::Resend | InDoubtPolicy::Hold | InDoubtPolicy::Reconcile => 1,
         }
     }
 

@@ -71,7 +71,7 @@ impl Preparation {
                     continue;
                 }
             };
-            let Consignment { key, tries, recipients, mut envelope, content } = consignment;
+            let Consignment { key, tries, recipients, mut envelope, content, .. } = consignment;
             let message = match message_of(content, key, &renderers, &mut keys).await {
                 Ok(message) => message,
                 Err(error) if error.is_fatal() => return Err(error.into()),
@@ -97,7 +97,7 @@ impl Preparation {
                     answers.push(answer);
                     MarkStage::Coming(coming)
                 }
-                InDoubtPolicy::Hold => MarkStage::Due(charges),
+                InDoubtPolicy::Hold | InDoubtPolicy::Reconcile => MarkStage::Due(charges),
             };
             if let Err(refused) = assignment.courier.try_send(errand) {
                 // The courier has just ended.

@@ -17,18 +17,20 @@ mod mailbox;
 mod results;
 mod server;
 mod sign_in;
+mod suppression;
 
 pub use hikyaku_recognition::provider::{ProviderKind, UnknownProvider};
 
 pub use self::{
     content::{ContentRules, Signature},
     host::{BadHost, EhloName, Host},
-    mailbox::{IncomingMailbox, MailboxProtocol, MailboxSignIn},
+    mailbox::{InboundMarks, IncomingMailbox, MailboxProtocol, MailboxSignIn},
     results::{EnvelopeSender, NotifyPolicy, Results},
     server::{ClientCertificate, Credentials, Encryption, Proxy, ProxyKind, Server, Timeouts, TlsOptions, TlsVersion},
     sign_in::{
         IssuerKind, OAuth2SignIn, OauthGrant, OauthIssuer, OauthMechanism, PasswordMechanism, PopBeforeSmtp, SignIn,
     },
+    suppression::SuppressionRules,
 };
 
 /// An account as it is stored and used. What is live of it (its standing, its usage) is kept beside it.
@@ -96,6 +98,8 @@ pub struct AccountSettings {
     pub results: Results,
     /// The mailbox to which bounces come back.
     pub mailbox: Option<IncomingMailbox>,
+    /// When recipients are suppressed by what is met.
+    pub suppression: SuppressionRules,
 }
 
 impl AccountSettings {
@@ -122,6 +126,7 @@ impl AccountSettings {
             content: ContentRules::default(),
             results: Results::default(),
             mailbox: None,
+            suppression: SuppressionRules::default(),
         }
     }
 
@@ -192,4 +197,6 @@ pub enum InDoubtPolicy {
     Resend,
     /// It waits for an operator: at most once.
     Hold,
+    /// The Sent folder of the account's mailbox is asked. It waits until that has answered.
+    Reconcile,
 }

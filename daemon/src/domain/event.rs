@@ -3,8 +3,11 @@
 use super::{
     attempt::{Attempt, Fate},
     ids::{AccountId, JobId},
+    inbound::MailboxChange,
     job::{Control, JobState},
     parking::Parking,
+    reason::Reason,
+    report::ReportKind,
     time::Timestamp,
 };
 
@@ -45,6 +48,8 @@ pub enum EventKind {
     AccountParked(Parking),
     /// It sends again.
     AccountResumed,
+    /// Something happened to its mailbox or in it.
+    Mailbox(MailboxChange),
 }
 
 /// What happened to a job.
@@ -69,6 +74,27 @@ pub enum JobChange {
     },
     /// A caller's wish was done, or noted to be done when the attempt under way ends.
     Controlled(Control),
+    /// A mail that came back says something of a recipient.
+    Reported {
+        /// The recipient's place in the job.
+        recipient: u32,
+        /// What it means.
+        kind: ReportKind,
+        /// Why.
+        reason: Reason,
+    },
+    /// Recipients were left out, because they must not be sent to.
+    Suppressed {
+        /// Their places in the job; at most as many as a plain job has.
+        recipients: Vec<u32>,
+    },
+    /// It was found out whether the provider took a message that was in doubt.
+    Reconciled {
+        /// The message's number in its job; 0 for a plain job.
+        message: u32,
+        /// Whether it is in the Sent folder.
+        found: bool,
+    },
     /// Somebody approved it.
     Approved,
     /// Its time ran out.

@@ -11,8 +11,8 @@ use super::{
     address::Address,
     attempt::Attempt,
     ids::{AccountId, Caller, JobId, Label},
-    merge::progress::MergeProgress,
-    recipient::{Recipient, RecipientState},
+    merge::{MergeTally, MessageClass, progress::MergeProgress},
+    recipient::Recipient,
     time::Timestamp,
 };
 pub use super::{
@@ -70,6 +70,8 @@ pub struct Job {
     pub approval: Option<Approval>,
     /// The job whose message it sends again, if it does.
     pub resent: Option<JobId>,
+    /// Whether its recipients are sent to although they are suppressed.
+    pub override_suppression: bool,
 }
 
 /// Whom a job goes to.
@@ -150,13 +152,26 @@ pub enum JobState {
     Expired,
     /// It was withdrawn.
     Cancelled,
+    /// It came back from all recipients for whom the provider took it; the others are final too.
+    Bounced,
+    /// All recipients were left out, because they must not be sent to.
+    Suppressed,
 }
 
 impl JobState {
     /// Whether nothing will change it any more but a caller's wish.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Submitted | Self::PartlySubmitted | Self::Failed | Self::Expired | Self::Cancelled)
+        matches!(
+            self,
+            Self::Submitted
+                | Self::PartlySubmitted
+                | Self::Failed
+                | Self::Expired
+                | Self::Cancelled
+                | Self::Bounced
+                | Self::Suppressed
+        )
     }
 }
 
@@ -201,23 +216,13 @@ impl Job {
 
     fn idle_state(&self) -> JobState {
         if let Some(progress) = self.merge() {
-            return merge_state(progress);
+            return sum_of(&progress.tally);
         }
-        let any = |wanted: fn(&RecipientState) -> bool| self.recipients().iter().any(|r| wanted(&r.state));
-        let submitted = |state: &RecipientState| matches!(state, RecipientState::Submitted { .. });
-        if any(|state| matches!(state, RecipientState::InDoubt { .. })) {
-            JobState::InDoubt
-        } else if self.recipients().iter().all(|r| submitted(&r.state)) {
-            JobState::Submitted
-        } else if any(submitted) {
-            JobState::PartlySubmitted
-        } else if any(|state| matches!(state, RecipientState::Failed { .. })) {
-            JobState::Failed
-        } else if any(|state| matches!(state, RecipientState::Expired { .. })) {
-            JobState::Expired
-        } else {
-            JobState::Cancelled
+        let mut tally = MergeTally::default();
+        for recipient in self.recipients() {
+            tally.count(MessageClass::of(&recipient.state));
         }
+        sum_of(&tally)
     }
 
     /// Whether some recipient is not final, so that the job must be kept.
@@ -280,18 +285,23 @@ impl Job {
     }
 }
 
-const fn merge_state(progress: &MergeProgress) -> JobState {
-    let tally = &progress.tally;
+/// What recipients of whom none waits add up to. A complaint is about a message that arrived.
+const fn sum_of(tally: &MergeTally) -> JobState {
+    let arrived = tally.submitted + tally.complained;
     if tally.in_doubt > 0 {
         JobState::InDoubt
-    } else if tally.submitted == progress.messages {
+    } else if arrived > 0 && tally.failed + tally.expired + tally.cancelled + tally.bounced + tally.suppressed == 0 {
         JobState::Submitted
-    } else if tally.submitted > 0 {
+    } else if arrived > 0 {
         JobState::PartlySubmitted
+    } else if tally.bounced > 0 {
+        JobState::Bounced
     } else if tally.failed > 0 {
         JobState::Failed
     } else if tally.expired > 0 {
         JobState::Expired
+    } else if tally.suppressed > 0 && tally.cancelled == 0 {
+        JobState::Suppressed
     } else {
         JobState::Cancelled
     }

@@ -50,6 +50,12 @@ pub struct MergeTally {
     pub expired: u32,
     /// They were withdrawn.
     pub cancelled: u32,
+    /// The provider took them, and they came back.
+    pub bounced: u32,
+    /// The provider took them, and their readers complained.
+    pub complained: u32,
+    /// They were left out, because their recipients must not be sent to.
+    pub suppressed: u32,
 }
 
 /// How far a message has come: what [`MergeTally`] counts.
@@ -62,6 +68,9 @@ pub enum MessageClass {
     InDoubt,
     Expired,
     Cancelled,
+    Bounced,
+    Complained,
+    Suppressed,
 }
 
 impl MessageClass {
@@ -75,11 +84,19 @@ impl MessageClass {
             RecipientState::InDoubt { .. } => Self::InDoubt,
             RecipientState::Expired { .. } => Self::Expired,
             RecipientState::Cancelled { .. } => Self::Cancelled,
+            RecipientState::Bounced { .. } => Self::Bounced,
+            RecipientState::Complained { .. } => Self::Complained,
+            RecipientState::Suppressed { .. } => Self::Suppressed,
         }
     }
 }
 
 impl MergeTally {
+    /// Counts one more message of a class.
+    pub(super) const fn count(&mut self, class: MessageClass) {
+        *self.place(class) += 1;
+    }
+
     /// Counts a message that was in one class as one of another.
     fn move_one(&mut self, from: MessageClass, to: MessageClass) {
         *self.place(from) = self.place(from).saturating_sub(1);
@@ -94,6 +111,9 @@ impl MergeTally {
             MessageClass::InDoubt => &mut self.in_doubt,
             MessageClass::Expired => &mut self.expired,
             MessageClass::Cancelled => &mut self.cancelled,
+            MessageClass::Bounced => &mut self.bounced,
+            MessageClass::Complained => &mut self.complained,
+            MessageClass::Suppressed => &mut self.suppressed,
         }
     }
 }

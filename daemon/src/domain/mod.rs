@@ -11,6 +11,7 @@ pub mod dkim;
 pub mod event;
 pub mod flight;
 pub mod ids;
+pub mod inbound;
 pub mod job;
 pub mod ledger;
 pub mod limits;
@@ -19,11 +20,14 @@ pub mod merge;
 pub mod parking;
 pub mod quiet;
 pub mod recipient;
+pub mod report;
 pub mod reserves;
 pub mod routing;
 pub mod secret;
+pub mod statistics;
+pub mod suppression;
 pub mod time;
 pub mod tokens;
 
 // What replies are and mean lives in a crate of its own, which the command line shares.
-pub use hikyaku_recognition::{reply, verdict};
+pub use hikyaku_recognition::{classify::reason, reply, verdict};

@@ -4,6 +4,8 @@ use super::{
     address::Address,
     attempt::{Attempt, Fate, Finding, Outcome},
     reply::Reply,
+    report::Report,
+    suppression::SuppressedBy,
     time::Timestamp,
 };
 
@@ -37,10 +39,10 @@ pub enum RecipientState {
     },
     /// The provider took it, which is not yet "delivered".
     Submitted {
-        /// When the reply came.
+        /// When the reply came, or when it was found in the Sent folder.
         at: Timestamp,
-        /// The reply to the final dot.
-        reply: Reply,
+        /// The reply to the final dot; nothing when it was not read, and the message was found in the Sent folder.
+        reply: Option<Reply>,
     },
     /// It was refused for good.
     Failed {
@@ -66,6 +68,27 @@ pub enum RecipientState {
         /// When.
         at: Timestamp,
     },
+    /// The provider took it, and it came back.
+    Bounced {
+        /// The reply to the final dot, if it was read.
+        reply: Option<Reply>,
+        /// What came back.
+        report: Box<Report>,
+    },
+    /// The provider took it, and its reader complained of it.
+    Complained {
+        /// The reply to the final dot, if it was read.
+        reply: Option<Reply>,
+        /// The complaint.
+        report: Box<Report>,
+    },
+    /// It was left out, because it must not be sent to.
+    Suppressed {
+        /// When.
+        at: Timestamp,
+        /// What suppressed it.
+        by: Box<SuppressedBy>,
+    },
 }
 
 impl RecipientState {
@@ -75,7 +98,7 @@ impl RecipientState {
         let finding = outcome.finding.clone();
         let at = attempt.ended;
         match (outcome.fate, outcome.finding.response.reply()) {
-            (Fate::Submitted, Some(reply)) => Self::Submitted { at, reply: reply.clone() },
+            (Fate::Submitted, Some(reply)) => Self::Submitted { at, reply: Some(reply.clone()) },
             // Without the provider's word nothing counts as submitted.
             (Fate::Submitted, None) | (Fate::LeftInDoubt, _) => Self::InDoubt { since: attempt.started },
             (Fate::Deferred, _) => Self::Pending { deferral: Some(Deferral { at, finding }) },
@@ -107,7 +130,9 @@ impl RecipientState {
             Self::Submitted { at, .. }
             | Self::Failed { at, .. }
             | Self::Expired { at, .. }
-            | Self::Cancelled { at } => Some(*at),
+            | Self::Cancelled { at }
+            | Self::Suppressed { at, .. } => Some(*at),
+            Self::Bounced { report, .. } | Self::Complained { report, .. } => Some(report.at),
             Self::Pending { .. } | Self::InDoubt { .. } => None,
         }
     }

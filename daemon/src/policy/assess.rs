@@ -143,7 +143,8 @@ fn outcome(case: &Case<'_>, met: Met, deferred: Fate) -> Outcome {
 fn after_doubt(settings: &AccountSettings, deferred: Fate) -> Fate {
     match settings.in_doubt {
         InDoubtPolicy::Resend => deferred,
-        InDoubtPolicy::Hold => Fate::LeftInDoubt,
+        // What is reconciled is in doubt until its Sent folder was asked.
+        InDoubtPolicy::Hold | InDoubtPolicy::Reconcile => Fate::LeftInDoubt,
     }
 }
 
@@ -221,6 +222,7 @@ mod tests {
             fallbacks: None,
             approval: None,
             resent: None,
+            override_suppression: false,
         }
     }
 

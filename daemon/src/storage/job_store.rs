@@ -9,6 +9,7 @@ use crate::domain::{
     ids::{AccountId, Caller, IdempotencyKey, JobId, Label},
     job::{Control, ControlRefusal, Job, JobState},
     mail::Message,
+    statistics::Counted,
     time::Timestamp,
 };
 
@@ -57,6 +58,8 @@ pub struct Submission {
     pub message: Message,
     /// The caller's key, if it gave one.
     pub idempotency: Option<Idempotency>,
+    /// What is counted when it is accepted.
+    pub counted: Vec<Counted>,
 }
 
 /// What makes a repeated submission the same one.

@@ -13,6 +13,7 @@ use crate::domain::{
         progress::{MergeOutcome, MergeProgress},
     },
     recipient::RecipientState,
+    statistics::Counted,
     time::Timestamp,
 };
 
@@ -65,6 +66,8 @@ pub struct MergeSubmission {
     pub template: MergeTemplate,
     /// The caller's key, if it gave one.
     pub idempotency: Option<Idempotency>,
+    /// What is counted when it is accepted.
+    pub counted: Vec<Counted>,
 }
 
 /// Which recipients of a merge job are wanted.

@@ -23,6 +23,7 @@ mod care;
 pub mod contract;
 mod dkim_store;
 mod event_log;
+mod inbound_store;
 mod job_store;
 pub mod memory;
 mod merge_store;
@@ -32,6 +33,8 @@ mod routing_store;
 pub mod settlement;
 pub mod sled;
 pub mod spool;
+mod statistics_store;
+mod suppression_store;
 pub mod uploads;
 
 pub use self::{
@@ -43,6 +46,9 @@ pub use self::{
     care::{Findings, Progress, StoreCare},
     dkim_store::{AddDkimKeyError, DKIM_RULES_BYTES_MAX, DeleteDkimKeyError, DkimStore, PrivateKey, SetDkimRulesError},
     event_log::EventLog,
+    inbound_store::{
+        Consequence, FINGERPRINT_DAYS, INBOUND_SCAN_MAX, InboundFilter, InboundPage, InboundStore, Ingested, Ingestion,
+    },
     job_store::{Acceptance, Controlled, Idempotency, JobFilter, JobPage, JobRecord, JobStore, Page, Submission},
     merge_store::{
         MERGE_SCAN_RECIPIENTS_MAX, MergeMessage, MergeMessages, MergeStore, MergeSubmission, RecipientPage,
@@ -50,6 +56,10 @@ pub use self::{
     },
     queue::{Consignment, Content, Divertible, Queue, Ready, ReadyMessage, Tenure, TenureError, lane_of},
     routing_store::{ROUTING_BYTES_MAX, RoutingStore, SetRoutingError},
+    statistics_store::{DAYS_KEPT_DAYS, Groups, HOURS_KEPT_DAYS, Period, StatisticsQuery, StatisticsStore},
+    suppression_store::{
+        Lifted, SUPPRESSION_SCAN_MAX, SuppressionFilter, SuppressionPage, SuppressionStore, Suppressions,
+    },
 };
 
 /// Most accounts, jobs or events that one page holds.
@@ -63,12 +73,34 @@ pub const IDEMPOTENCY_DAYS: u64 = 7;
 
 /// A whole store: what `app::wiring` makes, and what the layers above share.
 pub trait Storage:
-    AccountStore + RoutingStore + DkimStore + JobStore + MergeStore + BlobStore + Queue + EventLog + StoreCare
+    AccountStore
+    + RoutingStore
+    + DkimStore
+    + JobStore
+    + MergeStore
+    + BlobStore
+    + SuppressionStore
+    + InboundStore
+    + StatisticsStore
+    + Queue
+    + EventLog
+    + StoreCare
 {
 }
 
 impl<T> Storage for T where
-    T: AccountStore + RoutingStore + DkimStore + JobStore + MergeStore + BlobStore + Queue + EventLog + StoreCare
+    T: AccountStore
+        + RoutingStore
+        + DkimStore
+        + JobStore
+        + MergeStore
+        + BlobStore
+        + SuppressionStore
+        + InboundStore
+        + StatisticsStore
+        + Queue
+        + EventLog
+        + StoreCare
 {
 }
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::{
     StorageError,
-    settlement::{Diversion, Expiry, Mark, MarkOutcome, Settlement},
+    settlement::{Diversion, Doubt, Expiry, Mark, MarkOutcome, Omission, Settlement},
 };
 use crate::domain::{
     backlog::Backlog,
@@ -112,6 +112,24 @@ pub trait Queue: Send + Sync + fmt::Debug {
     ///
     /// What a courier of the old account does with such a job meanwhile comes to nothing: its mark is refused.
     async fn divert(&self, tenure: &Tenure, moves: Vec<Diversion>) -> Result<Vec<bool>, TenureError>;
+
+    /// Leaves recipients out that must not be sent to, each with the event that says so. Those that do not wait any more, or whose
+    /// message bears a mark, stay as they are. Other recipients of the job wait on.
+    async fn leave_out(&self, tenure: &Tenure, omissions: Vec<Omission>) -> Result<(), TenureError>;
+
+    /// Messages of an account with recipients in doubt, which bear no mark, in the order of the time since when they are in doubt;
+    /// up to `limit` (at most [`PAGE_MAX`](super::PAGE_MAX)).
+    async fn doubts(&self, account: &AccountId, limit: usize) -> Result<Vec<Doubt>, StorageError>;
+
+    /// Ends the doubt about a message: what was found counts as submitted, without a reply; what was not waits again, due at once.
+    /// False when it is not in doubt any more, or belongs to another account.
+    async fn resolve_doubt(
+        &self,
+        account: &AccountId,
+        message: MessageKey,
+        found: bool,
+        now: Timestamp,
+    ) -> Result<bool, StorageError>;
 
     /// The marks of an account that were set and never settled: what was in doubt when a worker stopped.
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError>;
@@ -220,6 +238,10 @@ pub struct Consignment {
     pub envelope: Envelope,
     /// What is said.
     pub content: Content,
+    /// The labels of its job.
+    pub labels: Vec<Label>,
+    /// Whether its recipients are sent to although they are suppressed.
+    pub override_suppression: bool,
 }
 
 /// What a consigned message says.
@@ -248,7 +270,15 @@ impl Consignment {
         let addresses = waiting.map(|recipient| recipient.address.clone()).collect();
         let envelope = Envelope { sender: job.sender.clone(), recipients: addresses };
         let content = Content::Composed(message);
-        Some(Self { key: MessageKey::only(job.id), tries: job.tries(), recipients, envelope, content })
+        Some(Self {
+            key: MessageKey::only(job.id),
+            tries: job.tries(),
+            recipients,
+            envelope,
+            content,
+            labels: job.labels.clone(),
+            override_suppression: job.override_suppression,
+        })
     }
 
     /// A message of a merge job, of which this is known; nothing when it does not wait. Its only recipient has the
@@ -270,6 +300,8 @@ impl Consignment {
             recipients: vec![index],
             envelope,
             content: Content::Merge { template, recipient, date: job.accepted_at },
+            labels: job.labels.clone(),
+            override_suppression: job.override_suppression,
         };
         state.is_pending().then_some(consignment)
     }

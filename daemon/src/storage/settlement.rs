@@ -5,6 +5,8 @@ use crate::domain::{
     attempt::Attempt,
     ids::{AccountId, JobId, MessageKey},
     ledger::Charge,
+    statistics::Counted,
+    suppression::Suppression,
     time::Timestamp,
 };
 
@@ -51,6 +53,41 @@ pub struct Settlement {
     pub now: Timestamp,
     /// Whether the provider was asked to take the message itself (DATA or BDAT): no other account may send its job then.
     pub handed_over: bool,
+    /// What else follows from the attempt.
+    pub aftermath: Option<Box<Aftermath>>,
+}
+
+/// What follows from an attempt beyond its job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aftermath {
+    /// What is counted.
+    pub counted: Vec<Counted>,
+    /// Who must not be sent to from now on.
+    pub suppressions: Vec<Suppression>,
+    /// The id that the provider gave the message when it took it, at most 250 bytes: bounces may bring it back.
+    pub provider_id: Option<Box<str>>,
+}
+
+/// Recipients of a message that are left out, because they must not be sent to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Omission {
+    /// The message.
+    pub message: MessageKey,
+    /// The places of the recipients in the job, each with the suppression that keeps it out.
+    pub recipients: Vec<(u32, Suppression)>,
+    /// What is counted.
+    pub counted: Vec<Counted>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// A message that may or may not have been taken, and waits for somebody to find out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// The message.
+    pub message: MessageKey,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 impl Settlement {
@@ -58,7 +95,7 @@ impl Settlement {
     #[must_use]
     pub const fn of_charges(charges: Vec<Charge>, now: Timestamp) -> Self {
         let nobody = MessageKey::only(JobId::from_bytes([0; 16]));
-        Self { message: nobody, attempt: None, retry_at: now, charges, now, handed_over: false }
+        Self { message: nobody, attempt: None, retry_at: now, charges, now, handed_over: false, aftermath: None }
     }
 }
 

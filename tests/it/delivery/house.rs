@@ -211,7 +211,7 @@ impl House {
         let (id, message_id) = (job.id, job.message.message_id.clone());
         let text = format!("Message-ID: {message_id}\r\nFrom: a@example.jp\r\n\r\n.hello {number}\r\n");
         let message = Message { bytes: Bytes::from(text), is_eight_bit: false };
-        let submission = Submission { job, message, idempotency: None };
+        let submission = Submission { job, message, idempotency: None, counted: Vec::new() };
         let acceptances = self.storage.accept(vec![submission]).await.expect("an answer");
         assert_eq!(acceptances, [Acceptance::Accepted]);
         id
@@ -321,5 +321,6 @@ fn job(account: &AccountId, number: u32, recipients: &[&str], now: Timestamp) ->
         fallbacks: None,
         approval: None,
         resent: None,
+        override_suppression: false,
     }
 }

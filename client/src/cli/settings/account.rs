@@ -17,7 +17,11 @@ use super::{
 };
 use crate::cli::quiet_text::{parse_quiet, show_quiet};
 
-const IN_DOUBT: Choices = &[("resend", InDoubtPolicy::Resend as i32), ("hold", InDoubtPolicy::Hold as i32)];
+const IN_DOUBT: Choices = &[
+    ("resend", InDoubtPolicy::Resend as i32),
+    ("hold", InDoubtPolicy::Hold as i32),
+    ("reconcile", InDoubtPolicy::Reconcile as i32),
+];
 const CHARSETS: Choices = &[
     ("utf-8", Charset::Utf8 as i32),
     ("iso-2022-jp", Charset::Iso2022Jp as i32),

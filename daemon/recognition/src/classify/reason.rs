@@ -1,7 +1,7 @@
 //! Why mail was refused, in words that mean the same for live replies and for bounces.
 
 /// Why a recipient or a message was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// There is no such mailbox.
     UserUnknown,

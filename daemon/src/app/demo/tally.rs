@@ -34,7 +34,9 @@ impl Tally {
                 | JobState::Held
                 | JobState::PartlySubmitted
                 | JobState::Expired
-                | JobState::Cancelled => &mut tally.strange,
+                | JobState::Cancelled
+                | JobState::Bounced
+                | JobState::Suppressed => &mut tally.strange,
             };
             *count += 1;
         }

@@ -10,7 +10,7 @@ use crate::{
     delivery::desk,
     domain::{
         account::{
-            Encryption, Host, IncomingMailbox, MailboxProtocol, OAuth2SignIn, OauthGrant, OauthIssuer,
+            Encryption, Host, InboundMarks, IncomingMailbox, MailboxProtocol, OAuth2SignIn, OauthGrant, OauthIssuer,
             PasswordMechanism, Server, SignIn, Stamp,
         },
         ids::Etag,
@@ -334,6 +334,12 @@ fn with_mailbox(protocol: MailboxProtocol) -> Trial {
         message_bytes_max: 1 << 20,
         warn_messages: 10_000,
         errors_to: None,
+        attachments_folder: None,
+        keep_duplicates: false,
+        no_idle: false,
+        marks_to: InboundMarks::default(),
+        marks_cc: InboundMarks::default(),
+        marks_from: InboundMarks::default(),
     });
     Trial { server: TestedServer::Mailbox, ..trial(settings) }
 }

@@ -133,7 +133,15 @@ impl Worker {
             None => self.returned_charges(underway, marked),
         };
         if attempt.is_some() || marked || handed_over {
-            self.unsettled.push(Settlement { message, attempt, retry_at, charges, now: ended, handed_over });
+            self.unsettled.push(Settlement {
+                message,
+                attempt,
+                retry_at,
+                charges,
+                now: ended,
+                handed_over,
+                aftermath: None,
+            });
         } else {
             self.owe(charges);
             self.window.reopen(message, Then::AskTheQueue);

@@ -43,6 +43,7 @@ impl Worker {
                 charges,
                 now,
                 handed_over: true,
+                aftermath: None,
             });
         }
         if !settlements.is_empty() {

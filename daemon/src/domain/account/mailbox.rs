@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::server::{Credentials, Server};
-use crate::domain::address::Address;
+use crate::domain::{address::Address, ids::Label};
 
 /// A mailbox and how it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct IncomingMailbox {
     pub unseen_only: bool,
     /// Whether all mail is taken, and not only bounces.
     pub all_mail: bool,
-    /// The folder into which raw messages are archived.
+    /// The folder into which raw messages are archived; a relative name below the daemon's own folder for that.
     pub archive_folder: Option<String>,
     /// Largest message that is read, in bytes.
     pub message_bytes_max: u64,
@@ -32,6 +32,27 @@ pub struct IncomingMailbox {
     pub warn_messages: u32,
     /// Who is told of errors.
     pub errors_to: Option<Address>,
+    /// The folder into which attachments of inbound mail are saved.
+    pub attachments_folder: Option<String>,
+    /// Whether mail that comes twice is told twice.
+    pub keep_duplicates: bool,
+    /// Whether the server is not waited for by IDLE.
+    pub no_idle: bool,
+    /// What inbound mail is marked with when an address of the account stands in To.
+    pub marks_to: InboundMarks,
+    /// The same for Cc.
+    pub marks_cc: InboundMarks,
+    /// The same for From.
+    pub marks_from: InboundMarks,
+}
+
+/// What inbound mail is marked with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InboundMarks {
+    /// Labels.
+    pub labels: Vec<Label>,
+    /// A status, at most 64 bytes; may be empty.
+    pub status: String,
 }
 
 /// How a mailbox is read.

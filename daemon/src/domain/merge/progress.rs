@@ -296,7 +296,11 @@ impl MergeProgress {
             RecipientState::Pending { deferral } => deferral.take().filter(|_| !again.had_expired),
             RecipientState::Failed { at, finding } => Some(Deferral { at: *at, finding: finding.clone() }),
             RecipientState::Expired { .. } | RecipientState::InDoubt { .. } => None,
-            RecipientState::Submitted { .. } | RecipientState::Cancelled { .. } => return false,
+            RecipientState::Submitted { .. }
+            | RecipientState::Cancelled { .. }
+            | RecipientState::Bounced { .. }
+            | RecipientState::Complained { .. }
+            | RecipientState::Suppressed { .. } => return false,
         };
         self.tally.move_one(MessageClass::of(&known.state), MessageClass::Waiting);
         known.state = RecipientState::Pending { deferral };

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{
-        account::{AccountSettings, InDoubtPolicy, IncomingMailbox, SignIn},
+        account::{AccountSettings, InDoubtPolicy, IncomingMailbox, SignIn, SuppressionRules},
         ids::Caller,
         limits::Limits,
         mail::Mailbox,
@@ -64,6 +64,7 @@ pub(in crate::service) fn from_settings(settings: &AccountSettings) -> v1::Accou
     let in_doubt = match settings.in_doubt {
         InDoubtPolicy::Resend => v1::InDoubtPolicy::Resend,
         InDoubtPolicy::Hold => v1::InDoubtPolicy::Hold,
+        InDoubtPolicy::Reconcile => v1::InDoubtPolicy::Reconcile,
     };
     v1::AccountSettings {
         display_name: settings.display_name.clone(),
@@ -85,6 +86,7 @@ pub(in crate::service) fn from_settings(settings: &AccountSettings) -> v1::Accou
         content: Some(from_content(&settings.content)),
         results: Some(from_results(&settings.results)),
         mailbox: settings.mailbox.as_ref().map(from_incoming),
+        suppression: None,
     }
 }
 
@@ -194,6 +196,7 @@ fn read_settings(
         content: content?,
         results: results?,
         mailbox: mailbox?,
+        suppression: SuppressionRules::default(),
     };
     Some(ReadSettings { settings, refresh_token: signed.refresh_token })
 }
@@ -210,8 +213,9 @@ fn to_in_doubt(policy: i32, violations: &mut Violations) -> Option<InDoubtPolicy
     match v1::InDoubtPolicy::try_from(policy) {
         Ok(v1::InDoubtPolicy::Unspecified | v1::InDoubtPolicy::Resend) => Some(InDoubtPolicy::Resend),
         Ok(v1::InDoubtPolicy::Hold) => Some(InDoubtPolicy::Hold),
+        Ok(v1::InDoubtPolicy::Reconcile) => Some(InDoubtPolicy::Reconcile),
         Err(_) => {
-            violations.add("settings.in_doubt", "must be RESEND or HOLD");
+            violations.add("settings.in_doubt", "must be RESEND, HOLD or RECONCILE");
             None
         }
     }

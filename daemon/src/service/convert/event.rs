@@ -6,6 +6,7 @@ use super::{job::from_state, values::from_time};
 use crate::domain::{
     event::{Cursor, Event, EventKind, JobChange},
     job::Control,
+    report::ReportKind,
 };
 
 /// An event about a job on the wire; nothing for one about an account.
@@ -41,6 +42,25 @@ fn from_change(change: &JobChange) -> Change {
         }
         JobChange::Approved => Change::Controlled(v1::JobControlled { control: v1::JobControl::Approve as i32 }),
         JobChange::Expired => Change::Expired(v1::JobExpired {}),
+        JobChange::Reported { recipient, kind, reason } => {
+            let state = match kind {
+                ReportKind::Hard | ReportKind::Soft => v1::RecipientState::Bounced,
+                ReportKind::Complaint => v1::RecipientState::Complained,
+                ReportKind::Delayed => v1::RecipientState::Submitted,
+            };
+            Change::Reported(v1::JobReported {
+                recipient: *recipient,
+                state: state.into(),
+                kind: kind.as_str().to_owned(),
+                reason: reason.as_str().to_owned(),
+            })
+        }
+        JobChange::Suppressed { recipients } => {
+            Change::Suppressed(v1::JobSuppressed { recipients: recipients.clone() })
+        }
+        &JobChange::Reconciled { message, found } => {
+            Change::Reconciled(v1::JobReconciled { recipient: message, found })
+        }
         JobChange::Diverted { from } => Change::Diverted(v1::JobDiverted { from_account_id: from.to_string() }),
     }
 }

@@ -4,6 +4,7 @@ use hikyaku_proto::v1;
 
 use super::{
     finding::{from_acceptance, from_attempt, from_finding},
+    suppression::from_suppressed_by,
     values::from_time,
 };
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
         job::{Approval, Flight, Job, JobState, Priority, Schedule},
         merge::{MergeTally, MessageClass},
         recipient::{Recipient, RecipientField, RecipientState},
+        report::Report,
         time::Timestamp,
     },
     storage::{JobRecord, MergeMessage},
@@ -84,12 +86,13 @@ pub(in crate::service) fn from_recipient(
     flight: Flight,
     now: Timestamp,
 ) -> v1::Recipient {
-    let Fate { state, since, finding } = from_fate(&recipient.state, |deferred| match job.schedule {
-        Schedule::Held { .. } => v1::RecipientState::Held,
-        Schedule::Waiting { .. } if job.awaits_approval() => v1::RecipientState::Held,
-        Schedule::Waiting { due } => waiting_state(due, deferred, flight, now),
-        Schedule::Idle => v1::RecipientState::Queued,
-    });
+    let Fate { state, since, finding, report, suppressed_by } =
+        from_fate(&recipient.state, |deferred| match job.schedule {
+            Schedule::Held { .. } => v1::RecipientState::Held,
+            Schedule::Waiting { .. } if job.awaits_approval() => v1::RecipientState::Held,
+            Schedule::Waiting { due } => waiting_state(due, deferred, flight, now),
+            Schedule::Idle => v1::RecipientState::Queued,
+        });
     let remembered = || {
         let latest = job.attempts.iter().rev().find_map(|attempt| attempt.outcome_of(index));
         latest.map(|outcome| from_finding(&outcome.finding))
@@ -105,25 +108,30 @@ pub(in crate::service) fn from_recipient(
         state: state.into(),
         since: since.map(from_time),
         finding: finding.or_else(remembered),
+        report,
+        suppressed_by,
     }
 }
 
 /// One recipient of a merge job on the wire.
 pub(in crate::service) fn from_merge_message(job: &Job, message: &MergeMessage, now: Timestamp) -> v1::ListedRecipient {
-    let Fate { state, since, finding } = from_fate(&message.state, |deferred| match (job.schedule, message.due) {
-        // What is under way is not held back any more.
-        _ if message.flight == Flight::UnderWay => v1::RecipientState::Sending,
-        (Schedule::Held { .. }, _) => v1::RecipientState::Held,
-        (Schedule::Waiting { .. }, _) if job.awaits_approval() => v1::RecipientState::Held,
-        (_, Some(due)) => waiting_state(due, deferred, message.flight, now),
-        (_, None) => v1::RecipientState::Queued,
-    });
+    let Fate { state, since, finding, report, suppressed_by } =
+        from_fate(&message.state, |deferred| match (job.schedule, message.due) {
+            // What is under way is not held back any more.
+            _ if message.flight == Flight::UnderWay => v1::RecipientState::Sending,
+            (Schedule::Held { .. }, _) => v1::RecipientState::Held,
+            (Schedule::Waiting { .. }, _) if job.awaits_approval() => v1::RecipientState::Held,
+            (_, Some(due)) => waiting_state(due, deferred, message.flight, now),
+            (_, None) => v1::RecipientState::Queued,
+        });
     let recipient = v1::Recipient {
         address: message.recipient.address.as_str().to_owned(),
         field: v1::RecipientField::To.into(),
         state: state.into(),
         since: since.map(from_time),
         finding,
+        report,
+        suppressed_by,
     };
     v1::ListedRecipient {
         index: message.index,
@@ -138,17 +146,19 @@ struct Fate {
     state: v1::RecipientState,
     since: Option<Timestamp>,
     finding: Option<v1::Finding>,
+    report: Option<v1::Report>,
+    suppressed_by: Option<v1::SuppressedBy>,
 }
 
 /// `pending` tells the state of one that waits, by whether it was deferred.
-fn from_fate(state: &RecipientState, pending: impl FnOnce(bool) -> v1::RecipientState) -> Fate {
-    let (state, since, finding) = match state {
+fn from_fate(told: &RecipientState, pending: impl FnOnce(bool) -> v1::RecipientState) -> Fate {
+    let (state, since, finding) = match told {
         RecipientState::Pending { deferral } => {
             let met = deferral.as_ref();
             (pending(met.is_some()), met.map(|met| met.at), met.map(|met| from_finding(&met.finding)))
         }
         RecipientState::Submitted { at, reply } => {
-            (v1::RecipientState::Submitted, Some(*at), Some(from_acceptance(reply)))
+            (v1::RecipientState::Submitted, Some(*at), reply.as_ref().map(from_acceptance))
         }
         RecipientState::Failed { at, finding } => (v1::RecipientState::Failed, Some(*at), Some(from_finding(finding))),
         RecipientState::InDoubt { since } => (v1::RecipientState::InDoubt, Some(*since), None),
@@ -156,8 +166,23 @@ fn from_fate(state: &RecipientState, pending: impl FnOnce(bool) -> v1::Recipient
             (v1::RecipientState::Expired, Some(*at), last.as_ref().map(from_finding))
         }
         RecipientState::Cancelled { at } => (v1::RecipientState::Cancelled, Some(*at), None),
+        RecipientState::Bounced { reply, report } => {
+            (v1::RecipientState::Bounced, Some(report.at), reply.as_ref().map(from_acceptance))
+        }
+        RecipientState::Complained { reply, report } => {
+            (v1::RecipientState::Complained, Some(report.at), reply.as_ref().map(from_acceptance))
+        }
+        RecipientState::Suppressed { at, .. } => (v1::RecipientState::Suppressed, Some(*at), None),
     };
-    Fate { state, since, finding }
+    let report = match told {
+        RecipientState::Bounced { report, .. } | RecipientState::Complained { report, .. } => Some(from_report(report)),
+        _ => None,
+    };
+    let suppressed_by = match told {
+        RecipientState::Suppressed { by, .. } => Some(from_suppressed_by(by)),
+        _ => None,
+    };
+    Fate { state, since, finding, report, suppressed_by }
 }
 
 fn waiting_state(due: Timestamp, deferred: bool, flight: Flight, now: Timestamp) -> v1::RecipientState {
@@ -172,8 +197,7 @@ fn waiting_state(due: Timestamp, deferred: bool, flight: Flight, now: Timestamp)
 /// How many recipients of a job have come how far.
 fn tally_of(job: &Job) -> v1::RecipientTally {
     if let Some(progress) = job.merge() {
-        let MergeTally { waiting, submitted, failed, in_doubt, expired, cancelled } = progress.tally;
-        return v1::RecipientTally { waiting, submitted, failed, in_doubt, expired, cancelled };
+        return from_tally(&progress.tally);
     }
     let mut tally = v1::RecipientTally::default();
     for recipient in job.recipients() {
@@ -184,10 +208,31 @@ fn tally_of(job: &Job) -> v1::RecipientTally {
             MessageClass::InDoubt => &mut tally.in_doubt,
             MessageClass::Expired => &mut tally.expired,
             MessageClass::Cancelled => &mut tally.cancelled,
+            MessageClass::Bounced => &mut tally.bounced,
+            MessageClass::Complained => &mut tally.complained,
+            MessageClass::Suppressed => &mut tally.suppressed,
         };
         *place += 1;
     }
     tally
+}
+
+const fn from_tally(tally: &MergeTally) -> v1::RecipientTally {
+    let MergeTally { waiting, submitted, failed, in_doubt, expired, cancelled, bounced, complained, suppressed } =
+        *tally;
+    v1::RecipientTally { waiting, submitted, failed, in_doubt, expired, cancelled, bounced, complained, suppressed }
+}
+
+fn from_report(report: &Report) -> v1::Report {
+    v1::Report {
+        at: Some(from_time(report.at)),
+        kind: report.kind.as_str().to_owned(),
+        reason: report.reason.as_str().to_owned(),
+        status: report.status.map(|status| status.to_string()).unwrap_or_default(),
+        diagnostic: report.diagnostic.to_string(),
+        reporting_server: report.reporting_server.as_deref().unwrap_or_default().to_owned(),
+        inbound_id: report.inbound.to_string(),
+    }
 }
 
 /// A job's state on the wire.
@@ -204,6 +249,8 @@ pub(in crate::service) const fn from_state(state: JobState) -> v1::JobState {
         JobState::Failed => v1::JobState::Failed,
         JobState::Expired => v1::JobState::Expired,
         JobState::Cancelled => v1::JobState::Cancelled,
+        JobState::Bounced => v1::JobState::Bounced,
+        JobState::Suppressed => v1::JobState::Suppressed,
     }
 }
 
@@ -222,6 +269,8 @@ pub(in crate::service) const fn to_state(state: v1::JobState) -> Option<JobState
         v1::JobState::Failed => JobState::Failed,
         v1::JobState::Expired => JobState::Expired,
         v1::JobState::Cancelled => JobState::Cancelled,
+        v1::JobState::Bounced => JobState::Bounced,
+        v1::JobState::Suppressed => JobState::Suppressed,
     })
 }
 

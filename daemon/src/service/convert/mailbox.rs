@@ -11,7 +11,7 @@ use super::{
     violations::Violations,
 };
 use crate::domain::{
-    account::{Credentials, Encryption, IncomingMailbox, MailboxProtocol, MailboxSignIn, SignIn},
+    account::{Credentials, Encryption, InboundMarks, IncomingMailbox, MailboxProtocol, MailboxSignIn, SignIn},
     address::Address,
 };
 
@@ -46,6 +46,12 @@ pub(super) fn from_incoming(mailbox: &IncomingMailbox) -> v1::IncomingMailbox {
         message_bytes_max: mailbox.message_bytes_max,
         warn_messages: mailbox.warn_messages,
         errors_to: mailbox.errors_to.as_ref().map(|address| address.as_str().to_owned()).unwrap_or_default(),
+        attachments_folder: mailbox.attachments_folder.clone().unwrap_or_default(),
+        keep_duplicates: mailbox.keep_duplicates,
+        no_idle: mailbox.no_idle,
+        marks_to: None,
+        marks_cc: None,
+        marks_from: None,
     }
 }
 
@@ -97,6 +103,12 @@ pub(super) fn to_incoming(
         message_bytes_max: if wire.message_bytes_max == 0 { MESSAGE_BYTES_DEFAULT } else { wire.message_bytes_max },
         warn_messages: if wire.warn_messages == 0 { WARN_MESSAGES_DEFAULT } else { wire.warn_messages },
         errors_to: errors_to?,
+        attachments_folder: Some(wire.attachments_folder).filter(|folder| !folder.is_empty()),
+        keep_duplicates: wire.keep_duplicates,
+        no_idle: wire.no_idle,
+        marks_to: InboundMarks::default(),
+        marks_cc: InboundMarks::default(),
+        marks_from: InboundMarks::default(),
     })
 }
 

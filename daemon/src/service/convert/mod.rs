@@ -25,6 +25,7 @@ pub(super) mod routing;
 mod secrets;
 pub(super) mod server;
 mod sign_in;
+pub(super) mod suppression;
 mod tls;
 pub(super) mod trial;
 pub(super) mod values;

@@ -210,7 +210,7 @@ impl Intake {
         if dry_run {
             return Ok(answer);
         }
-        let accepted = self.storage.accept(vec![Submission { job, message, idempotency }]).await?;
+        let accepted = self.storage.accept(vec![Submission { job, message, idempotency, counted: Vec::new() }]).await?;
         match accepted.first() {
             Some(Acceptance::Accepted) => answer.job_id = id.to_string(),
             Some(Acceptance::Existing(first)) => {

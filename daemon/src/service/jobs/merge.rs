@@ -225,7 +225,12 @@ impl MergeIntake {
             return Ok(answer);
         }
         let account = job.account.clone();
-        match self.storage.accept_merge(MergeSubmission { job, template, idempotency }).await.map_err(Refusal::from)? {
+        match self
+            .storage
+            .accept_merge(MergeSubmission { job, template, idempotency, counted: Vec::new() })
+            .await
+            .map_err(Refusal::from)?
+        {
             Acceptance::Accepted => answer.job_id = id.to_string(),
             Acceptance::Existing(first) => return Ok(existing(first, answer.recipients)),
             Acceptance::KeyReused(first) => return Err(Refusal::KeyReused(first).into()),

@@ -144,5 +144,8 @@ const fn class_of(state: v1::RecipientState) -> MessageClass {
         v1::RecipientState::InDoubt => MessageClass::InDoubt,
         v1::RecipientState::Expired => MessageClass::Expired,
         v1::RecipientState::Cancelled => MessageClass::Cancelled,
+        v1::RecipientState::Bounced => MessageClass::Bounced,
+        v1::RecipientState::Complained => MessageClass::Complained,
+        v1::RecipientState::Suppressed => MessageClass::Suppressed,
     }
 }

@@ -214,6 +214,9 @@ fn final_state(recipient: &Recipient) -> Option<v1::RecipientState> {
         RecipientState::Failed { .. } => v1::RecipientState::Failed,
         RecipientState::Expired { .. } => v1::RecipientState::Expired,
         RecipientState::Cancelled { .. } => v1::RecipientState::Cancelled,
+        RecipientState::Bounced { .. } => v1::RecipientState::Bounced,
+        RecipientState::Complained { .. } => v1::RecipientState::Complained,
+        RecipientState::Suppressed { .. } => v1::RecipientState::Suppressed,
         RecipientState::Pending { .. } | RecipientState::InDoubt { .. } => return None,
     })
 }
@@ -271,6 +274,7 @@ impl Again {
             fallbacks: first.fallbacks,
             approval: first.approval.map(|_| Approval::Awaited),
             resent: Some(first.id),
+            override_suppression: false,
         };
         violations.finish(Some((job, message)))
     }

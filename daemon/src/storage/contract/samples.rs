@@ -8,14 +8,17 @@ use crate::{
         attempt::{Attempt, Fate, Finding, Outcome, Response},
         dkim::{DkimAlgorithm, DkimKey, DkimKeyId, DkimRule, DkimRules},
         ids::{AccountId, Caller, Etag, JobId, Label, MessageKey},
+        inbound::InboundId,
         job::{Audience, Job, MessageFacts, Priority, Schedule},
         ledger::{Charge, QuotaKey},
         limits::{QuotaUnit, QuotaWindow},
         mail::{Attachment, AutoSubmitted, Draft, ListUnsubscribe, Mailbox, Message},
         merge::{MergeRecipient, MergeTemplate, progress::MergeProgress},
         parking::{Parking, ParkingCause, Standing},
+        reason::Reason,
         recipient::{Recipient, RecipientField, RecipientState},
         reply::Reply,
+        report::{Report, ReportKind},
         secret::Secret,
         time::Timestamp,
         tokens::{AccessToken, Tokens},
@@ -32,6 +35,20 @@ use crate::{
 #[must_use]
 pub fn at(seconds: u64) -> Timestamp {
     Timestamp::from_millis(1_800_000_000_000 + seconds * 1_000)
+}
+
+/// What a mail says that came back.
+#[must_use]
+pub fn report(kind: ReportKind) -> Report {
+    Report {
+        at: at(100),
+        kind,
+        reason: if kind == ReportKind::Complaint { Reason::Complaint } else { Reason::UserUnknown },
+        status: "5.1.1".parse().ok(),
+        diagnostic: "550 5.1.1 no such user".into(),
+        reporting_server: Some("mx.example.jp".into()),
+        inbound: InboundId::new(at(100), [7; 10]),
+    }
 }
 
 /// An account's id.
@@ -126,6 +143,7 @@ pub fn sample_job(account: &str, number: u32) -> Job {
         fallbacks: None,
         approval: None,
         resent: None,
+        override_suppression: false,
     }
 }
 
@@ -163,7 +181,12 @@ pub fn label(text: &str) -> Label {
 #[must_use]
 pub fn submission(job: Job) -> Submission {
     let text = format!("Message-ID: {}\r\nX-Job: {}\r\n\r\nGood day.\r\n", job.message.message_id, job.id);
-    Submission { message: Message { bytes: Bytes::from(text), is_eight_bit: false }, job, idempotency: None }
+    Submission {
+        message: Message { bytes: Bytes::from(text), is_eight_bit: false },
+        job,
+        idempotency: None,
+        counted: Vec::new(),
+    }
 }
 
 /// A caller's key for a submission whose content hashes to `hash`.
@@ -245,7 +268,7 @@ pub fn merge_submission(job: Job) -> MergeSubmission {
         charset: crate::domain::charset::Charset::Iso2022Jp,
     };
     let template = MergeTemplate { draft, variables: vec!["name".to_owned()], forbid_dkim: true };
-    MergeSubmission { job, template, idempotency: None }
+    MergeSubmission { job, template, idempotency: None, counted: Vec::new() }
 }
 
 /// Stages recipients of the sample merge job of this number.
@@ -283,7 +306,7 @@ pub fn attempt_of(index: u32, number: u32, fate: Fate, now: Timestamp) -> Attemp
 pub fn settlement_of(message: MessageKey, attempt: Option<Attempt>, now: Timestamp) -> Settlement {
     let retry_at = now.after(std::time::Duration::from_secs(60));
     let handed_over = attempt.is_some();
-    Settlement { message, attempt, retry_at, charges: Vec::new(), now, handed_over }
+    Settlement { message, attempt, retry_at, charges: Vec::new(), now, handed_over, aftermath: None }
 }
 
 /// What leads to a fate.

@@ -9,9 +9,9 @@ use std::{
 use crate::domain::{
     account::{
         AccountSettings, ClientCertificate, ContentRules, Credentials, Encryption, EnvelopeSender, InDoubtPolicy,
-        IncomingMailbox, IssuerKind, MailboxProtocol, MailboxSignIn, NotifyPolicy, OAuth2SignIn, OauthGrant,
-        OauthIssuer, OauthMechanism, PasswordMechanism, PopBeforeSmtp, ProviderKind, Proxy, ProxyKind, Results, Retry,
-        SenderPattern, Server, SignIn, Signature, Timeouts, TlsOptions, TlsVersion,
+        InboundMarks, IncomingMailbox, IssuerKind, MailboxProtocol, MailboxSignIn, NotifyPolicy, OAuth2SignIn,
+        OauthGrant, OauthIssuer, OauthMechanism, PasswordMechanism, PopBeforeSmtp, ProviderKind, Proxy, ProxyKind,
+        Results, Retry, SenderPattern, Server, SignIn, Signature, SuppressionRules, Timeouts, TlsOptions, TlsVersion,
     },
     charset::Charset,
     job::Priority,
@@ -143,6 +143,14 @@ pub fn settings(sign_in: SignIn) -> AccountSettings {
             envelope_sender: EnvelopeSender::Verp("bounces@example.jp".parse().expect("an address")),
         },
         mailbox: Some(incoming()),
+        suppression: SuppressionRules {
+            off: true,
+            soft_bounces_max: 7,
+            soft_bounces_within: seconds(7 * 86_400),
+            hard_bounce_expiry: Some(seconds(365 * 86_400)),
+            soft_bounces_expiry: seconds(9 * 86_400),
+            ignore_replies: true,
+        },
     }
 }
 
@@ -228,6 +236,15 @@ fn incoming() -> IncomingMailbox {
         message_bytes_max: 7_000,
         warn_messages: 77,
         errors_to: Some("errors@example.jp".parse().expect("an address")),
+        attachments_folder: Some("files".into()),
+        keep_duplicates: true,
+        no_idle: true,
+        marks_to: InboundMarks { labels: vec!["in".parse().expect("a label")], status: "new".into() },
+        marks_cc: InboundMarks::default(),
+        marks_from: InboundMarks {
+            labels: vec!["out".parse().expect("a label"), "sent".parse().expect("a label")],
+            status: String::new(),
+        },
     }
 }
 

@@ -33,7 +33,7 @@ use crate::{
         MergeStore, MergeSubmission, Page, Progress, Queue, ROUTING_BYTES_MAX, Ready, RecipientPage, RoutingStore,
         SetRoutingError, StorageError, StoreCare, Submission, Tenure, TenureError, UpdateAccountError,
         records::routing::RoutingRow,
-        settlement::{Diversion, Expiry, Mark, MarkOutcome, Settlement},
+        settlement::{Diversion, Doubt, Expiry, Mark, MarkOutcome, Omission, Settlement},
     },
 };
 
@@ -293,6 +293,24 @@ impl Queue for MemoryStore {
 
     async fn divert(&self, tenure: &Tenure, moves: Vec<Diversion>) -> Result<Vec<bool>, TenureError> {
         self.work(tenure, |model| moves.iter().map(|to| model.divert(&tenure.account, to)).collect())
+    }
+
+    async fn leave_out(&self, _tenure: &Tenure, _omissions: Vec<Omission>) -> Result<(), TenureError> {
+        Ok(())
+    }
+
+    async fn doubts(&self, _account: &AccountId, _limit: usize) -> Result<Vec<Doubt>, StorageError> {
+        Ok(Vec::new())
+    }
+
+    async fn resolve_doubt(
+        &self,
+        _account: &AccountId,
+        _message: MessageKey,
+        _found: bool,
+        _now: Timestamp,
+    ) -> Result<bool, StorageError> {
+        Err(StorageError::Unfinished("not built yet".into()))
     }
 
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError> {

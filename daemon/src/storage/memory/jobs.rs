@@ -56,7 +56,7 @@ impl Model {
     }
 
     pub(super) fn accept(&mut self, submission: Submission) -> Acceptance {
-        let Submission { job, message, idempotency } = submission;
+        let Submission { job, message, idempotency, .. } = submission;
         self.accept_job(job, Stored::Plain(message), idempotency)
     }
 

@@ -7,10 +7,15 @@ mod blobs;
 mod dkim;
 mod dkim_store;
 mod engine;
+mod inbound_store;
 mod jobs;
 mod merges;
 mod model;
 mod queue;
+mod statistics;
+mod statistics_store;
+mod suppression_store;
+mod suppressions;
 mod uploaded;
 
 pub use engine::MemoryStore;

@@ -70,7 +70,7 @@ impl Model {
     }
 
     pub(super) fn settle(&mut self, account: &AccountId, settlement: Settlement) {
-        let Settlement { message, attempt, retry_at, charges, now, handed_over } = settlement;
+        let Settlement { message, attempt, retry_at, charges, now, handed_over, .. } = settlement;
         self.charge(account, &charges);
         let Some(stored) = self.jobs.get_mut(&message.job).filter(|stored| stored.job.account == *account) else {
             return;

@@ -8,6 +8,7 @@ use self::{
     seals::{Place, Seals},
     server::ServerRow,
     sign_in::{OAuth2Row, PasswordRow, PopBeforeSmtpRow, SignInParts},
+    suppression::SuppressionRulesRow,
 };
 use super::{BadRow, codes::Code, job::parsed, limits::LimitsRow};
 use crate::{
@@ -25,6 +26,7 @@ mod mailbox;
 mod seals;
 mod server;
 mod sign_in;
+mod suppression;
 
 /// An [`Account`]. Durations are in nanoseconds, times in milliseconds since 1970.
 #[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
@@ -88,6 +90,8 @@ pub struct AccountRow {
     pub results: Option<ResultsRow>,
     #[prost(message, optional, tag = "26")]
     pub mailbox: Option<IncomingRow>,
+    #[prost(message, optional, tag = "30")]
+    pub suppression: Option<SuppressionRulesRow>,
     /// Whether it signs in with the credentials of its mailbox.
     #[prost(bool, tag = "27")]
     pub as_mailbox: bool,
@@ -143,6 +147,7 @@ impl AccountRow {
             content: Some(settings.content.into()),
             results: Some((&settings.results).into()),
             mailbox: settings.mailbox.as_ref().map(|mailbox| IncomingRow::new(mailbox, seals)),
+            suppression: Some(SuppressionRulesRow::from(&settings.suppression)),
             as_mailbox,
             oauth2,
             pop_before_smtp,
@@ -193,6 +198,7 @@ impl AccountRow {
             content: self.content.map_or_else(|| Ok(ContentRules::default()), TryInto::try_into)?,
             results: self.results.map_or_else(|| Ok(Results::default()), TryInto::try_into)?,
             mailbox: self.mailbox.map(|mailbox| mailbox.into_mailbox(seals)).transpose()?,
+            suppression: self.suppression.map(Into::into).unwrap_or_default(),
         })
     }
 }

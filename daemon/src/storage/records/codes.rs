@@ -14,6 +14,8 @@ use crate::domain::{
     parking::ParkingCause,
     quiet::QuietRule,
     recipient::RecipientField,
+    report::ReportKind,
+    suppression::SuppressionReason,
     verdict::{Blame, ParkCause, Phase, Verdict},
 };
 
@@ -53,7 +55,7 @@ codes!(Priority, "priority": 0 Normal, 1 High, 2 Low, 3 Bulk);
 codes!(Wish, "wish": 1 Cancel, 2 Hold, 3 Expire);
 codes!(Control, "control": 1 Cancel, 2 Hold, 3 Release, 4 Retry, 5 Expire);
 codes!(JobState, "job state": 1 Held, 2 Scheduled, 3 Queued, 4 Sending, 5 Deferred, 6 InDoubt, 7 Submitted,
-    8 PartlySubmitted, 9 Failed, 10 Expired, 11 Cancelled);
+    8 PartlySubmitted, 9 Failed, 10 Expired, 11 Cancelled, 12 Bounced, 13 Suppressed);
 codes!(RecipientField, "recipient field": 0 To, 1 Cc, 2 Bcc);
 codes!(Fate, "fate": 1 Submitted, 2 Deferred, 3 Failed, 4 GivenUp, 5 LeftInDoubt);
 codes!(Phase, "phase": 1 Resolve, 2 Connect, 3 Greeting, 4 Hello, 5 Tls, 6 SignIn, 7 Mail, 8 Rcpt, 9 Data,
@@ -65,7 +67,9 @@ codes!(ParkingCause, "parking cause": 1 Paused, 2 NeedsReauth, 3 QuotaExhausted,
     6 Unreachable);
 codes!(Encryption, "encryption": 1 None, 2 StartTls, 3 Tls);
 codes!(PasswordMechanism, "password mechanism": 0 Auto, 1 Plain, 2 Login, 3 CramMd5);
-codes!(InDoubtPolicy, "in-doubt policy": 0 Resend, 1 Hold);
+codes!(InDoubtPolicy, "in-doubt policy": 0 Resend, 1 Hold, 2 Reconcile);
+codes!(ReportKind, "report kind": 1 Hard, 2 Soft, 3 Complaint, 4 Delayed);
+codes!(SuppressionReason, "suppression reason": 1 HardBounce, 2 SoftBounces, 3 Complaint, 4 Unsubscribed, 5 Manual);
 codes!(TlsVersion, "TLS version": 0 V1_2, 1 V1_3);
 codes!(ProxyKind, "proxy kind": 1 Socks5, 2 HttpConnect);
 codes!(OauthMechanism, "OAuth mechanism": 0 Auto, 1 Xoauth2, 2 Oauthbearer);
@@ -132,6 +136,8 @@ mod tests {
         check::<Control>();
         check::<JobState>();
         check::<RecipientField>();
+        check::<ReportKind>();
+        check::<SuppressionReason>();
         check::<Fate>();
         check::<Phase>();
         check::<Blame>();

@@ -2,10 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadRow, as_base64, codes::Code, idempotency::job_id, job::parsed, standing::ParkingRow};
+use super::{
+    BadRow, as_base64,
+    codes::Code,
+    idempotency::job_id,
+    job::parsed,
+    report::{inbound_id, reason},
+    standing::ParkingRow,
+};
 use crate::domain::{
     event::{Event, EventKind, JobChange},
     ids::AccountId,
+    inbound::MailboxChange,
     time::Timestamp,
 };
 
@@ -31,11 +39,11 @@ pub struct EventRow {
     /// The account's place, counted from 0.
     #[prost(uint32, tag = "2")]
     pub account: u32,
-    /// 1 job accepted, 2 attempted, 3 controlled, 4 expired, 5 diverted, 6 approved; 10 account created, 11 updated, 12 deleted, 13 parked,
-    /// 14 resumed.
+    /// 1 job accepted, 2 attempted, 3 controlled, 4 expired, 5 diverted, 6 approved, 7 reported, 8 suppressed, 9 reconciled; 10 account
+    /// created, 11 updated, 12 deleted, 13 parked, 14 resumed; 20 mail arrived, 21 skipped, 22 mailbox failing, 23 recovered, 24 crowded.
     #[prost(uint32, tag = "3")]
     pub kind: u32,
-    /// The job, 16 bytes; empty for an event about the account.
+    /// The job, or the mail that arrived, 16 bytes; empty for another event about the account.
     #[prost(bytes = "vec", tag = "4")]
     #[serde(with = "as_base64")]
     pub job: Vec<u8>,
@@ -43,7 +51,8 @@ pub struct EventRow {
     #[prost(uint32, tag = "5")]
     pub state: u32,
     /// For an attempt its number, the counts of submitted, deferred, failed and in doubt, and, unless it is 0, the number
-    /// of the message; for a control its code.
+    /// of the message; for a control its code; for a report the recipient and the kind; the recipients that are suppressed; for a
+    /// reconciliation the message and whether it was found.
     #[prost(uint32, repeated, tag = "6")]
     pub numbers: Vec<u32>,
     /// Why the account was parked.
@@ -52,6 +61,15 @@ pub struct EventRow {
     /// The account that had a diverted job before.
     #[prost(string, optional, tag = "8")]
     pub from_account: Option<String>,
+    /// The reason of a report; why a mailbox fails; the folder of a mail that was skipped.
+    #[prost(string, optional, tag = "9")]
+    pub text: Option<String>,
+    /// The UID of a mail that was skipped.
+    #[prost(string, optional, tag = "10")]
+    pub uid: Option<String>,
+    /// The length of a mail that was skipped; how many messages are in a crowded mailbox.
+    #[prost(uint64, optional, tag = "11")]
+    pub size: Option<u64>,
 }
 
 impl EventsRow {
@@ -105,6 +123,19 @@ impl EventRow {
                         3
                     }
                     JobChange::Expired => 4,
+                    JobChange::Reported { recipient, kind, reason } => {
+                        row.numbers = vec![*recipient, kind.code()];
+                        row.text = Some(reason.as_str().to_owned());
+                        7
+                    }
+                    JobChange::Suppressed { recipients } => {
+                        row.numbers.clone_from(recipients);
+                        8
+                    }
+                    JobChange::Reconciled { message, found } => {
+                        row.numbers = vec![*message, u32::from(*found)];
+                        9
+                    }
                     JobChange::Approved => 6,
                     JobChange::Diverted { from } => {
                         row.from_account = Some(from.as_str().to_owned());
@@ -120,6 +151,7 @@ impl EventRow {
                 13
             }
             EventKind::AccountResumed => 14,
+            EventKind::Mailbox(change) => row.set_mailbox(change),
         };
         row
     }
@@ -147,9 +179,56 @@ impl EventRow {
                 EventKind::AccountParked(parking.try_into()?)
             }
             (14, _) => EventKind::AccountResumed,
+            (20..=24, _) => EventKind::Mailbox(self.mailbox_change()?),
+            (7, &[recipient, kind]) => {
+                let reason = reason(self.text.as_deref().unwrap_or_default());
+                self.job_event(JobChange::Reported { recipient, kind: Code::from_code(kind)?, reason })?
+            }
+            (8, recipients) => self.job_event(JobChange::Suppressed { recipients: recipients.to_vec() })?,
+            (9, &[message, found]) => self.job_event(JobChange::Reconciled { message, found: found != 0 })?,
             (kind, _) => return Err(BadRow::new("event", format_args!("unknown kind {kind}"))),
         };
         Ok(Event { at: Timestamp::from_millis(self.at), account: account(self.account)?, kind })
+    }
+
+    /// Notes what happened to a mailbox, and says which kind of event that is.
+    fn set_mailbox(&mut self, change: &MailboxChange) -> u32 {
+        match change {
+            MailboxChange::Arrived(id) => {
+                self.job = id.to_bytes().to_vec();
+                20
+            }
+            MailboxChange::Skipped { bytes, folder, uid } => {
+                self.size = Some(*bytes);
+                self.text = folder.as_deref().map(str::to_owned);
+                self.uid = Some(uid.to_string());
+                21
+            }
+            MailboxChange::Failing(why) => {
+                self.text = Some(why.to_string());
+                22
+            }
+            MailboxChange::Recovered => 23,
+            MailboxChange::Crowded { messages } => {
+                self.size = Some(*messages);
+                24
+            }
+        }
+    }
+
+    fn mailbox_change(&self) -> Result<MailboxChange, BadRow> {
+        let text = || self.text.as_deref().map(Box::<str>::from);
+        let size = self.size.unwrap_or(0);
+        Ok(match self.kind {
+            20 => MailboxChange::Arrived(inbound_id(&self.job)?),
+            21 => {
+                let uid = self.uid.as_deref().unwrap_or_default().into();
+                MailboxChange::Skipped { bytes: size, folder: text(), uid }
+            }
+            22 => MailboxChange::Failing(text().unwrap_or_default()),
+            23 => MailboxChange::Recovered,
+            _ => MailboxChange::Crowded { messages: size },
+        })
     }
 
     fn job_event(&self, change: JobChange) -> Result<EventKind, BadRow> {

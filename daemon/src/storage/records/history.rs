@@ -7,10 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     BadRow,
     codes::{Code, optional},
+    report::ReportRow,
+    suppression::SuppressedRow,
 };
 use crate::domain::{
     attempt::{Attempt, Finding, Outcome, Response},
     reply::Reply,
+    report::Report,
+    suppression::SuppressedBy,
     time::Timestamp,
 };
 
@@ -27,6 +31,12 @@ pub struct HistoryRow {
     /// The latest attempts, oldest first.
     #[prost(message, repeated, tag = "3")]
     pub attempts: Vec<AttemptRow>,
+    /// What came back.
+    #[prost(message, repeated, tag = "4")]
+    pub reports: Vec<ReportRow>,
+    /// What kept recipients out.
+    #[prost(message, repeated, tag = "5")]
+    pub suppressed: Vec<SuppressedRow>,
 }
 
 /// A [`Finding`].
@@ -100,6 +110,22 @@ impl<'a> HistoryWriter<'a> {
         })
     }
 
+    /// The place of a report.
+    pub(super) fn report(&mut self, report: &Report) -> u32 {
+        self.row.reports.push(report.into());
+        place(self.row.reports.len())
+    }
+
+    /// The place of what kept a recipient out.
+    pub(super) fn suppressed(&mut self, by: &SuppressedBy) -> u32 {
+        let row = SuppressedRow::from(by);
+        if let Some(known) = self.row.suppressed.iter().position(|known| *known == row) {
+            return place(known + 1);
+        }
+        self.row.suppressed.push(row);
+        place(self.row.suppressed.len())
+    }
+
     /// The place of a finding.
     pub(super) fn finding(&mut self, finding: &'a Finding) -> u32 {
         let row = FindingRow {
@@ -164,6 +190,16 @@ impl HistoryRow {
             verdict: Code::from_code(row.verdict)?,
             blame: optional(row.blame)?,
         })
+    }
+
+    pub(super) fn report(&self, place: u32) -> Result<Report, BadRow> {
+        let row = usize::try_from(place).ok().and_then(|place| self.reports.get(place.checked_sub(1)?));
+        row.cloned().ok_or_else(|| BadRow::new("history", format_args!("no report {place}")))?.try_into()
+    }
+
+    pub(super) fn suppressed(&self, place: u32) -> Result<SuppressedBy, BadRow> {
+        let row = usize::try_from(place).ok().and_then(|place| self.suppressed.get(place.checked_sub(1)?));
+        row.ok_or_else(|| BadRow::new("history", format_args!("no suppression {place}")))?.try_into()
     }
 
     pub(super) fn attempts(&self) -> Result<Vec<Attempt>, BadRow> {

@@ -86,6 +86,9 @@ pub struct JobRow {
     #[prost(bytes = "vec", tag = "32")]
     #[serde(with = "as_base64")]
     pub resent: Vec<u8>,
+    /// Whether its recipients are sent to although they are suppressed.
+    #[prost(bool, tag = "33")]
+    pub override_suppression: bool,
     /// The files that were cut out of the message, or of the content of a merge job, in their order.
     #[prost(message, repeated, tag = "50")]
     pub cuts: Vec<CutRow>,
@@ -183,13 +186,13 @@ pub struct RecipientRow {
     /// The header field.
     #[prost(uint32, tag = "2")]
     pub field: u32,
-    /// 0 pending, 1 submitted, 2 failed, 3 in doubt, 4 expired, 5 cancelled.
+    /// 0 pending, 1 submitted, 2 failed, 3 in doubt, 4 expired, 5 cancelled, 6 bounced, 7 complained, 8 suppressed.
     #[prost(uint32, tag = "3")]
     pub state: u32,
     /// Since when, in milliseconds since 1970.
     #[prost(uint64, tag = "4")]
     pub at: u64,
-    /// The place of the finding in the history; 0 for none.
+    /// The place of the finding in the history, or of the report, or of what suppressed it; 0 for none.
     #[prost(uint32, tag = "5")]
     pub finding: u32,
     /// The place of the reply in the history; 0 for none.
@@ -240,6 +243,7 @@ impl JobRow {
             fallbacks: job.fallbacks.as_deref().map(FallbacksRow::from),
             approval: job.approval.as_ref().map(ApprovalRow::from),
             resent: job.resent.map(|id| id.to_bytes().to_vec()).unwrap_or_default(),
+            override_suppression: job.override_suppression,
             cuts: body.cuts.iter().map(CutRow::from).collect(),
             whole_sum: body.whole_sum,
         }
@@ -288,6 +292,7 @@ impl JobRow {
             fallbacks: self.fallbacks.map(|row| row.into_fallbacks().map(Box::new)).transpose()?,
             approval: self.approval.map(ApprovalRow::into_approval).transpose()?,
             resent: if self.resent.is_empty() { None } else { Some(job_id(&self.resent)?) },
+            override_suppression: self.override_suppression,
         })
     }
 

@@ -32,7 +32,7 @@ pub struct ProgressRow {
     pub untouched: Vec<u32>,
     #[prost(uint32, tag = "4")]
     pub underway: u32,
-    /// Waiting, submitted, failed, in doubt, expired, cancelled.
+    /// Waiting, submitted, failed, in doubt, expired, cancelled, bounced, complained, suppressed; the last three may be missing.
     #[prost(uint32, repeated, tag = "5")]
     pub tally: Vec<u32>,
     #[prost(uint64, optional, tag = "6")]
@@ -110,7 +110,8 @@ pub struct OutcomeRow {
 
 impl From<&MergeProgress> for ProgressRow {
     fn from(progress: &MergeProgress) -> Self {
-        let MergeTally { waiting, submitted, failed, in_doubt, expired, cancelled } = progress.tally;
+        let MergeTally { waiting, submitted, failed, in_doubt, expired, cancelled, bounced, complained, suppressed } =
+            progress.tally;
         let mut end = 0;
         let untouched = progress.untouched.ranges().iter().flat_map(|range| {
             let gap = range.start - end;
@@ -123,7 +124,7 @@ impl From<&MergeProgress> for ProgressRow {
             due: progress.due.as_millis(),
             untouched: untouched.collect(),
             underway: progress.underway,
-            tally: vec![waiting, submitted, failed, in_doubt, expired, cancelled],
+            tally: vec![waiting, submitted, failed, in_doubt, expired, cancelled, bounced, complained, suppressed],
             expired_at: progress.expired.map(|end| end.at.as_millis()),
             expired_messages: progress.expired.map_or(0, |end| end.messages),
             expired_doubts: progress.expired.and_then(|end| end.doubts),
@@ -146,14 +147,26 @@ impl TryFrom<ProgressRow> for MergeProgress {
             ranges.push(start..end);
         }
         let untouched = Untouched::from_ranges(ranges).filter(|_| end <= row.messages);
-        let &[waiting, submitted, failed, in_doubt, expired, cancelled] = row.tally.as_slice() else {
+        let &[waiting, submitted, failed, in_doubt, expired, cancelled, ref later @ ..] = row.tally.as_slice() else {
             return Err(bad("the tally does not have six numbers"));
         };
+        let later = |place: usize| later.get(place).copied().unwrap_or(0);
+        let (bounced, complained, suppressed) = (later(0), later(1), later(2));
         let at = Timestamp::from_millis;
         Ok(Self {
             messages: row.messages,
             message_bytes_max: row.message_bytes_max,
-            tally: MergeTally { waiting, submitted, failed, in_doubt, expired, cancelled },
+            tally: MergeTally {
+                waiting,
+                submitted,
+                failed,
+                in_doubt,
+                expired,
+                cancelled,
+                bounced,
+                complained,
+                suppressed,
+            },
             due: at(row.due),
             untouched: untouched.ok_or_else(|| bad("the ranges are out of order"))?,
             underway: row.underway.min(waiting),

@@ -15,9 +15,11 @@ pub mod ledger;
 pub mod limits;
 pub mod merge;
 pub mod recipients;
+pub mod report;
 pub mod routing;
 pub mod standing;
 mod state;
+pub mod suppression;
 pub mod template;
 #[cfg(test)]
 mod tests;

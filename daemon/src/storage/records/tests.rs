@@ -16,7 +16,9 @@ use crate::{
         job::{Approval, Audience, Control, Job, JobState, Priority, Schedule, Wish},
         parking::{Parking, ParkingCause},
         recipient::{Deferral, Recipient, RecipientState},
+        report::ReportKind,
         secret::Secret,
+        suppression::{SuppressedBy, SuppressionReason, SuppressionScope},
         verdict::{Blame, ParkCause, Phase, Verdict},
     },
     platform::sealing::{KEY_BYTES, Sealer},
@@ -61,7 +63,20 @@ fn jobs_survive_their_rows() {
     let states = [
         RecipientState::Pending { deferral: None },
         RecipientState::Pending { deferral: Some(Deferral { at: at(3), finding: met.clone() }) },
-        RecipientState::Submitted { at: at(4), reply: samples::reply("250 2.0.0 Ok") },
+        RecipientState::Submitted { at: at(4), reply: Some(samples::reply("250 2.0.0 Ok")) },
+        RecipientState::Submitted { at: at(4), reply: None },
+        RecipientState::Bounced {
+            reply: Some(samples::reply("250 2.0.0 Ok")),
+            report: Box::new(samples::report(ReportKind::Hard)),
+        },
+        RecipientState::Complained { reply: None, report: Box::new(samples::report(ReportKind::Complaint)) },
+        RecipientState::Suppressed {
+            at: at(9),
+            by: Box::new(SuppressedBy {
+                scope: SuppressionScope::Label(samples::label("news")),
+                reason: SuppressionReason::Unsubscribed,
+            }),
+        },
         RecipientState::Failed { at: at(5), finding: broken() },
         RecipientState::InDoubt { since: at(6) },
         RecipientState::Expired { at: at(7), last: Some(met) },

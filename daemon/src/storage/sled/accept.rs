@@ -99,7 +99,7 @@ impl SledStore {
     }
 
     async fn prepare(&self, submission: Submission) -> Result<Prepared, StorageError> {
-        let Submission { job, message, idempotency } = submission;
+        let Submission { job, message, idempotency, .. } = submission;
         let entry = self.entry_of(&job.account);
         let is_full = self.is_full(&job.account);
         // The committer refuses what comes without its account's number or is full, so no file is written for it.

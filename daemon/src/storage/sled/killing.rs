@@ -76,6 +76,7 @@ async fn write_until_killed() {
                         charges: vec![],
                         now,
                         handed_over: true,
+                        aftermath: None,
                     };
                     store.settle(&tenure, vec![settled]).await.unwrap();
                     say(&format!("settled {id}"));

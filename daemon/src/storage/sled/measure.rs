@@ -74,8 +74,15 @@ async fn drain(store: &SharedStorage, couriers: usize) -> (u64, Duration) {
                 };
                 store.mark_in_doubt(&tenure, vec![mark]).await.unwrap();
                 let attempt = Some(samples::attempt(1, &[Fate::Submitted], now));
-                let settled =
-                    Settlement { message: key, attempt, retry_at: now, charges: vec![], now, handed_over: true };
+                let settled = Settlement {
+                    message: key,
+                    attempt,
+                    retry_at: now,
+                    charges: vec![],
+                    now,
+                    handed_over: true,
+                    aftermath: None,
+                };
                 store.settle(&tenure, vec![settled]).await.unwrap();
             });
         }

@@ -43,6 +43,7 @@ fn job(due: Timestamp) -> Job {
         fallbacks: None,
         approval: None,
         resent: None,
+        override_suppression: false,
     }
 }
 

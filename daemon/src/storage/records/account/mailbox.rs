@@ -9,7 +9,7 @@ use super::{
     server::{CredentialsRow, ServerRow},
 };
 use crate::{
-    domain::account::{IncomingMailbox, MailboxSignIn},
+    domain::account::{InboundMarks, IncomingMailbox, MailboxSignIn},
     storage::records::{BadRow, codes::Code, job::parsed, ledger::nanos},
 };
 
@@ -46,6 +46,41 @@ pub struct IncomingRow {
     pub warn_messages: u32,
     #[prost(string, optional, tag = "14")]
     pub errors_to: Option<String>,
+    #[prost(string, optional, tag = "15")]
+    pub attachments_folder: Option<String>,
+    #[prost(bool, tag = "16")]
+    pub keep_duplicates: bool,
+    #[prost(bool, tag = "17")]
+    pub no_idle: bool,
+    /// Those for To, Cc and From, in this order.
+    #[prost(message, repeated, tag = "18")]
+    pub marks: Vec<MarksRow>,
+}
+
+/// An [`InboundMarks`].
+#[derive(Clone, PartialEq, Eq, prost::Message, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MarksRow {
+    #[prost(string, repeated, tag = "1")]
+    pub labels: Vec<String>,
+    #[prost(string, tag = "2")]
+    pub status: String,
+}
+
+impl From<&InboundMarks> for MarksRow {
+    fn from(marks: &InboundMarks) -> Self {
+        let labels = marks.labels.iter().map(|label| label.as_str().to_owned()).collect();
+        Self { labels, status: marks.status.clone() }
+    }
+}
+
+impl TryFrom<&MarksRow> for InboundMarks {
+    type Error = BadRow;
+
+    fn try_from(row: &MarksRow) -> Result<Self, BadRow> {
+        let labels = row.labels.iter().map(|label| parsed("label", label)).collect::<Result<_, _>>()?;
+        Ok(Self { labels, status: row.status.clone() })
+    }
 }
 
 impl IncomingRow {
@@ -68,6 +103,10 @@ impl IncomingRow {
             message_bytes_max: mailbox.message_bytes_max,
             warn_messages: mailbox.warn_messages,
             errors_to: mailbox.errors_to.as_ref().map(|address| address.as_str().to_owned()),
+            attachments_folder: mailbox.attachments_folder.clone(),
+            keep_duplicates: mailbox.keep_duplicates,
+            no_idle: mailbox.no_idle,
+            marks: [&mailbox.marks_to, &mailbox.marks_cc, &mailbox.marks_from].map(MarksRow::from).to_vec(),
         }
     }
 
@@ -78,7 +117,17 @@ impl IncomingRow {
             Ok(MailboxSignIn { credentials, apop, allow_plaintext })
         };
         let server = self.server.ok_or_else(|| BadRow::new("mailbox server", "is missing"))?;
+        let marks = |place: usize| {
+            let row = self.marks.get(place);
+            row.map_or_else(|| Ok(InboundMarks::default()), InboundMarks::try_from)
+        };
         Ok(IncomingMailbox {
+            marks_to: marks(0)?,
+            marks_cc: marks(1)?,
+            marks_from: marks(2)?,
+            attachments_folder: self.attachments_folder,
+            keep_duplicates: self.keep_duplicates,
+            no_idle: self.no_idle,
             protocol: Code::from_code(self.protocol)?,
             server: server.into_server(Place::Mailbox, seals)?,
             sign_in: self.credentials.map(sign_in).transpose()?,

@@ -17,7 +17,7 @@ use crate::{
 
 impl SledStore {
     pub(super) async fn accept_staged(&self, submission: MergeSubmission) -> Result<Acceptance, StorageError> {
-        let MergeSubmission { job, template, idempotency } = submission;
+        let MergeSubmission { job, template, idempotency, .. } = submission;
         let staged = self.staging.take(job.id).unwrap_or_default();
         self.space.check()?;
         let prepare = move |store: &Self| store.prepare_merge(&job, &template, staged, idempotency);

@@ -1,0 +1,120 @@
+//! What is counted of mail: recipients by what became of them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use hikyaku_recognition::classify::reason::Reason;
+
+use super::ids::Label;
+
+/// The bounds of the buckets in which queue times are counted; one more bucket has no bound.
+pub const QUEUE_TIME_BOUNDS: [Duration; 12] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+    Duration::from_secs(60),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(15 * 60),
+    Duration::from_secs(3_600),
+    Duration::from_secs(4 * 3_600),
+    Duration::from_secs(12 * 3_600),
+    Duration::from_secs(24 * 3_600),
+    Duration::from_secs(3 * 24 * 3_600),
+    Duration::from_secs(7 * 24 * 3_600),
+];
+
+/// Most domains, and most labels, that are counted by name in one period of an account; the others share one group.
+pub const GROUPS_PER_PERIOD_MAX: usize = 200;
+
+/// What a count is of, within an account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StatisticsGroup {
+    /// All of it.
+    All,
+    /// Recipients of this domain, in lower case.
+    Domain(Box<str>),
+    /// Recipients of jobs with this label.
+    Label(Label),
+    /// Recipients of domains beyond [`GROUPS_PER_PERIOD_MAX`].
+    OtherDomains,
+    /// Recipients of jobs with labels beyond it.
+    OtherLabels,
+}
+
+/// Numbers of recipients.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Jobs with them were accepted.
+    pub accepted: u64,
+    /// The provider took their message.
+    pub submitted: u64,
+    /// Attempts after which they had to wait for another one.
+    pub deferred: u64,
+    /// They were refused for good.
+    pub failed: u64,
+    /// Their time ran out.
+    pub expired: u64,
+    /// They were left out because they are suppressed.
+    pub suppressed: u64,
+    /// Their message came back: the address is dead.
+    pub bounced_hard: u64,
+    /// Their message came back for another reason.
+    pub bounced_soft: u64,
+    /// They complained.
+    pub complained: u64,
+    /// They opened the message.
+    pub opened: u64,
+    /// They followed a link.
+    pub clicked: u64,
+    /// Refusals and bounces by their reasons.
+    pub reasons: BTreeMap<Reason, u64>,
+    /// Those that were submitted by how long they had waited since they were first due: see [`QUEUE_TIME_BOUNDS`].
+    pub queue_times: [u64; QUEUE_TIME_BOUNDS.len() + 1],
+}
+
+/// Something to be added to what is counted of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Of what.
+    pub group: StatisticsGroup,
+    /// How many.
+    pub counts: Counts,
+}
+
+impl Counts {
+    /// Adds others to these.
+    pub fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.accepted, other.accepted),
+            (&mut self.submitted, other.submitted),
+            (&mut self.deferred, other.deferred),
+            (&mut self.failed, other.failed),
+            (&mut self.expired, other.expired),
+            (&mut self.suppressed, other.suppressed),
+            (&mut self.bounced_hard, other.bounced_hard),
+            (&mut self.bounced_soft, other.bounced_soft),
+            (&mut self.complained, other.complained),
+            (&mut self.opened, other.opened),
+            (&mut self.clicked, other.clicked),
+        ];
+        pairs.into_iter().for_each(|(sum, more)| *sum += more);
+        self.queue_times.iter_mut().zip(other.queue_times).for_each(|(sum, more)| *sum += more);
+        for (reason, more) in &other.reasons {
+            *self.reasons.entry(*reason).or_default() += more;
+        }
+    }
+
+    /// Notes how long a recipient had waited.
+    pub fn waited(&mut self, time: Duration) {
+        let bucket = QUEUE_TIME_BOUNDS.iter().position(|bound| time <= *bound).unwrap_or(QUEUE_TIME_BOUNDS.len());
+        self.queue_times[bucket] += 1;
+    }
+
+    /// The share of those who came to an end whose message was taken and has not come back; nothing when none came to one.
+    #[must_use]
+    pub fn success_rate(&self) -> Option<f64> {
+        let ended = self.submitted + self.failed + self.expired;
+        let arrived = self.submitted.saturating_sub(self.bounced_hard + self.bounced_soft);
+        #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
+        (ended > 0).then(|| arrived as f64 / ended as f64)
+    }
+}

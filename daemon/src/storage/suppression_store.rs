@@ -1,0 +1,93 @@
+//! What a store does for suppressions: who must not be sent to.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::StorageError;
+use crate::domain::{
+    address::Address,
+    ids::{AccountId, Label},
+    suppression::{Suppression, SuppressionKey, SuppressionReason, SuppressionScope},
+    time::Timestamp,
+};
+
+/// Most suppressions that one call of [`SuppressionStore::list_suppressions`] looks at before it returns what it has found so far.
+pub const SUPPRESSION_SCAN_MAX: usize = 20_000;
+
+/// Suppressions.
+#[async_trait]
+pub trait SuppressionStore: Send + Sync + fmt::Debug {
+    /// For each address, the suppression that decides, if one holds at `now`: that of all accounts before the account's, and that
+    /// before those of the labels. Answers stand in the order of the addresses. While there are no suppressions nothing is read.
+    async fn suppressed(
+        &self,
+        account: &AccountId,
+        labels: &[Label],
+        addresses: &[Address],
+        now: Timestamp,
+    ) -> Result<Vec<Option<Suppression>>, StorageError>;
+
+    /// The suppression of a key, whether or not it still holds.
+    async fn suppression(&self, key: &SuppressionKey) -> Result<Option<Suppression>, StorageError>;
+
+    /// Suppressions that match, in the order of scope and address, beginning after `page.after`. Those that have ended are left
+    /// out.
+    async fn list_suppressions(
+        &self,
+        filter: &SuppressionFilter,
+        page: SuppressionPage,
+    ) -> Result<Suppressions, StorageError>;
+
+    /// Adds suppressions, each instead of the one of its key. Answers with whether each replaced one, in order.
+    async fn suppress(&self, suppressions: Vec<Suppression>) -> Result<Vec<bool>, StorageError>;
+
+    /// Takes a suppression away, and with `requeue` lets the recipients wait again that it held back: those of jobs that are kept,
+    /// were not cancelled and have time left. They are looked at again before they go.
+    async fn lift(&self, key: &SuppressionKey, requeue: bool, now: Timestamp) -> Result<Option<Lifted>, StorageError>;
+}
+
+/// Which suppressions are meant. Every part that is given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SuppressionFilter {
+    /// Of one of these scopes; of any when empty.
+    pub scopes: Vec<SuppressionScope>,
+    /// For this reason.
+    pub reason: Option<SuppressionReason>,
+    /// Whose address contains this, in lower case.
+    pub address_contains: Option<String>,
+    /// Added at this time or later.
+    pub added_from: Option<Timestamp>,
+    /// Added before this time.
+    pub added_before: Option<Timestamp>,
+}
+
+/// Which part of a list is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SuppressionPage {
+    /// The key of the last one of the page before.
+    pub after: Option<SuppressionKey>,
+    /// Most suppressions in this one; at most [`PAGE_MAX`](super::PAGE_MAX).
+    pub limit: usize,
+    /// The time at which they hold.
+    pub now: Timestamp,
+}
+
+/// Part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suppressions {
+    /// The suppressions.
+    pub suppressions: Vec<Suppression>,
+    /// What the next page has as [`SuppressionPage::after`]; nothing when there are no more. A page may be short and still have a
+    /// next one, because a call looks at [`SUPPRESSION_SCAN_MAX`] at most.
+    pub next: Option<SuppressionKey>,
+}
+
+/// A suppression that was taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lifted {
+    /// As it was.
+    pub suppression: Suppression,
+    /// Recipients that wait again.
+    pub requeued: u32,
+}
