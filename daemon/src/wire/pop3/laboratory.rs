@@ -3,6 +3,7 @@
 
 use std::{
     num::NonZeroU16,
+    path::PathBuf,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -32,9 +33,12 @@ use crate::{
 const BYTES_MAX: usize = 1_048_576;
 const BODY: &str = "..two\r\n.\r\n. \r\n.one\r\nend\r\n.";
 
+fn lab() -> PathBuf {
+    std::env::var_os("HIKYAKU_LAB").expect("HIKYAKU_LAB names the laboratory's directory").into()
+}
+
 fn server(at: u16, encryption: Encryption) -> Server {
-    let lab = std::path::PathBuf::from(std::env::var_os("HIKYAKU_LAB").expect("HIKYAKU_LAB names the laboratory"));
-    let ca = std::fs::read_to_string(lab.join("tls/ca.pem")).expect("the laboratory's authority");
+    let ca = std::fs::read_to_string(lab().join("tls/ca.pem")).expect("the laboratory's authority");
     let host = "localhost".parse().expect("a host");
     Server { custom_ca_pem: Some(ca), ..Server::new(host, NonZeroU16::new(at).expect("not zero"), encryption) }
 }
@@ -149,6 +153,42 @@ async fn a_password_goes_by_plain_where_user_is_not_offered() {
     assert!(
         said.iter().any(|step| step.starts_with("AUTH PLAIN")) && !said.iter().any(|step| step.starts_with("USER"))
     );
+}
+
+/// What this process has in memory, in KiB.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[tokio::test]
+#[ignore = "needs a mail laboratory"]
+async fn a_mailbox_of_20_000_mails_is_read_in_bounded_memory() {
+    const MESSAGES: u64 = 20_000;
+    let mail = format!("Subject: many\r\n\r\n{}", "0123456789.\r\n".repeat(300));
+    let begun = std::process::id();
+    for n in 0..MESSAGES {
+        let name = format!("mail/carol/Maildir/new/{}.{begun}.many", 1_700_000_000 + n);
+        std::fs::write(lab().join(name), &mail).expect("written");
+    }
+    let endpoint = Endpoint::of(&server(12_995, Encryption::Tls)).expect("an endpoint");
+    let mut session =
+        Pop3Session::open(&endpoint, &carol(false, Encryption::Tls), &TcpDialer).await.expect("a session");
+    let before = resident_kib();
+    let maildrop = session.list(|_| true).await.expect("a list");
+    let (listed, mut highest) = (resident_kib(), 0);
+    for one in maildrop.iter() {
+        let Retrieved::Whole(read) = session.retrieve(one.number, BYTES_MAX).await.expect("a mail") else { continue };
+        if read == mail.as_bytes() {
+            assert_eq!(session.delete(one.number).await.expect("marked"), Deletion::Marked);
+        }
+        highest = highest.max(resident_kib());
+    }
+    println!("{} messages: {before} KiB, with the list {listed}, at most {highest}", maildrop.len());
+    session.commit().await.expect("deleted");
+    assert!(maildrop.len() as u64 >= MESSAGES);
+    assert!(highest.saturating_sub(before) < 8_192, "{highest} KiB");
 }
 
 /// Makes a server keep to itself that it knows USER.

@@ -109,8 +109,13 @@ impl Pop3Session {
     /// Says QUIT, upon which the server deletes what was marked (RFC 1939 6), and closes.
     ///
     /// # Errors
-    /// When the server says that it could not delete all, or its answer was lost: then all, some or none are deleted.
+    /// When something was marked and the session had ended, the server says that it could not delete all, or its answer
+    /// was lost: then all, some or none are deleted.
     pub async fn commit(mut self) -> Result<(), MailboxFailure> {
+        if self.marked == 0 {
+            self.quit().await;
+            return Ok(());
+        }
         self.begin()?;
         self.talk.begin(StepName::Quit, "QUIT");
         self.talk.say("QUIT").await?;
@@ -237,6 +242,7 @@ impl Pop3Session {
         self.marked += 1;
         let said = self.talk.ask(StepName::Messages, &command, &command).await?;
         if said.starts_with("-ERR") {
+            self.marked -= 1;
             return Ok(Deletion::Refused(self.talk.refused(&said)));
         }
         self.accepted(said)?;
