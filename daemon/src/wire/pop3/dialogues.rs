@@ -120,18 +120,6 @@ async fn what_keeps_us_out_is_told_with_its_phase() {
             true,
         ),
         (
-            &open,
-            "S: +OK\nC: CAPA\nS: +OK\nS: SASL PLAIN\nS: .\nC: AUTH PLAIN\nS: + \ntake 22\nS: -ERR [AUTH] AGFsaWNlAHNlY3JldA==\n".to_owned(),
-            "sign-in: the server replied -ERR [AUTH] ***",
-            true,
-        ),
-        (
-            &password(false, false),
-            "S: +OK\nC: CAPA\nS: +OK\nS: SASL PLAIN\nS: .\n".to_owned(),
-            "sign-in: the connection is not encrypted and the settings do not allow credentials to be sent in the clear",
-            false,
-        ),
-        (
             &token(),
             "S: +OK\nC: CAPA\nS: +OK\nS: SASL PLAIN\nS: .\n".to_owned(),
             "sign-in: the server does not offer XOAUTH2",
@@ -144,6 +132,26 @@ async fn what_keeps_us_out_is_told_with_its_phase() {
         assert_eq!(failure.to_string(), expected);
         assert_eq!(failure.refuses_credentials(), refuses_credentials, "{expected}");
         assert!(!format!("{failure:?}").contains("secret"), "{failure:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_password_goes_by_plain_as_carefully_as_by_pass() {
+    let hello = "S: +OK\nC: CAPA\nS: +OK\nS: SASL PLAIN\nS: .\n";
+    let wrong = format!("{hello}C: AUTH PLAIN\nS: + \ntake 22\nS: -ERR [AUTH] AGFsaWNlAHNlY3JldA==\n");
+    let rows = [
+        (true, wrong.as_str(), "sign-in: the server replied -ERR [AUTH] ***"),
+        (
+            false,
+            hello,
+            "sign-in: the connection is not encrypted and the settings do not allow credentials to be sent in the clear",
+        ),
+    ];
+    for (allow_plaintext, script, expected) in rows {
+        let (server, auth) = (Scripted::new(script), password(false, allow_plaintext));
+        let failure = Pop3Session::open(&endpoint(Encryption::None, None), &auth, &server).await.expect_err(script);
+        assert_eq!(failure.to_string(), expected);
+        assert_eq!(failure.refuses_credentials(), allow_plaintext);
     }
 }
 
