@@ -21,7 +21,7 @@ use crate::{
 
 /// Longest line that is read. RFC 1939 3 allows 512 bytes; lists of IMAP capabilities are longer.
 const LINE_BYTES_MAX: usize = 8_192;
-/// Most bytes of a dialogue that are kept, about.
+/// Most bytes of a dialogue that are kept.
 const TRANSCRIPT_BYTES_MAX: usize = 16_384;
 /// Most bytes of a step's reply that are kept, about.
 const STEP_BYTES_MAX: usize = 4_096;
@@ -138,12 +138,15 @@ impl Talk {
 
     fn remember(&mut self, who: &str, lines: &str) {
         for line in lines.lines() {
-            if self.transcript.len() > TRANSCRIPT_BYTES_MAX {
-                return;
-            }
             self.transcript.push_str(who);
             self.transcript.push_str(&one_line(keep(line)));
             self.transcript.push('\n');
+        }
+        // Of a long dialogue the end is kept, in whole lines.
+        if self.transcript.len() > TRANSCRIPT_BYTES_MAX {
+            let surplus = self.transcript.ceil_char_boundary(self.transcript.len() - TRANSCRIPT_BYTES_MAX);
+            let line = self.transcript[surplus..].find('\n').map_or(0, |end| end + 1);
+            self.transcript.drain(..surplus + line);
         }
     }
 
