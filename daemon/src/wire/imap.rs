@@ -62,6 +62,8 @@ pub struct ImapSession {
     uid_next: Option<u32>,
     /// Whether new messages were told of since they were listed.
     has_news: bool,
+    /// Whether the messages of the open folder were listed since it was opened.
+    was_listed: bool,
     /// Whether an answer has not come to its end, so that nobody knows what the next words belong to.
     is_lost: bool,
 }
@@ -241,15 +243,15 @@ impl Entrance {
         };
         let session = signed_in.map_err(|cause| talk.failure(cause))?;
         talk.done();
-        let capabilities = None;
         Ok(ImapSession {
             talk,
             session,
             words,
-            capabilities,
+            capabilities: None,
             messages: 0,
             uid_next: None,
             has_news: false,
+            was_listed: false,
             is_lost: false,
         })
     }

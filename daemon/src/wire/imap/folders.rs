@@ -95,7 +95,7 @@ impl ImapSession {
             }
         };
         self.command(&Order::on_folders(format!("{verb} {name}")), &mut visit).await?;
-        self.has_news = false;
+        (self.has_news, self.was_listed) = (false, false);
         let Some(uid_validity) = uid_validity else {
             return Err(self.refuse(MailboxCause::NotOffered("UIDVALIDITY")));
         };

@@ -26,13 +26,16 @@ fn doveadm(words: &[&str]) {
     println!("doveadm {words:?}: {done}");
 }
 
-async fn session(at: u16, encryption: Encryption) -> ImapSession {
+fn endpoint(at: u16, encryption: Encryption) -> Endpoint {
     let ca = fs::read_to_string(lab().join("tls/ca.pem")).expect("the laboratory's authority");
     let server = Server::new("localhost".parse().expect("a host"), NonZeroU16::new(at).expect("a port"), encryption);
-    let endpoint = Endpoint::of(&Server { custom_ca_pem: Some(ca), ..server }).expect("an endpoint");
+    Endpoint::of(&Server { custom_ca_pem: Some(ca), ..server }).expect("an endpoint")
+}
+
+async fn session(at: u16, encryption: Encryption) -> ImapSession {
     let password = Secret::new("secret".to_owned());
     let auth = MailboxAuth::Password { user: USER.to_owned(), password, apop: false, allow_plaintext: true };
-    Box::pin(ImapSession::open(&endpoint, &auth, &TcpDialer)).await.expect("a session")
+    Box::pin(ImapSession::open(&endpoint(at, encryption), &auth, &TcpDialer)).await.expect("a session")
 }
 
 /// The same with a folder of its own, which is new and open.
@@ -40,8 +43,10 @@ async fn fresh(folder: &str, access: Access) -> (ImapSession, FolderState) {
     doveadm(&["mailbox", "delete", "-u", USER, folder]);
     doveadm(&["mailbox", "create", "-u", USER, folder]);
     let mut session = session(12_993, Encryption::Tls).await;
-    let state = session.open_folder(folder, access).await.expect("open");
-    println!("{folder}: {state:?}");
+    let folders = session.folders().await.expect("folders");
+    let found = folders.iter().find(|found| found.decoded_name == folder).expect("the new folder");
+    let state = session.open_folder(&found.name, access).await.expect("open");
+    println!("{found:?}: {state:?}");
     (session, state)
 }
 
@@ -81,6 +86,7 @@ async fn messages_are_read_unmarked_and_deleted_alone() {
     assert_eq!(list(&mut session).await, []);
     session.logout().await;
     let (mut session, _) = fresh("LabRead", Access::Change).await;
+    assert_eq!(list(&mut session).await, []);
     let long = format!("Subject: long\r\n\r\n{}", "0123456789abcdef0123456789abcdef\r\n".repeat(90_000));
     let third = "Subject: three\r\n\r\n{9999999}\r\nA0001 OK\r\n";
     for message in ["Subject: one\r\n\r\none\r\n", &long, third, "Subject: four\r\n\r\n"] {
@@ -115,6 +121,23 @@ async fn messages_are_read_unmarked_and_deleted_alone() {
     reader.logout().await;
     for folder in ["LabRead", "飛脚"] {
         doveadm(&["mailbox", "delete", "-u", USER, folder]);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a mail laboratory"]
+async fn messages_are_read_with_a_token() {
+    let form = format!("grant_type=client_credentials&client_id=daemon&client_secret=daemon-secret&user={USER}");
+    let asked = Command::new("curl").args(["-s", "-d", &form, "http://127.0.0.1:12080/token"]).output();
+    let said: serde_json::Value = serde_json::from_slice(&asked.expect("curl is installed").stdout).expect("JSON");
+    let token = Secret::new(said["access_token"].as_str().expect("a token").to_owned());
+    let auth = MailboxAuth::Token { user: USER.to_owned(), token, allow_plaintext: false };
+    for (at, encryption) in [(12_143, Encryption::StartTls), (12_993, Encryption::Tls)] {
+        let mut session =
+            Box::pin(ImapSession::open(&endpoint(at, encryption), &auth, &TcpDialer)).await.expect("a session");
+        println!("{:?}", session.open_folder("INBOX", Access::Read).await.expect("open"));
+        println!("{:?}", list(&mut session).await);
+        session.logout().await;
     }
 }
 

@@ -9,8 +9,8 @@ use crate::wire::mailbox::MailboxFailure;
 
 /// Most messages of a page.
 pub const LISTED_MAX: usize = 1_000;
-/// How many UIDs are asked about at first; many of them may belong to no message.
-const WINDOW_UIDS: u32 = 1_000;
+/// How many UIDs are asked about at first, or as many as there may be messages; many may belong to no message.
+const WINDOW_UIDS_MIN: u32 = 100;
 /// In a folder of so few messages all UIDs are asked about at once.
 const SMALL_FOLDER_MESSAGES: u32 = 1_000;
 /// Most bytes of an answer; a message takes about 60. What a page has no room for is not kept.
@@ -48,11 +48,26 @@ impl ImapSession {
         wanted: Wanted,
         limit: usize,
     ) -> Result<Vec<Listed>, MailboxFailure> {
+        let (uid_first, limit) = (uid_first.max(1), limit.clamp(1, LISTED_MAX));
         self.has_news = false;
-        let mut page =
-            Page { wanted, limit: limit.clamp(1, LISTED_MAX), found: BTreeMap::new(), is_cut: false, last: 0 };
-        let mut first = uid_first.max(1);
-        let mut width = if self.messages <= SMALL_FOLDER_MESSAGES { u32::MAX } else { WINDOW_UIDS };
+        if self.messages == 0 && std::mem::replace(&mut self.was_listed, true) {
+            // A server tells of new messages with the answer to a command (RFC 3501 7.3.1).
+            self.command(&Order::on_folders("NOOP"), &mut |_| {}).await?;
+            self.has_news = false;
+        }
+        let mut page = self.page(uid_first, wanted, limit).await?;
+        if page.is_empty() && std::mem::take(&mut self.has_news) {
+            page = self.page(uid_first, wanted, limit).await?;
+        }
+        self.was_listed = true;
+        Ok(page)
+    }
+
+    async fn page(&mut self, uid_first: u32, wanted: Wanted, limit: usize) -> Result<Vec<Listed>, MailboxFailure> {
+        let mut page = Page { wanted, limit, found: BTreeMap::new(), is_cut: false, last: 0 };
+        let mut first = uid_first;
+        let narrow = u32::try_from(limit).unwrap_or(u32::MAX).max(WINDOW_UIDS_MIN);
+        let mut width = if self.messages <= SMALL_FOLDER_MESSAGES { u32::MAX } else { narrow };
         // RFC 3501 6.4.8: UIDs of no message are ignored. An empty folder has not even a last one, which some refuse.
         while self.messages > 0 {
             let end = window_end(first, width, self.uid_next);

@@ -77,6 +77,15 @@ async fn folders_are_opened_by_the_names_that_servers_give_them() {
         S: * NO [ALERT] the disk is nearly full
         S: * OK [UIDVALIDITY 7] ok
         S: @ OK [READ-WRITE] done
+        C: @ NOOP
+        S: * 1 EXISTS
+        S: @ OK done
+        C: @ UID FETCH 1:* (UID RFC822.SIZE FLAGS)
+        S: * 2 EXISTS
+        S: @ OK done
+        C: @ UID FETCH 1:* (UID RFC822.SIZE FLAGS)
+        S: * 2 FETCH (UID 5 RFC822.SIZE 9 FLAGS ())
+        S: @ OK done
         C: @ EXAMINE \"gone\"
         S: @ NO [NONEXISTENT] no such folder
         C: @ EXAMINE \"old\"
@@ -94,8 +103,10 @@ async fn folders_are_opened_by_the_names_that_servers_give_them() {
     let state = session.open_folder("a\"b\\&AOk-", Access::Change).await.expect("open");
     assert_eq!(state, FolderState { uid_validity: 7, uid_next: 1, messages: 0 });
     assert_eq!(session.list_from(1, Wanted::All, 10).await.expect("nothing is asked"), []);
+    let page = session.list_from(1, Wanted::All, 10).await.expect("what has come since");
+    assert_eq!(page, listed(&[(5, Some(9), false)]));
     let failure = session.open_folder("gone", Access::Read).await.expect_err("no such folder");
-    assert_eq!(failure.to_string(), "folders: the server replied A0003 NO [NONEXISTENT] no such folder");
+    assert_eq!(failure.to_string(), "folders: the server replied A0006 NO [NONEXISTENT] no such folder");
     let state = session.open_folder("old", Access::Read).await.expect("open");
     assert_eq!(state, FolderState { uid_validity: 1, uid_next: 78, messages: 2 });
     let failure = session.open_folder("older", Access::Read).await.expect_err("no UIDs");
@@ -139,30 +150,37 @@ async fn a_large_folder_is_listed_by_windows_of_uids() {
         S: * OK [UIDVALIDITY 9] valid
         S: * OK [UIDNEXT 8001] next
         S: @ OK open
-        C: @ UID FETCH 1:1000 (UID RFC822.SIZE FLAGS)
+        C: @ UID FETCH 1:100 (UID RFC822.SIZE FLAGS)
         S: @ OK nothing
-        C: @ UID FETCH 1001:3000 (UID RFC822.SIZE FLAGS)
-        S: * 1 FETCH (UID 2999 RFC822.SIZE 1 FLAGS ())
+        C: @ UID FETCH 101:300 (UID RFC822.SIZE FLAGS)
+        S: * 1 FETCH (UID 299 RFC822.SIZE 1 FLAGS ())
         S: @ OK one
-        C: @ UID FETCH 3001:7000 (UID RFC822.SIZE FLAGS)
-        S: * 2 FETCH (UID 5000 RFC822.SIZE 2 FLAGS ())
-        S: * 3 FETCH (UID 3001 RFC822.SIZE 3 FLAGS ())
+        C: @ UID FETCH 301:700 (UID RFC822.SIZE FLAGS)
+        S: * 2 FETCH (UID 500 RFC822.SIZE 2 FLAGS ())
+        S: * 3 FETCH (UID 301 RFC822.SIZE 3 FLAGS ())
         S: @ OK done
-        C: @ UID FETCH 5000:5999 (UID RFC822.SIZE FLAGS)
-        S: * 2 FETCH (UID 5000 RFC822.SIZE 2 FLAGS ())
+        C: @ UID FETCH 7000:7099 (UID RFC822.SIZE FLAGS)
+        S: * 2 FETCH (UID 7000 RFC822.SIZE 2 FLAGS ())
         S: @ OK done
-        C: @ UID FETCH 6000:7999 (UID RFC822.SIZE FLAGS)
+        C: @ UID FETCH 7100:7299 (UID RFC822.SIZE FLAGS)
         S: @ OK done
-        C: @ UID FETCH 8000:* (UID RFC822.SIZE FLAGS)
-        S: * 4 FETCH (UID 7999 RFC822.SIZE 2 FLAGS ())
+        C: @ UID FETCH 7300:7699 (UID RFC822.SIZE FLAGS)
+        S: @ OK done
+        C: @ UID FETCH 7700:* (UID RFC822.SIZE FLAGS)
+        S: * 4 FETCH (UID 7699 RFC822.SIZE 2 FLAGS ())
+        S: @ OK done
+        C: @ UID FETCH 7001:7900 (UID RFC822.SIZE FLAGS)
+        S: @ OK done
+        C: @ UID FETCH 7901:* (UID RFC822.SIZE FLAGS)
         S: @ OK done",
     )
     .await;
     session.open_folder("INBOX", Access::Read).await.expect("open");
     let page = session.list_from(0, Wanted::All, 2).await.expect("a page");
-    assert_eq!(page, listed(&[(2_999, Some(1), false), (3_001, Some(3), false)]));
-    let page = session.list_from(5_000, Wanted::All, 2).await.expect("a page");
-    assert_eq!(page, listed(&[(5_000, Some(2), false)]));
+    assert_eq!(page, listed(&[(299, Some(1), false), (301, Some(3), false)]));
+    let page = session.list_from(7_000, Wanted::All, 2).await.expect("a page");
+    assert_eq!(page, listed(&[(7_000, Some(2), false)]));
+    assert_eq!(session.list_from(7_001, Wanted::All, 900).await.expect("a page"), []);
     leave(session, server).await;
 }
 
@@ -264,6 +282,6 @@ async fn a_long_session_keeps_little_of_what_was_said() {
     }
     let failure = session.fetch(7, 1_000).await.expect_err("closed");
     assert!(failure.transcript.len() <= 16_384, "{}", failure.transcript.len());
-    assert!(failure.transcript.ends_with("C: A1003 UID FETCH 7 (UID RFC822.SIZE BODY.PEEK[]<0.65536>)\n"));
+    assert!(failure.transcript.ends_with("C: UID FETCH 7 (UID RFC822.SIZE BODY.PEEK[]<0.65536>)\n"));
     assert!(failure.transcript.contains("S: A1002 OK done\n") && !failure.transcript.contains("secret"));
 }
