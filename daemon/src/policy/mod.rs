@@ -2,6 +2,8 @@
 
 pub mod admission;
 pub mod assess;
+pub mod consequences;
+pub mod correlation;
 pub mod diagnosis;
 pub mod discovery;
 pub mod dispatch;
