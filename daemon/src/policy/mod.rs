@@ -20,6 +20,7 @@ pub mod quiet;
 pub mod quota;
 pub mod retry_schedule;
 pub mod routing;
+pub mod sent_folder;
 pub mod verp;
 
 // Recognition is a crate of its own, which the command line shares.
