@@ -2,6 +2,8 @@
 
 pub mod admission;
 pub mod assess;
+pub mod consequences;
+pub mod correlation;
 pub mod diagnosis;
 pub mod discovery;
 pub mod dispatch;
@@ -20,6 +22,7 @@ pub mod quota;
 pub mod reconcile;
 pub mod retry_schedule;
 pub mod routing;
+pub mod sent_folder;
 pub mod statistics;
 pub mod suppression;
 pub mod tried;

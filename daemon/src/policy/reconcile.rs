@@ -8,6 +8,8 @@ use crate::domain::{ids::MessageKey, time::Timestamp};
 const FIRST_LOOK_AFTER: Duration = Duration::from_secs(10);
 /// The pause between two looks.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(20);
+/// The longest pause after looks that failed: a server that is asked too often with a wrong password shuts its user out.
+const PAUSE_MAX: Duration = Duration::from_secs(1_280);
 /// After this time, a message whose copy is not there was not taken.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -28,6 +30,8 @@ pub enum Missing {
 pub struct Vigil {
     seen: HashMap<MessageKey, Timestamp>,
     looked: Option<Timestamp>,
+    /// How many looks in a row had no answer.
+    failures: u32,
 }
 
 impl Vigil {
@@ -43,8 +47,10 @@ impl Vigil {
     /// When the folder is to be looked at next; nothing while there is no doubt. A time that is past means at once.
     #[must_use]
     pub fn next_look(&self) -> Option<Timestamp> {
-        let again = self.looked.map(|looked| looked.after(LOOK_AGAIN_AFTER));
+        let pause = LOOK_AGAIN_AFTER.saturating_mul(1 << self.failures.min(16)).min(PAUSE_MAX);
+        let again = self.looked.map(|looked| looked.after(pause));
         let next = |seen: &Timestamp| match again {
+            Some(again) if self.failures > 0 => again.max(seen.after(FIRST_LOOK_AFTER)),
             // One look asks for all of them, so a doubt that has just arisen waits for the next.
             Some(again) if self.was_looked_for(*seen) => {
                 let last = seen.after(PATIENCE);
@@ -68,6 +74,11 @@ impl Vigil {
     /// Takes note that the folder is looked at, whether or not it can be.
     pub const fn look(&mut self, now: Timestamp) {
         self.looked = Some(now);
+    }
+
+    /// Takes note of whether the last look was answered.
+    pub const fn answered(&mut self, answered: bool) {
+        self.failures = if answered { 0 } else { self.failures.saturating_add(1) };
     }
 
     /// What it means that the copy of a message was not there at `now`.
@@ -116,6 +127,27 @@ mod tests {
         assert_eq!(vigil.next_look(), Some(at(140)));
         vigil.see([], at(141));
         assert_eq!(vigil.next_look(), None);
+    }
+
+    #[test]
+    fn a_folder_that_does_not_answer_is_asked_ever_less_often() {
+        let mut vigil = Vigil::default();
+        vigil.see([message(1)], at(0));
+        let mut pauses = Vec::new();
+        let mut now = at(10);
+        for _ in 0..9 {
+            vigil.look(now);
+            vigil.answered(false);
+            // One more doubt does not make it be asked sooner.
+            vigil.see([message(1), message(2)], now);
+            let next = vigil.next_look().expect("there is a doubt");
+            pauses.push(next.since(now).as_secs());
+            now = next;
+        }
+        assert_eq!(pauses, [40, 80, 160, 320, 640, 1_280, 1_280, 1_280, 1_280]);
+        vigil.look(now);
+        vigil.answered(true);
+        assert_eq!(vigil.next_look(), Some(now.after(LOOK_AGAIN_AFTER)));
     }
 
     #[test]
