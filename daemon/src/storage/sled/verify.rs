@@ -26,6 +26,7 @@ use crate::{
     domain::{
         backlog::{Backlog, Queued},
         ids::{JobId, MessageKey},
+        job::Flight,
     },
     storage::{
         Findings, Progress, StorageError,
