@@ -1,0 +1,1 @@
+//! Readers with mailboxes that a script plays, on a paused clock.
