@@ -5,6 +5,7 @@
 
 mod changes;
 mod diversion;
+mod returns;
 
 pub use self::diversion::Fallbacks;
 use super::{

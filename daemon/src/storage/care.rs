@@ -14,7 +14,8 @@ pub trait StoreCare: Send + Sync + fmt::Debug {
     async fn health(&self) -> Result<(), StorageError>;
 
     /// Deletes up to `limit` records: jobs that were accepted and finished before `finished_before`, events from before
-    /// it, and idempotency keys older than [`IDEMPOTENCY_DAYS`](super::IDEMPOTENCY_DAYS) at `now`. Returns how many went; call again until it is
+    /// it, mail that came before it, idempotency keys older than [`IDEMPOTENCY_DAYS`](super::IDEMPOTENCY_DAYS) at `now`, and
+    /// fingerprints of mail older than [`FINGERPRINT_DAYS`](super::FINGERPRINT_DAYS). Returns how many went; call again until it is
     /// zero. Writes no events.
     async fn prune(&self, finished_before: Timestamp, limit: usize, now: Timestamp) -> Result<u64, StorageError>;
 

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     dkim::DkimModel,
+    returns::Returns,
     uploaded::{Part, Whole},
 };
 use crate::{
@@ -55,6 +56,8 @@ pub(super) struct Model {
     pub(super) routing: Arc<Routing>,
     /// DKIM keys and rules.
     pub(super) dkim: DkimModel,
+    /// What came back.
+    pub(super) returns: Returns,
     /// Recipients of merge jobs to come.
     pub(super) staged: BTreeMap<JobId, Vec<MergeRecipient>>,
     /// Files that are being uploaded.
@@ -150,6 +153,7 @@ impl Model {
         }
         self.accounts.remove(id);
         self.tokens.remove(id);
+        self.returns.forget_account(id);
         self.ledger.retain(|(account, ..), _| account != id);
         self.observed.retain(|(account, _), _| account != id);
         self.begin_epoch(id);

@@ -9,6 +9,7 @@ use super::{
     codec, disk, jobs,
     keys::{Family, Key},
     merge::forget::{delete_some, doom},
+    returns::{self, old::OldReturn},
     txn::{META_HEAD, META_PRUNED, Txn, cursor},
     writer::{CHANGES_PER_COMMIT_MAX, Patience, Weight},
 };
@@ -34,6 +35,7 @@ enum Old {
         day: u32,
         hash: [u8; 16],
     },
+    Return(OldReturn),
     /// What a caller has uploaded.
     Claim {
         caller: Caller,
@@ -81,6 +83,8 @@ impl SledStore {
         self.find_old_jobs(finished_before, limit, &mut found)?;
         self.find_old_events(finished_before, limit, &mut found)?;
         self.find_old_keys(now, limit, &mut found)?;
+        let returns = self.find_old_returns(finished_before, limit.saturating_sub(found.len()), now)?;
+        found.extend(returns.into_iter().map(Old::Return));
         let claims = self.uploads.old_claims(now, limit.saturating_sub(found.len()));
         found.extend(claims.into_iter().map(|(file, caller)| Old::Claim { caller, file, now }));
         Ok(found)
@@ -173,6 +177,7 @@ fn forget(txn: &mut Txn, old: Old, before: Timestamp) -> Result<u64, StorageErro
             txn.remove_key(&Key::IdempotencyDay { day, hash });
             Ok(1)
         }
+        Old::Return(old) => returns::old::forget(txn, old),
         Old::Claim { caller, file, now } => forget_claim(txn, caller, file, now),
     }
 }
@@ -200,6 +205,8 @@ fn forget_job(txn: &mut Txn, id: JobId, before: Timestamp) -> Result<u64, Storag
     }
     if stored.job.merge().is_some() {
         doom(txn, &stored)?;
+    } else {
+        txn.forget_names(id)?;
     }
     Ok(1)
 }

@@ -132,7 +132,7 @@ impl OpenMerge {
             txn.remove_retry(message, due);
         }
         txn.put_retry(message, waits(&known));
-        self.note(index, known);
+        self.note(txn, index, known);
         Ok(())
     }
 
