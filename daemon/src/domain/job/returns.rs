@@ -1,12 +1,10 @@
 //! What becomes of a job after the provider took its messages, or may have: what comes back, and what is found out.
 
 use super::{Audience, Flight, Job, Schedule};
-use crate::domain::{
-    inbound::Effect, merge::progress::MergeOutcome, recipient::RecipientState, report::Report, time::Timestamp,
-};
+use crate::domain::{inbound::Effect, merge::progress::MergeOutcome, report::Report, time::Timestamp};
 
 impl Job {
-    /// Writes down what a mail says that came back about a recipient of a plain job: see [`RecipientState::report`]. Other
+    /// Writes down what a mail says that came back about a recipient of a plain job: see [`RecipientState::report`](crate::domain::recipient::RecipientState::report). Other
     /// recipients may be under way meanwhile.
     pub fn report(&mut self, recipient: u32, report: Report) -> Effect {
         let Audience::Together(recipients) = &mut self.audience else { return Effect::None };

@@ -33,7 +33,7 @@ pub struct InboundRow {
     pub date: Option<String>,
     /// Its From address.
     #[prost(string, optional, tag = "5")]
-    pub from: Option<String>,
+    pub from_address: Option<String>,
     /// Its subject.
     #[prost(string, optional, tag = "6")]
     pub subject: Option<String>,
@@ -165,7 +165,7 @@ impl From<&InboundMail> for InboundRow {
             arrived_at: mail.arrived_at.as_millis(),
             nature: mail.nature.code(),
             date: text(&mail.date),
-            from: text(&mail.from),
+            from_address: text(&mail.from),
             subject: text(&mail.subject),
             message_id: text(&mail.message_id),
             bytes: mail.bytes,
@@ -188,7 +188,7 @@ impl InboundRow {
             arrived_at: Timestamp::from_millis(self.arrived_at),
             nature: Code::from_code(self.nature)?,
             date: self.date.map(Into::into),
-            from: self.from.map(Into::into),
+            from: self.from_address.map(Into::into),
             subject: self.subject.map(Into::into),
             message_id: self.message_id.map(Into::into),
             bytes: self.bytes,

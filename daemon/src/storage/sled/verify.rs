@@ -23,6 +23,7 @@ use crate::{
     domain::{
         backlog::{Backlog, Queued},
         ids::{JobId, MessageKey},
+        job::Flight,
     },
     storage::{
         Findings, Progress, StorageError,

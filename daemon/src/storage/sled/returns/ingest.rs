@@ -47,7 +47,7 @@ pub(in crate::storage::sled) fn ingest(txn: &mut Txn, ingestion: Ingestion) -> R
     if let Some(ReturnKey::Fingerprint { account, hash }) = fingerprint {
         put_fingerprint(txn, account, hash, now);
     }
-    let mut note = |txn: &mut Txn, change| {
+    let note = |txn: &mut Txn, change| {
         txn.event(Event { at: now, account: account.clone(), kind: EventKind::Mailbox(change) });
     };
     if let Some(change) = skipped {
