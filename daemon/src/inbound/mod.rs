@@ -1,6 +1,6 @@
 //! Reading the mailboxes of accounts: what came back finds its recipient, and what is not ours stays untouched.
 //!
-//! The supervisor keeps a reader for each account with a mailbox. A reader looks in now and then, or when the server says that
+//! The [`supervisor`] keeps a reader for each account with a mailbox. A reader looks in now and then, or when the server says that
 //! there is news: what is new by the store's marks is fetched, recognised, tied to a message of ours and taken in, one mail
 //! after the other; only then is anything deleted. So a look that is cut off anywhere is made again, and nothing counts twice.
 //!
@@ -19,8 +19,23 @@ use crate::{
     wire::dial::Dial,
 };
 
+mod assay;
+mod content;
+mod correlate;
+mod folder;
 mod follow;
+mod ingest;
+mod look;
+mod mailbox;
+mod notice;
+mod opening;
+mod reader;
 pub mod reconcile;
+pub mod status;
+pub mod supervisor;
+#[cfg(test)]
+mod tests;
+mod trouble;
 
 /// What all readers share.
 #[derive(Clone, Debug)]
