@@ -1,6 +1,6 @@
 //! Reading the mailboxes of accounts: what came back finds its recipient, and what is not ours stays untouched.
 //!
-//! The supervisor keeps a reader for each account with a mailbox. A reader looks in now and then, or when the server says that
+//! The [`supervisor`] keeps a reader for each account with a mailbox. A reader looks in now and then, or when the server says that
 //! there is news: what is new by the store's marks is fetched, recognised, tied to a message of ours and taken in, one mail
 //! after the other; only then is anything deleted. So a look that is cut off anywhere is made again, and nothing counts twice.
 //!

@@ -72,6 +72,11 @@ pub(super) async fn run_with(
     result.and(drained)
 }
 
+/// Whether after this event an account may have a mailbox, or another one.
+const fn is_of_account(event: &EventKind) -> bool {
+    matches!(event, EventKind::AccountCreated | EventKind::AccountUpdated | EventKind::AccountDeleted)
+}
+
 struct Supervisor {
     shared: Shared,
     mailboxes: Mailboxes,
@@ -84,7 +89,7 @@ impl Supervisor {
     async fn supervise(&mut self, asks: &mut Asks) -> Result<(), InboundError> {
         let stopping = self.shared.context.stopping.clone();
         // First the place in the log, then the accounts: what changes between is met twice.
-        let mut follower = Follower::new(&self.shared.context.storage, concerns_settings);
+        let mut follower = Follower::new(&self.shared.context.storage, is_of_account);
         self.look_at_all().await?;
         loop {
             let changed = tokio::select! {
@@ -199,9 +204,4 @@ impl Supervisor {
         }
         result
     }
-}
-
-/// Whether an event may have changed which mailboxes there are.
-const fn concerns_settings(kind: &EventKind) -> bool {
-    matches!(kind, EventKind::AccountCreated | EventKind::AccountUpdated | EventKind::AccountDeleted)
 }

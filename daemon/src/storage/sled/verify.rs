@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use ::sled::IVec;
 
 use super::{
-    SledStore, care, codec,
+    SledStore,
+    blob_store::check_claim,
+    care, codec,
     disk::{self, View},
     dkim,
     holding::held_keys,
