@@ -12,7 +12,9 @@ use crate::{
     },
     policy::{
         bounce::Findings,
-        correlation::{Candidate, Lead, NAMES_MAX, Named, RECIPIENT_WITHIN, is_same, leads, may_go_by_recipient, subject},
+        correlation::{
+            Candidate, Lead, NAMES_MAX, Named, RECIPIENT_WITHIN, is_same, leads, may_go_by_recipient, subject,
+        },
         verp::VerpKey,
     },
     storage::{JobFilter, Page, RecipientPage, SharedStorage, StorageError},

@@ -76,7 +76,10 @@ impl Follower {
             let Some((last, _)) = events.last() else { break };
             after = *last;
             for (_, event) in events {
-                if matches!(event.kind, EventKind::AccountCreated | EventKind::AccountUpdated | EventKind::AccountDeleted) {
+                if matches!(
+                    event.kind,
+                    EventKind::AccountCreated | EventKind::AccountUpdated | EventKind::AccountDeleted
+                ) {
                     accounts.insert(event.account);
                 }
             }

@@ -265,4 +265,3 @@ fn kept_finding(finding: &Finding, met: Option<&Met>) -> InboundFinding {
 fn line(text: Option<&str>) -> Option<Box<str>> {
     text.map(|text| cut(text, LINE_BYTES_MAX).into())
 }
-

@@ -213,8 +213,7 @@ impl Look<'_> {
     }
 
     async fn skip(&mut self, place: &mut InPlace<'_>, item: &Item, bytes: u64) -> Result<(), NotRead> {
-        let change =
-            MailboxChange::Skipped { bytes, folder: place.place.shown.clone(), uid: item.uid.clone() };
+        let change = MailboxChange::Skipped { bytes, folder: place.place.shown.clone(), uid: item.uid.clone() };
         let now = self.intake.context.clock.now();
         if self.intake.note(item.mark.clone(), Some(change), now).await? {
             let account = &self.intake.account.id;

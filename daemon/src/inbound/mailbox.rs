@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use crate::{
     domain::{
-        inbound::{MailboxId, ReadMark},
         account::{IncomingMailbox, MailboxProtocol},
+        inbound::{MailboxId, ReadMark},
     },
     wire::mailbox::MailboxFailure,
 };

@@ -30,9 +30,9 @@ mod opening;
 mod reader;
 pub mod status;
 pub mod supervisor;
-mod trouble;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 /// What all readers share.
 #[derive(Clone, Debug)]

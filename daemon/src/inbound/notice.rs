@@ -34,20 +34,11 @@ const CALLER: &str = "hikyaku:inbound";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Notice {
     /// It cannot be read for long.
-    Failing {
-        since: Timestamp,
-        words: String,
-    },
+    Failing { since: Timestamp, words: String },
     /// A mail in it is too large.
-    Skipped {
-        bytes: u64,
-        bytes_max: u64,
-        folder: Option<Box<str>>,
-    },
+    Skipped { bytes: u64, bytes_max: u64, folder: Option<Box<str>> },
     /// It holds very many messages.
-    Crowded {
-        messages: u64,
-    },
+    Crowded { messages: u64 },
 }
 
 /// Why a notice was not submitted.

@@ -261,11 +261,8 @@ async fn what_a_lost_connection_left_is_deleted_by_the_next_look() {
 async fn only_what_may_be_deleted_is() {
     let stranger = b"From: a@b.example\r\nTo: sales@example.jp\r\nSubject: Hello\r\n\r\nHow are you?\r\n".to_vec();
     for (all_mail, left, kept) in [(false, 2, 1), (true, 0, 3)] {
-        let scene = Scene::new(IncomingMailbox {
-            delete_after_fetch: true,
-            all_mail,
-            ..mailbox(MailboxProtocol::Imap)
-        });
+        let scene =
+            Scene::new(IncomingMailbox { delete_after_fetch: true, all_mail, ..mailbox(MailboxProtocol::Imap) });
         let scene = scene.await;
         let message = scene.submitted(samples::sample_job("sales", 1)).await;
         scene.server.put(vacation());
@@ -332,7 +329,10 @@ async fn a_large_mail_is_told_of_once_and_its_people_are_written_to() {
             running.stop().await;
         }
         let skipped = scene.changes().await;
-        assert!(matches!(skipped.as_slice(), [MailboxChange::Skipped { .. }, MailboxChange::Skipped { .. }]), "{skipped:?}");
+        assert!(
+            matches!(skipped.as_slice(), [MailboxChange::Skipped { .. }, MailboxChange::Skipped { .. }]),
+            "{skipped:?}"
+        );
         assert_eq!(scene.server.left(), 2);
         let jobs = scene.store.list(&crate::storage::JobFilter::default(), page(&scene)).await.expect("jobs").jobs;
         let subjects: Vec<_> = jobs.iter().map(|record| record.job.subject.as_str()).collect();

@@ -223,7 +223,10 @@ mod tests {
         let suppression = |rules| found(&hard, Correlation::Verp, rules).expect("it failed").suppression;
         let for_ever = suppression(SuppressionRules::default()).expect("it suppresses");
         assert_eq!(for_ever.expires_at, None);
-        assert_eq!((&*for_ever.evidence, for_ever.key.mailbox.as_str()), ("550 5.1.1 no such user", "taro@example.com"));
+        assert_eq!(
+            (&*for_ever.evidence, for_ever.key.mailbox.as_str()),
+            ("550 5.1.1 no such user", "taro@example.com")
+        );
         let day = Duration::from_secs(86_400);
         let rules = SuppressionRules { hard_bounce_expiry: Some(day), ..SuppressionRules::default() };
         assert_eq!(suppression(rules).expect("it suppresses").expires_at, Some(NOW.after(day)));
