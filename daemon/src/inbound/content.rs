@@ -66,7 +66,7 @@ fn headers(mail: &Message<'_>) -> Vec<(Box<str>, Box<str>)> {
     for header in mail.headers().iter().take(HEADERS_MAX) {
         let raw = mail.raw_message().get(header.offset_start() as usize..header.offset_end() as usize);
         let value = match header.value() {
-            HeaderValue::Text(text) => text.trim().to_owned(),
+            HeaderValue::Text(text) => unfolded(text),
             _ => unfolded(&String::from_utf8_lossy(raw.unwrap_or_default())),
         };
         let name = cut(header.name(), LINE_BYTES_MAX);
@@ -89,7 +89,8 @@ fn text(mail: &Message<'_>) -> (Box<str>, bool) {
     for at in 0..mail.text_body.len().min(ATTACHMENTS_MAX) {
         // It is made from HTML where there is only that.
         let Some(part) = mail.body_text(at) else { continue };
-        let room = (TEXT_BYTES_MAX + 1).saturating_sub(text.len());
+        // One character more, so that it is seen whether there was more.
+        let room = (TEXT_BYTES_MAX + 4).saturating_sub(text.len());
         text.push_str(cut(&part, room));
     }
     let is_cut = text.len() > TEXT_BYTES_MAX;
