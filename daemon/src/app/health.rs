@@ -50,7 +50,7 @@ mod tests {
         domain::time::{Clock, Timestamp},
         platform::{clock::VirtualClock, entropy::SeededEntropy},
         policy::classify::rules::Rules,
-        service::{parts::Parts, routes::routes},
+        service::{mailboxes::NoMailboxes, parts::Parts, routes::routes},
         storage::memory::MemoryStore,
         wire::{dial::TcpDialer, dns::NameServers, oauth::TokenClient},
     };
@@ -68,6 +68,8 @@ mod tests {
             tokens: TokenKeeper::new(Arc::clone(&storage), Arc::new(TokenClient::default()), clock),
             signers: Signers::new(&storage),
             desk: desk::open().0,
+            mailboxes: Arc::new(NoMailboxes),
+            inbound_folder: None,
             dial: Arc::new(TcpDialer),
             scanner: None,
             host_name: "client.test".parse().expect("a name"),

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         account::AccountSettings,
         ids::{AccountId, Caller, JobId},
+        inbound::InboundId,
         job::Job,
         time::Timestamp,
     },
@@ -71,7 +72,8 @@ impl Visitor {
         self.is_admin() || job.caller != self.caller
     }
 
-    const fn is_admin(&self) -> bool {
+    /// Whether it may do all.
+    pub(super) const fn is_admin(&self) -> bool {
         matches!(self.role, Role::Admin)
     }
 }
@@ -119,6 +121,21 @@ impl<'a> View<'a> {
                 let record = self.storage.job(id).await?;
                 record.is_some_and(|record| record.job.caller == self.visitor.caller)
             }
+        })
+    }
+
+    /// Whether an account is there for the caller. One that was deleted is there for admins only.
+    pub(super) async fn sees_account(&mut self, account: &AccountId) -> Result<bool, StorageError> {
+        Ok(matches!(self.sight(account).await?, Sight::Seen | Sight::Since(_, true)))
+    }
+
+    /// Whether a mail is there for the caller that came into the mailbox of an account. What came before the account was created
+    /// came to another one of its name.
+    pub(super) async fn sees_mail_of(&mut self, account: &AccountId, id: InboundId) -> Result<bool, StorageError> {
+        Ok(match self.sight(account).await? {
+            Sight::Seen => true,
+            Sight::Since(created, seen) => seen && id >= InboundId::first_at(created),
+            Sight::Gone => false,
         })
     }
 

@@ -25,6 +25,7 @@ use super::{
     gate::check_quotas,
     planner::Planner,
     scan::{Scanning, suspects_of},
+    suppressed::check_override,
     warnings,
 };
 use crate::{
@@ -129,6 +130,7 @@ impl MergeIntake {
         if known.is_some() {
             return self.compare(opening, source).await;
         }
+        check_override(&opening.order, &opening.visitor)?;
         let attached = attached?;
         attached.check(&opening.order, MESSAGE_BYTES_MAX)?;
         attached.fetch(&self.storage, opening.visitor.caller(), &mut opening.order, now).await?;

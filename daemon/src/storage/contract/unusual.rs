@@ -232,7 +232,7 @@ fn incoming() -> IncomingMailbox {
         all_folders: true,
         unseen_only: true,
         all_mail: true,
-        archive_folder: Some("/var/mail/archive".into()),
+        archive_folder: Some("archive/raw".into()),
         message_bytes_max: 7_000,
         warn_messages: 77,
         errors_to: Some("errors@example.jp".parse().expect("an address")),

@@ -28,7 +28,7 @@ use crate::{
             gate::check_hours,
             intake::{COMPOSED_ASIDE_BYTES, aside},
             route::{Routed, follow, named, sender_of},
-            warnings,
+            suppressed, warnings,
         },
         status::Refusal,
     },
@@ -57,6 +57,8 @@ struct Candidate {
     routed: Routed,
     /// What is wrong with the job or its recipients, as far as this account is concerned.
     checked: Result<(MergeTemplate, Incoming), Vec<Violation>>,
+    /// How many of the recipients must not be sent to.
+    suppressed: u32,
 }
 
 /// The account by which the job goes, and what it made of the recipients.
@@ -109,6 +111,10 @@ impl<'a> Desk<'a> {
                 Ok((template, incoming)) => {
                     let first = incoming.count();
                     let (incoming, taken) = check(incoming, given).await?;
+                    if let Ok(recipients) = &taken {
+                        let found = suppressed_among(self.storage, self.opening, &candidate.routed, recipients).await?;
+                        candidate.suppressed = candidate.suppressed.saturating_add(found);
+                    }
                     taken.map(|recipients| {
                         answer = answer.take().or(Some((first, recipients)));
                         (template, incoming)
@@ -137,7 +143,7 @@ impl<'a> Desk<'a> {
                 }
             }
         };
-        let Candidate { routed, checked, .. } = self.candidates.swap_remove(place);
+        let Candidate { routed, checked, suppressed, .. } = self.candidates.swap_remove(place);
         let (template, incoming) = checked?;
         let whole = incoming.finish()?;
         let Opening { order, now, .. } = self.opening;
@@ -147,6 +153,7 @@ impl<'a> Desk<'a> {
         warnings.extend(check_hours(windows, order.send_at, order.waits_for_somebody(), *now)?);
         warnings.extend(routed.warning.clone());
         warnings.extend(whole.warning.clone());
+        warnings.extend(suppressed::warning_of(suppressed, whole.recipients));
         warnings.extend(warnings_of(&template.draft));
         Ok(Outcome { routed, template, whole, warnings })
     }
@@ -231,7 +238,7 @@ impl<'a> Desk<'a> {
             let template = MergeTemplate { forbid_dkim: routed.forbid_dkim, ..template };
             (template, Incoming::new(renderer, identity, bounds).signed_by(keys))
         });
-        Ok(Candidate { account, routed, checked })
+        Ok(Candidate { account, routed, checked, suppressed: 0 })
     }
 
     /// What is wrong in view of the account that would have been chosen.
@@ -239,6 +246,18 @@ impl<'a> Desk<'a> {
         let wrong = self.candidates.iter().find_map(|candidate| candidate.checked.as_ref().err());
         wrong.map_or(Refusal::Internal("nobody checked the recipients"), |violations| violations.clone().into())
     }
+}
+
+/// How many of these recipients must not be sent to by an account.
+async fn suppressed_among(
+    storage: &SharedStorage,
+    opening: &Opening,
+    routed: &Routed,
+    recipients: &[MergeRecipient],
+) -> Result<u32, Refusal> {
+    let addresses: Vec<Address> = recipients.iter().map(|recipient| recipient.address.clone()).collect();
+    let account = &routed.record.account.id;
+    Ok(suppressed::count(storage, account, &opening.order, &addresses, opening.now).await?)
 }
 
 /// Checks recipients. Templates that do more than name variables may take their time, so they get a thread of their own.
