@@ -5,6 +5,7 @@
 
 mod changes;
 mod diversion;
+mod omission;
 
 pub use self::diversion::Fallbacks;
 use super::{

@@ -7,6 +7,8 @@ use std::{
 
 use super::{
     dkim::DkimModel,
+    statistics::CountModel,
+    suppressions::SuppressionModel,
     uploaded::{Part, Whole},
 };
 use crate::{
@@ -55,6 +57,10 @@ pub(super) struct Model {
     pub(super) routing: Arc<Routing>,
     /// DKIM keys and rules.
     pub(super) dkim: DkimModel,
+    /// Who must not be sent to.
+    pub(super) suppressions: SuppressionModel,
+    /// What was counted.
+    pub(super) counts: CountModel,
     /// Recipients of merge jobs to come.
     pub(super) staged: BTreeMap<JobId, Vec<MergeRecipient>>,
     /// Files that are being uploaded.
@@ -152,6 +158,7 @@ impl Model {
         self.tokens.remove(id);
         self.ledger.retain(|(account, ..), _| account != id);
         self.observed.retain(|(account, _), _| account != id);
+        self.counts.retain(|(account, ..), _| account != id);
         self.begin_epoch(id);
         self.note(now, id, EventKind::AccountDeleted);
         self.touch(id);

@@ -15,7 +15,7 @@ use crate::domain::{
     quiet::QuietRule,
     recipient::RecipientField,
     report::ReportKind,
-    suppression::SuppressionReason,
+    suppression::{SuppressionReason, SuppressionSource},
     verdict::{Blame, ParkCause, Phase, Verdict},
 };
 
@@ -70,6 +70,7 @@ codes!(PasswordMechanism, "password mechanism": 0 Auto, 1 Plain, 2 Login, 3 Cram
 codes!(InDoubtPolicy, "in-doubt policy": 0 Resend, 1 Hold, 2 Reconcile);
 codes!(ReportKind, "report kind": 1 Hard, 2 Soft, 3 Complaint, 4 Delayed);
 codes!(SuppressionReason, "suppression reason": 1 HardBounce, 2 SoftBounces, 3 Complaint, 4 Unsubscribed, 5 Manual);
+codes!(SuppressionSource, "suppression source": 1 Bounce, 2 Reply, 3 Feedback, 4 Call, 5 Import);
 codes!(TlsVersion, "TLS version": 0 V1_2, 1 V1_3);
 codes!(ProxyKind, "proxy kind": 1 Socks5, 2 HttpConnect);
 codes!(OauthMechanism, "OAuth mechanism": 0 Auto, 1 Xoauth2, 2 Oauthbearer);
@@ -138,6 +139,7 @@ mod tests {
         check::<RecipientField>();
         check::<ReportKind>();
         check::<SuppressionReason>();
+        check::<SuppressionSource>();
         check::<Fate>();
         check::<Phase>();
         check::<Blame>();

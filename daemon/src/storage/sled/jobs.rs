@@ -1,6 +1,9 @@
 //! How jobs are read and rewritten together with what is derived from them.
 
-use std::io::{self, ErrorKind};
+use std::{
+    collections::BTreeSet,
+    io::{self, ErrorKind},
+};
 
 use ::sled::IVec;
 use bytes::Bytes;
@@ -9,6 +12,7 @@ use prost::Message as _;
 use super::{
     codec,
     disk::{self, Disk, View},
+    holding::held_keys,
     keys::Key,
 };
 use crate::{
@@ -185,6 +189,7 @@ pub(super) struct Before {
     pub(super) ready: Option<Key>,
     pub(super) expiry: Option<Key>,
     pub(super) divert: Option<Key>,
+    pub(super) held: BTreeSet<Vec<u8>>,
     pub(super) is_open: bool,
     pub(super) queued: Queued,
 }
@@ -195,6 +200,6 @@ impl Before {
         let ready = ready_now(account, job, flight);
         let divert = divert_key(account, job, flight);
         let (is_open, queued) = (job.is_open(), Queued::of_job(job));
-        Self { ready, expiry: expiry_key(job), divert, is_open, queued }
+        Self { ready, expiry: expiry_key(job), divert, held: held_keys(job), is_open, queued }
     }
 }

@@ -37,13 +37,16 @@ mod dkim;
 mod event_log;
 mod expiry;
 mod inbound_store;
+mod holding;
 mod job_store;
 mod jobs;
+mod journal;
 mod kept_file;
 mod keys;
 #[cfg(test)]
 mod killing;
 mod known;
+mod list_check;
 mod loaded;
 #[cfg(test)]
 mod measure;
@@ -107,6 +110,7 @@ pub struct SledStore {
     known: Arc<KnownAccounts>,
     routing: routing::KnownRouting,
     dkim: dkim::KnownDkim,
+    lists: suppressions::KnownLists,
     space: Space,
     directory: Directory,
     changed: Arc<Changed>,
@@ -205,6 +209,7 @@ struct Publisher {
     known: Arc<KnownAccounts>,
     routing: routing::KnownRouting,
     dkim: dkim::KnownDkim,
+    lists: suppressions::KnownLists,
     tip: Tip,
 }
 
@@ -227,6 +232,7 @@ impl Audience for Publisher {
             self.uploads.note(caller, hash, claim);
         }
         self.dkim.learn(made.dkim);
+        self.lists.look(&txn.disk, &made.scopes);
         for hash in made.loose_files {
             care::collect_file(&txn.disk, &self.shelves.files, &hash);
         }

@@ -3,6 +3,7 @@
 use ::sled::IVec;
 
 use super::{
+    holding::held_keys,
     jobs::{Before, StoredJob, divert_key, expiry_key, job_frames, ready_now, ready_value},
     keys::Key,
     txn::Txn,
@@ -42,6 +43,9 @@ impl Txn {
         if let Some(new) = divert {
             self.put(IVec::from(new.to_bytes()), IVec::default());
         }
+        let held = held_keys(job);
+        before.held.difference(&held).for_each(|old| self.remove(IVec::from(old.as_slice())));
+        held.difference(&before.held).for_each(|new| self.put(IVec::from(new.as_slice()), IVec::default()));
         self.count_open(&job.account, before.is_open, job.is_open());
         self.count_queued(&job.account, job.priority, before.queued, Queued::of_job(job));
     }

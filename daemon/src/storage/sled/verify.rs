@@ -2,17 +2,20 @@
 //!
 //! The check reads in the background; the committer looks again at what it changes, so the store may be in use.
 
-use std::{collections::HashMap, io::ErrorKind};
+use std::collections::HashMap;
 
 use ::sled::IVec;
 
 use super::{
     SledStore, attempts,
-    blob_store::claim_set_aside,
+    blob_store::{check_claim, claim_set_aside},
     care, codec,
     disk::{self, View},
-    dkim, jobs,
+    dkim,
+    holding::held_keys,
+    jobs,
     keys::{Family, Key},
+    list_check,
     merge::verify::{check_outcomes, check_retry},
     referred::Referred,
     routing,
@@ -29,7 +32,7 @@ use crate::{
     storage::{
         Findings, Progress, StorageError,
         records::{
-            account::AccountRow, blob::BlobRow, event::EventsRow, idempotency::IdempotencyRow, job::Location,
+            account::AccountRow, event::EventsRow, idempotency::IdempotencyRow, job::Location,
             ledger::MarkRow, ledger::UsageRow, merge::PartRow, standing::StandingRow, tokens::TokensRow,
         },
     },
@@ -180,6 +183,7 @@ fn is_record(key: &[u8]) -> bool {
         | Some(Key::Routing { chunk } | Key::Dkim { chunk, .. } | Key::DkimRules { chunk }) => chunk == 0,
         Some(Key::Meta { .. } | Key::Idempotency { .. } | Key::Bucket { .. } | Key::FileEdge { .. })
         | Some(Key::Blob { .. }) => true,
+        Some(Key::List(key)) => list_check::is_record(&key),
         _ => false,
     }
 }
@@ -228,6 +232,7 @@ fn check(view: &impl View, store: &SledStore, key: &[u8]) -> Result<Option<Wrong
         }
         Key::FileEdge { file, job } => disk::read(view, |_| Key::FileEdge { file, job }).map(drop),
         Key::Blob { file, .. } => check_claim(view, store, &parsed, &file),
+        Key::List(key) => return list_check::check(view, &key),
         Key::Expiry { job, .. } => {
             let stored = disk::readable(jobs::load(view, job))?;
             let is_expected = stored.is_some_and(|stored| jobs::expiry_key(&stored.job).as_ref() == Some(&parsed));
@@ -282,22 +287,13 @@ fn check_job(view: &impl View, store: &SledStore, id: JobId) -> Result<Option<Wr
         return Ok(missing);
     }
     let bare = [jobs::expiry_key(&stored.job), expected_divert(view, account, &stored)?];
-    for key in bare.into_iter().flatten().map(|key| IVec::from(key.to_bytes())) {
+    let bare = bare.into_iter().flatten().map(|key| key.to_bytes());
+    for key in bare.chain(held_keys(&stored.job)).map(IVec::from) {
         if view.get(&key)?.is_none() {
             return Ok(Some(Wrong::Missing(key, IVec::default())));
         }
     }
     Ok(None)
-}
-
-/// Whether a caller's claim to a file can be read, and its file is what it says.
-fn check_claim(view: &impl View, store: &SledStore, key: &Key, file: &[u8; 32]) -> Result<(), StorageError> {
-    let row = disk::read_row::<BlobRow>(view, |_| key.clone())?;
-    bad(row.map(|row| row.value.caller()))?;
-    store.sound.check(&store.shelves.files, file).map_err(|error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::InvalidData => StorageError::Damaged(format!("{key:?}: {error}")),
-        _ => StorageError::Overloaded("an uploaded file cannot be read at present"),
-    })
 }
 
 fn expected_divert(view: &impl View, account: u32, stored: &jobs::StoredJob) -> Result<Option<Key>, StorageError> {
@@ -334,6 +330,7 @@ fn quarantine(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
         && !matches!(
             Family::of(key),
             Some(Family::Meta | Family::Idempotency | Family::Bucket | Family::FileEdge | Family::Blob)
+                | Some(Family::Suppression | Family::SoftRun | Family::HeldBy | Family::Count)
         );
     let keys = match Key::parse(key).filter(|_| counts_frames) {
         Some(parsed) => txn.keys_with(&parsed.stem())?,
@@ -368,6 +365,7 @@ fn restore_derived(txn: &mut Txn, store: &SledStore, key: &IVec) -> Result<(), S
         Some(claim @ Key::Blob { .. }) => claim_set_aside(txn, &store.uploads, &claim),
         Some(Key::Dkim { hash, .. }) => dkim::forgotten_key(txn, hash)?,
         Some(Key::DkimRules { .. }) => dkim::forgotten_rules(txn),
+        Some(Key::List(key)) => list_check::restore(txn, &key)?,
         Some(edge @ Key::FileEdge { file, job }) => {
             let stored = disk::readable(jobs::load(txn, job))?;
             let is_its = |stored: &jobs::StoredJob| {
