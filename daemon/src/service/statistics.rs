@@ -22,14 +22,13 @@ use super::{
 };
 use crate::{
     domain::time::{Clock, Timestamp},
-    storage::{AccountRecord, Groups, HOURS_KEPT_DAYS, PAGE_MAX, Period, SharedStorage, StatisticsQuery},
+    storage::{AccountRecord, Groups, PAGE_MAX, Period, SharedStorage, StatisticsQuery},
 };
 
 /// Most calls at once, over all callers: each may read much.
 const CALLS_MAX: usize = 8;
 /// How far back a range begins when the caller does not say.
 const RANGE_DEFAULT: Duration = Duration::from_secs(24 * 3_600);
-const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// The service.
 #[derive(Debug)]
@@ -90,11 +89,10 @@ fn query_of(wanted: &Wanted, now: Timestamp) -> Result<StatisticsQuery, Refusal>
     if from > to {
         return Err(Refusal::field("from", "is after to: the range has no end"));
     }
-    let hours_from = now.before(DAY * u32::try_from(HOURS_KEPT_DAYS).unwrap_or(u32::MAX));
     let period = match wanted.period {
         v1::StatisticsPeriod::Hour => Period::Hour,
         v1::StatisticsPeriod::Day => Period::Day,
-        v1::StatisticsPeriod::Unspecified if from >= hours_from => Period::Hour,
+        v1::StatisticsPeriod::Unspecified if from >= Period::Hour.kept_from(now) => Period::Hour,
         v1::StatisticsPeriod::Unspecified => Period::Day,
     };
     let groups = match wanted.grouping {

@@ -22,11 +22,7 @@ pub const DAYS_KEPT_DAYS: u64 = 400;
 pub trait StatisticsStore: Send + Sync + fmt::Debug {
     /// What was counted of an account in the periods that begin in `from..=to`, by the beginning of the period and by group. Those
     /// of an account that was deleted are gone. The day of hours that are kept is summed up from them.
-    async fn statistics(
-        &self,
-        account: &AccountId,
-        query: StatisticsQuery,
-    ) -> Result<Statistics, StorageError>;
+    async fn statistics(&self, account: &AccountId, query: StatisticsQuery) -> Result<Statistics, StorageError>;
 }
 
 /// Which statistics of an account are wanted.

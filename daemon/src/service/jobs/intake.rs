@@ -13,7 +13,7 @@ use super::{
     planner::Planner,
     route::{Routed, Standbys, route},
     scan::{Scanning, Suspect, heed_standbys, suspects_of},
-    suppressed::{check_override, leave_out},
+    suppressed::{check_override, counted, leave_out},
     warnings,
 };
 use crate::{
@@ -214,7 +214,8 @@ impl Intake {
         if dry_run {
             return Ok(answer);
         }
-        let accepted = self.storage.accept(vec![Submission { job, message, idempotency, counted: Vec::new() }]).await?;
+        let counted = counted(&job);
+        let accepted = self.storage.accept(vec![Submission { job, message, idempotency, counted }]).await?;
         match accepted.first() {
             Some(Acceptance::Accepted) => answer.job_id = id.to_string(),
             Some(Acceptance::Existing(first)) => {

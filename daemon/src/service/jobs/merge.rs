@@ -214,7 +214,7 @@ impl MergeIntake {
         outcome: Outcome,
         hash: Option<PayloadHash>,
     ) -> Result<v1::SubmitMergeResponse, Status> {
-        let Outcome { routed, template, whole, warnings } = outcome;
+        let Outcome { routed, template, whole, warnings, counted } = outcome;
         let id = opening.id;
         let mut answer = v1::SubmitMergeResponse {
             warnings,
@@ -235,7 +235,7 @@ impl MergeIntake {
         let account = job.account.clone();
         match self
             .storage
-            .accept_merge(MergeSubmission { job, template, idempotency, counted: Vec::new() })
+            .accept_merge(MergeSubmission { job, template, idempotency, counted })
             .await
             .map_err(Refusal::from)?
         {

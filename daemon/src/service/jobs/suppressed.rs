@@ -9,11 +9,13 @@ use crate::{
     domain::{
         address::Address,
         ids::AccountId,
-        job::{Audience, Job, Schedule},
+        job::Job,
         recipient::RecipientState,
+        statistics::Counted,
         suppression::{SuppressedBy, Suppression},
         time::Timestamp,
     },
+    policy::statistics::{of_acceptance, of_omission},
     service::{convert::draft::Order, status::Refusal, visibility::Visitor},
     storage::{SharedStorage, StorageError},
 };
@@ -44,25 +46,34 @@ pub(super) async fn leave_out(
     }
     let addresses: Vec<Address> = job.recipients().iter().map(|recipient| recipient.address.clone()).collect();
     let found = storage.suppressed(&job.account, &job.labels, &addresses, now).await?;
-    let Audience::Together(recipients) = &mut job.audience else { return Ok(Vec::new()) };
-    let mut warnings = Vec::new();
-    let mut count = 0_usize;
-    for (recipient, suppression) in recipients.iter_mut().zip(&found) {
-        let Some(suppression) = suppression else { continue };
-        recipient.state = RecipientState::Suppressed { at: now, by: Box::new(SuppressedBy::from(suppression)) };
-        count += 1;
-        if count <= NAMED_MAX {
-            warnings.push(format!("{} is left out: {}", recipient.address, reason_of(suppression)));
-        }
+    let found = (0..).zip(&found).filter_map(|(index, found)| Some((index, found.as_ref()?)));
+    let found: Vec<(u32, &Suppression)> = found.collect();
+    if found.is_empty() {
+        return Ok(Vec::new());
     }
-    if count > NAMED_MAX {
-        warnings.push(format!("{} more recipients are left out because they are suppressed", count - NAMED_MAX));
+    job.leave_out(found.iter().map(|(index, by)| (*index, SuppressedBy::from(*by))), now);
+    let named = found.iter().take(NAMED_MAX);
+    let named = named.map(|(_, by)| format!("{} is left out: {}", by.address, reason_of(by)));
+    let mut warnings: Vec<String> = named.collect();
+    if found.len() > NAMED_MAX {
+        warnings.push(format!("{} more recipients are left out because they are suppressed", found.len() - NAMED_MAX));
     }
-    if count > 0 && recipients.iter().all(|recipient| !recipient.state.is_pending()) {
-        job.schedule = Schedule::Idle;
+    if job.pending().is_empty() {
         warnings.push("all recipients are suppressed: nothing is sent".to_owned());
     }
     Ok(warnings)
+}
+
+/// What is counted when a plain job is accepted.
+pub(super) fn counted(job: &Job) -> Vec<Counted> {
+    let all = job.recipients();
+    let left_out = all.iter().filter(|recipient| matches!(recipient.state, RecipientState::Suppressed { .. }));
+    let left_out: Vec<&Address> = left_out.map(|recipient| &recipient.address).collect();
+    let mut counted = of_acceptance(all.iter().map(|recipient| &recipient.address), &job.labels);
+    if !left_out.is_empty() {
+        counted.extend(of_omission(left_out, &job.labels));
+    }
+    counted
 }
 
 /// That recipients of a job are left out, or would be if their turn came now.

@@ -7,11 +7,12 @@ use prost::Message as _;
 
 use crate::{
     domain::{
+        address::Address,
         statistics::{Counts, StatisticsGroup},
         time::Timestamp,
     },
     service::convert::statistics::{Wanted, from_row},
-    storage::{AccountRecord, StatisticsQuery},
+    storage::{AccountRecord, Statistics, StatisticsQuery},
 };
 
 /// Most rows of an answer.
@@ -35,9 +36,8 @@ pub(super) struct Sums {
 impl Sums {
     pub(super) fn new(wanted: &Wanted, query: StatisticsQuery) -> Self {
         let is_whole = wanted.period == v1::StatisticsPeriod::Unspecified;
-        // Domains are counted in lower case.
         let group = wanted.group.as_ref().map(|group| match wanted.grouping {
-            Grouping::Domain => group.to_lowercase(),
+            Grouping::Domain => as_counted(group),
             _ => group.clone(),
         });
         Self {
@@ -58,7 +58,7 @@ impl Sums {
     }
 
     /// Adds what was counted of an account.
-    pub(super) fn add(&mut self, record: &AccountRecord, counted: BTreeMap<(Timestamp, StatisticsGroup), Counts>) {
+    pub(super) fn add(&mut self, record: &AccountRecord, counted: Statistics) {
         for ((starts_at, group), counts) in counted {
             let name = match &group {
                 StatisticsGroup::All => name_of(self.grouping, record),
@@ -94,6 +94,12 @@ impl Sums {
         }
         v1::GetStatisticsResponse { rows, cut }
     }
+}
+
+/// A domain as it is counted: in A-labels and lower case.
+fn as_counted(domain: &str) -> String {
+    let ascii = Address::from_lenient(&format!("x@{domain}")).map(|address| address.ascii_domain().into_owned());
+    ascii.unwrap_or_else(|_| domain.to_owned()).to_lowercase()
 }
 
 /// The group to which an account belongs as a whole.

@@ -32,9 +32,10 @@ impl Model {
 
     /// How many groups an hour names that would share this one.
     fn names(&self, account: &AccountId, hour: Timestamp, shared: &StatisticsGroup) -> usize {
-        let of_hour = self.counts.keys().filter(|(owner, period, start, _)| {
-            owner == account && *period == Period::Hour && *start == hour
-        });
+        let of_hour = self
+            .counts
+            .keys()
+            .filter(|(owner, period, start, _)| owner == account && *period == Period::Hour && *start == hour);
         of_hour.filter(|(.., group)| group.shared().as_ref() == Some(shared)).count()
     }
 

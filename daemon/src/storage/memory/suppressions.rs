@@ -11,14 +11,11 @@ use crate::{
         job::{Audience, Control, Schedule},
         merge::{MergeRecipient, progress::MergeProgress},
         recipient::RecipientState,
-        suppression::{
-            SoftBounce, SuppressedBy, SuppressedMailbox, Suppression, SuppressionKey, SuppressionScope,
-        },
+        suppression::{SoftBounce, SuppressedBy, SuppressedMailbox, Suppression, SuppressionKey, SuppressionScope},
         time::Timestamp,
     },
     storage::{
-        Lifted, PAGE_MAX, SUPPRESSION_SCAN_MAX, SuppressionFilter, SuppressionPage, Suppressions,
-        settlement::Omission,
+        Lifted, PAGE_MAX, SUPPRESSION_SCAN_MAX, SuppressionFilter, SuppressionPage, Suppressions, settlement::Omission,
     },
 };
 
@@ -191,7 +188,8 @@ mod tests {
     #[test]
     fn a_run_of_soft_bounces_suppresses_and_a_pause_ends_it() {
         let mut model = Model::default();
-        let then = Suppression { expires_at: Some(at(500)), ..suppression(SuppressionScope::Global, "taro@example.com") };
+        let then =
+            Suppression { expires_at: Some(at(500)), ..suppression(SuppressionScope::Global, "taro@example.com") };
         let bounce = SoftBounce { then, run_max: 3, within: Duration::from_secs(10) };
         for (seconds, expected) in [(0, false), (10, false), (21, false), (30, false), (31, true)] {
             model.count_soft_bounce(&bounce, at(seconds));

@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{BadRow, as_base64, codes::Code, job::parsed};
 use crate::domain::{
     ids::{JobId, MessageKey},
-    suppression::{
-        EVIDENCE_BYTES_MAX, SuppressedBy, SuppressedMailbox, Suppression, SuppressionKey, SuppressionScope,
-    },
+    suppression::{EVIDENCE_BYTES_MAX, SuppressedBy, SuppressedMailbox, Suppression, SuppressionKey, SuppressionScope},
     time::Timestamp,
 };
 
@@ -213,7 +211,8 @@ mod tests {
 
     #[test]
     fn evidence_is_cut_at_a_character() {
-        let long = Suppression { evidence: "あ".repeat(2_000).into(), ..suppression(SuppressionScope::Global, "a@b.jp") };
+        let long =
+            Suppression { evidence: "あ".repeat(2_000).into(), ..suppression(SuppressionScope::Global, "a@b.jp") };
         assert_eq!(SuppressionRow::from(&long).evidence.len(), 2_046);
     }
 

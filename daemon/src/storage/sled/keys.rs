@@ -3,11 +3,11 @@
 mod lists;
 mod ready;
 
+use self::ready::{priority_of_rank, priority_rank};
 pub(super) use self::{
     lists::{ListKey, scope_prefix},
     ready::{ready_lane_end, ready_lane_start, ready_priority},
 };
-use self::ready::{priority_of_rank, priority_rank};
 use crate::{
     domain::{ids::JobId, job::Priority, time::Timestamp},
     storage::spool::Place,

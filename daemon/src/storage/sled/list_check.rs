@@ -33,7 +33,9 @@ pub(super) fn check(view: &impl View, key: &ListKey) -> Result<Option<Wrong>, St
     match key {
         ListKey::Suppression { key } => match read_row(view, key) {
             Err(error) => unreadable(Err(error)),
-            Ok(Some(row)) if row.key != *key => Ok(Some(Wrong::Unreadable(format!("{key:?}: its record is another's")))),
+            Ok(Some(row)) if row.key != *key => {
+                Ok(Some(Wrong::Unreadable(format!("{key:?}: its record is another's"))))
+            }
             Ok(row) => check_ending(view, row.and_then(|row| row.expires_at), &stored_key),
         },
         ListKey::SoftRun { .. } => match disk::read_row::<SoftRunRow>(view, |_| stored_key.clone()) {
@@ -46,9 +48,7 @@ pub(super) fn check(view: &impl View, key: &ListKey) -> Result<Option<Wrong>, St
             Ok((!is_expected).then_some(Wrong::LeftOver))
         }
         ListKey::HeldBy { message } => check_held_by(view, *message),
-        ListKey::Count { .. } => {
-            unreadable(disk::read_row::<CountsRow>(view, |_| stored_key.clone()).map(drop))
-        }
+        ListKey::Count { .. } => unreadable(disk::read_row::<CountsRow>(view, |_| stored_key.clone()).map(drop)),
     }
 }
 

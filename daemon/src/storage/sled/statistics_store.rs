@@ -98,7 +98,8 @@ impl SledStore {
             let Some(number) = key.get(1..5).and_then(|bytes| bytes.try_into().ok()) else { break };
             let account = u32::from_be_bytes(number);
             if accounts.contains(&account) {
-                let oldest = |period| Ok(self.oldest(account, period)?.filter(|at| *at < Period::kept_from(period, now)));
+                let oldest =
+                    |period| Ok(self.oldest(account, period)?.filter(|at| *at < Period::kept_from(period, now)));
                 let (hour, day): (Option<Timestamp>, _) = (oldest(Period::Hour)?, oldest(Period::Day)?);
                 found.extend(hour.map(|at| OldCounts::Hours { account, day: Period::Day.start_of(at) }));
                 found.extend(day.map(|day| OldCounts::Day { account, day }));

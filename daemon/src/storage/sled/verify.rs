@@ -32,8 +32,8 @@ use crate::{
     storage::{
         Findings, Progress, StorageError,
         records::{
-            account::AccountRow, event::EventsRow, idempotency::IdempotencyRow, job::Location,
-            ledger::MarkRow, ledger::UsageRow, merge::PartRow, standing::StandingRow, tokens::TokensRow,
+            account::AccountRow, event::EventsRow, idempotency::IdempotencyRow, job::Location, ledger::MarkRow,
+            ledger::UsageRow, merge::PartRow, standing::StandingRow, tokens::TokensRow,
         },
     },
 };

@@ -16,10 +16,12 @@ use crate::{
         ids::AccountId,
         merge::{MergeRecipient, MergeTemplate},
         routing::Routing,
+        statistics::Counted,
     },
     policy::{
         admission::message_bytes_max,
         routing::{Kind, Matching, Way},
+        statistics::MergeAcceptance,
     },
     service::{
         convert::violations::Violation,
@@ -48,6 +50,8 @@ pub(super) struct Desk<'a> {
     candidates: Vec<Candidate>,
     /// Accounts that the rules name and that cannot send the job.
     unfit: Vec<(AccountId, Refusal)>,
+    /// What is counted of the recipients.
+    accepted: MergeAcceptance,
 }
 
 /// An account by which the job may go.
@@ -67,6 +71,7 @@ pub(super) struct Outcome {
     pub(super) template: MergeTemplate,
     pub(super) whole: Whole,
     pub(super) warnings: Vec<String>,
+    pub(super) counted: Vec<Counted>,
 }
 
 impl<'a> Desk<'a> {
@@ -77,7 +82,8 @@ impl<'a> Desk<'a> {
         opening: &'a Opening,
         routing: &'a Routing,
     ) -> Result<Self, Refusal> {
-        let mut desk = Self { storage, signers, opening, matching: None, candidates: Vec::new(), unfit: Vec::new() };
+        let (candidates, unfit, accepted) = (Vec::new(), Vec::new(), MergeAcceptance::default());
+        let mut desk = Self { storage, signers, opening, matching: None, candidates, unfit, accepted };
         match &opening.order.account {
             Some(id) => {
                 let candidate = desk.candidate(id.clone(), named(storage, id, &opening.visitor).await?).await?;
@@ -123,7 +129,9 @@ impl<'a> Desk<'a> {
                 Err(violations) => Err(violations),
             };
         }
-        answer.ok_or_else(|| self.complaint())
+        let (first, recipients) = answer.ok_or_else(|| self.complaint())?;
+        recipients.iter().for_each(|recipient| self.accepted.add(&recipient.address));
+        Ok((first, recipients))
     }
 
     /// The account that is left, when these were all recipients.
@@ -155,7 +163,8 @@ impl<'a> Desk<'a> {
         warnings.extend(whole.warning.clone());
         warnings.extend(suppressed::warning_of(suppressed, whole.recipients));
         warnings.extend(warnings_of(&template.draft));
-        Ok(Outcome { routed, template, whole, warnings })
+        let counted = self.accepted.counted(&order.labels);
+        Ok(Outcome { routed, template, whole, warnings, counted })
     }
 
     /// Takes note of who comes, and leaves the accounts that are still possible.

@@ -21,13 +21,30 @@ use crate::{
 /// A key of these families.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::storage::sled) enum ListKey {
-    Suppression { key: SuppressionKey },
-    SoftRun { key: SuppressionKey },
+    Suppression {
+        key: SuppressionKey,
+    },
+    SoftRun {
+        key: SuppressionKey,
+    },
     /// `of` is the key of what ends.
-    Ending { at: Timestamp, of: Vec<u8> },
-    Held { key: SuppressionKey, message: MessageKey },
-    HeldBy { message: MessageKey },
-    Count { account: u32, period: Period, start: Timestamp, group: StatisticsGroup },
+    Ending {
+        at: Timestamp,
+        of: Vec<u8>,
+    },
+    Held {
+        key: SuppressionKey,
+        message: MessageKey,
+    },
+    HeldBy {
+        message: MessageKey,
+    },
+    Count {
+        account: u32,
+        period: Period,
+        start: Timestamp,
+        group: StatisticsGroup,
+    },
 }
 
 impl ListKey {
@@ -190,14 +207,21 @@ mod tests {
     fn scopes() -> Vec<SuppressionScope> {
         let label = |text: &str| SuppressionScope::Label(text.parse().unwrap());
         let account = |text| SuppressionScope::Account(account_id(text));
-        vec![SuppressionScope::Global, account("a"), account("a.b"), account("ab"), label("a"), label("春"), label("春 ")]
+        vec![
+            SuppressionScope::Global,
+            account("a"),
+            account("a.b"),
+            account("ab"),
+            label("a"),
+            label("春"),
+            label("春 "),
+        ]
     }
 
     fn keys() -> Vec<SuppressionKey> {
         let mailboxes = ["a@b.jp", "a@b.jpn", "b@b.jp"].map(SuppressedMailbox::stored);
-        let all = |scope: SuppressionScope| {
-            mailboxes.clone().map(|mailbox| SuppressionKey { scope: scope.clone(), mailbox })
-        };
+        let all =
+            |scope: SuppressionScope| mailboxes.clone().map(|mailbox| SuppressionKey { scope: scope.clone(), mailbox });
         scopes().into_iter().flat_map(all).collect()
     }
 

@@ -35,11 +35,8 @@ impl OpenMerge {
         // The page of an untouched message was not read yet.
         self.page(txn, place_of(index).0)?;
         let old_due = known.as_ref().and_then(book::due_of);
-        let left = if is_under_way {
-            None
-        } else {
-            self.progress().leave_out(index, known, SuppressedBy::from(by), now)
-        };
+        let left =
+            if is_under_way { None } else { self.progress().leave_out(index, known, SuppressedBy::from(by), now) };
         let Some(left) = left else { return Ok(false) };
         if let Some(due) = old_due {
             txn.remove_retry(message, due);
