@@ -90,9 +90,11 @@ pub(super) fn events<I: Interest>(
     start: Start,
     interest: I,
 ) -> impl Stream<Item = Result<I::Told, Status>> + Send + 'static {
-    let head = watcher.storage.head();
+    let Watcher { storage, visitor, shutdown, place } = watcher;
+    let head = storage.head();
     let cursor = start.0.unwrap_or(*head.borrow());
-    let watch = Watch { watcher, interest, cursor, read: VecDeque::new(), head };
+    let read = VecDeque::new();
+    let watch = Watch { storage, visitor, shutdown, interest, cursor, read, head, _place: place };
     stream::unfold(Some(watch), |watch| async move {
         let mut watch = watch?;
         match watch.next().await {
@@ -104,19 +106,22 @@ pub(super) fn events<I: Interest>(
 
 /// One watch under way.
 struct Watch<I> {
-    watcher: Watcher,
+    storage: SharedStorage,
+    visitor: Visitor,
+    shutdown: CancellationToken,
     interest: I,
     cursor: Cursor,
     /// What was read and is wanted. It is told one by one, as an event may be long on the wire.
     read: VecDeque<(Cursor, Event)>,
     head: watch::Receiver<Cursor>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl<I: Interest> Watch<I> {
     async fn next(&mut self) -> Result<I::Told, Refusal> {
         loop {
             while let Some((cursor, event)) = self.read.pop_front() {
-                if let Some(told) = self.interest.tell(cursor, &event, &self.watcher.storage).await? {
+                if let Some(told) = self.interest.tell(cursor, &event, &self.storage).await? {
                     return Ok(told);
                 }
             }
@@ -126,7 +131,7 @@ impl<I: Interest> Watch<I> {
                 continue;
             }
             tokio::select! {
-                () = self.watcher.shutdown.cancelled() => return Err(Refusal::ShuttingDown),
+                () = self.shutdown.cancelled() => return Err(Refusal::ShuttingDown),
                 changed = self.head.changed() => changed.map_err(|_| Refusal::ShuttingDown)?,
             }
         }
@@ -134,17 +139,16 @@ impl<I: Interest> Watch<I> {
 
     /// Reads on in the log, and says whether there was anything.
     async fn read_more(&mut self) -> Result<bool, StorageError> {
-        let Watcher { storage, visitor, shutdown, .. } = &self.watcher;
-        if shutdown.is_cancelled() {
+        if self.shutdown.is_cancelled() {
             return Ok(false);
         }
-        let events = storage.events(self.cursor, READ_EVENTS).await?;
+        let events = self.storage.events(self.cursor, READ_EVENTS).await?;
         let Some((last, _)) = events.last() else {
             return Ok(false);
         };
         self.cursor = *last;
         // An account may have got an owner meanwhile.
-        let mut view = View::new(visitor, storage);
+        let mut view = View::new(&self.visitor, &self.storage);
         for (cursor, event) in events {
             if self.interest.wants(&event, &mut view).await? {
                 self.read.push_back((cursor, event));
