@@ -112,7 +112,7 @@ impl Lists {
         let labels = to_labels(&request.labels, "labels", &mut violations);
         let address = to_suppressed(&request.address, "address", &mut violations);
         let ((account, labels), address) = violations.finish(account.zip(labels).zip(address))?;
-        check_account(&account, &mut View::new(visitor, &self.storage)).await?;
+        find_account(&account, &mut View::new(visitor, &self.storage)).await?;
         let now = self.clock.now();
         let of_labels = labels.into_iter().map(SuppressionScope::Label);
         let mut suppressions = Vec::new();
@@ -172,7 +172,13 @@ async fn leave_to_add(suppression: &Suppression, visitor: &Visitor, view: &mut V
     }
 }
 
-/// Refuses an account that the caller does not see.
+/// Refuses an account that does not exist, or that the caller does not see.
+async fn find_account(account: &AccountId, view: &mut View<'_>) -> Result<(), Refusal> {
+    let is_there = view.finds_account(account).await?;
+    if is_there { Ok(()) } else { Err(Refusal::no_account(account.clone())) }
+}
+
+/// Refuses an account of which the caller does not see what is left.
 async fn check_account(account: &AccountId, view: &mut View<'_>) -> Result<(), Refusal> {
     let sees = view.sees_account(account).await?;
     if sees { Ok(()) } else { Err(Refusal::no_account(account.clone())) }

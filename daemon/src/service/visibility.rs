@@ -124,9 +124,14 @@ impl<'a> View<'a> {
         })
     }
 
-    /// Whether an account is there for the caller. One that was deleted is there for admins only.
+    /// Whether what is left of an account is there for the caller. Of one that was deleted it is there for admins only.
     pub(super) async fn sees_account(&mut self, account: &AccountId) -> Result<bool, StorageError> {
         Ok(matches!(self.sight(account).await?, Sight::Seen | Sight::Since(_, true)))
+    }
+
+    /// Whether an account exists and is there for the caller.
+    pub(super) async fn finds_account(&mut self, account: &AccountId) -> Result<bool, StorageError> {
+        Ok(matches!(self.look_up(account).await?, Sight::Since(_, true)))
     }
 
     /// Whether a mail is there for the caller that came into the mailbox of an account. What came before the account was created
@@ -140,9 +145,10 @@ impl<'a> View<'a> {
     }
 
     async fn sight(&mut self, id: &AccountId) -> Result<Sight, StorageError> {
-        if self.visitor.is_admin() {
-            return Ok(Sight::Seen);
-        }
+        if self.visitor.is_admin() { Ok(Sight::Seen) } else { self.look_up(id).await }
+    }
+
+    async fn look_up(&mut self, id: &AccountId) -> Result<Sight, StorageError> {
         let place = match self.known.entry(id.clone()) {
             Entry::Occupied(known) => return Ok(*known.get()),
             Entry::Vacant(place) => place,

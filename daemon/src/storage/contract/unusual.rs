@@ -242,7 +242,7 @@ pub fn incoming() -> IncomingMailbox {
         keep_duplicates: true,
         no_idle: true,
         marks_to: InboundMarks { labels: vec!["in".parse().expect("a label")], status: "new".into() },
-        marks_cc: InboundMarks::default(),
+        marks_cc: InboundMarks { labels: Vec::new(), status: "copy".into() },
         marks_from: InboundMarks {
             labels: vec!["out".parse().expect("a label"), "sent".parse().expect("a label")],
             status: String::new(),
