@@ -47,6 +47,8 @@ mod keys;
 mod killing;
 mod known;
 mod list_check;
+#[cfg(test)]
+mod list_tests;
 mod loaded;
 #[cfg(test)]
 mod measure;
