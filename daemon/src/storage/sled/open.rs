@@ -25,6 +25,7 @@ use super::{
         recent::Recent,
     },
     open_error::{FORMAT, OpenError},
+    returns,
     routing::KnownRouting,
     seal, segments,
     settings::SledSettings,
@@ -68,6 +69,7 @@ pub(super) fn open(
     check_format(path, &disk)?;
     seal::check(path, &disk, &sealer)?;
     let (accounts, next_account) = load_accounts(&disk)?;
+    returns::doubts::build(&disk, &accounts)?;
     let (head, next_seq) = load_head(&disk)?;
     let tip = open_tip(path, next_seq)?;
     tidy(&disk, &shelves, &uploads)?;
