@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use crate::{
     domain::{
-        inbound::{MailboxId, ReadMark},
         account::{IncomingMailbox, MailboxProtocol},
+        inbound::{MailboxId, ReadMark},
     },
     wire::mailbox::MailboxFailure,
 };
@@ -38,8 +38,11 @@ pub(super) trait Mailbox: fmt::Debug + Send {
     /// Reads a message of at most `bytes_max` bytes. It is not marked as read.
     async fn fetch(&mut self, item: &Item, bytes_max: u64) -> Result<Fetched, MailboxFailure>;
 
-    /// Deletes messages of the place; some servers do so only when the mailbox is closed well.
+    /// Deletes messages of the place.
     async fn delete(&mut self, items: &[Item]) -> Result<(), MailboxFailure>;
+
+    /// Whether what is deleted is gone at once, and not when the mailbox is closed well.
+    fn deletes_at_once(&self) -> bool;
 
     /// Whether the server tells of news by itself.
     async fn tells_news(&mut self) -> Result<bool, MailboxFailure>;

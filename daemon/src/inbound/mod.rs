@@ -19,8 +19,23 @@ use crate::{
     wire::dial::Dial,
 };
 
+mod assay;
+mod content;
+mod correlate;
+mod folder;
 mod follow;
+mod ingest;
+mod look;
+mod mailbox;
+mod notice;
+mod opening;
+mod reader;
 pub mod reconcile;
+pub mod status;
+pub mod supervisor;
+#[cfg(test)]
+mod tests;
+mod trouble;
 
 /// What all readers share.
 #[derive(Clone, Debug)]

@@ -4,7 +4,10 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use crate::domain::{ids::AccountId, time::Timestamp};
+use crate::{
+    domain::{ids::AccountId, time::Timestamp},
+    inbound::status::{Mailboxes, NotReadNow},
+};
 
 /// Asks those who read the mailboxes.
 #[async_trait]
@@ -48,15 +51,48 @@ pub enum NotRead {
     /// Its server cannot be reached or does not let us in; with its words.
     #[error("the mailbox cannot be read: {0}")]
     Failed(Box<str>),
+    /// Too many wait for it to be read.
+    #[error("many callers wait for the mailbox to be read: repeat the call in a moment")]
+    Busy,
     /// Nobody reads it at present: the daemon stops, or has only just heard of the account.
     #[error("nobody reads the mailbox at present")]
     Unattended,
 }
 
+#[async_trait]
+impl MailboxDesk for Mailboxes {
+    async fn status(&self, account: &AccountId) -> MailboxStatus {
+        let known = Self::status(self, account).unwrap_or_default();
+        MailboxStatus {
+            looked_at: known.looked_at,
+            next_at: known.next_at,
+            is_idling: known.idling,
+            messages: known.messages,
+            error: known.error.map(Into::into),
+            failing_since: known.failing_since,
+            read_mails: known.read_mails,
+            bounces: known.bounces,
+            skipped_mails: known.skipped_mails,
+        }
+    }
+
+    async fn read_now(&self, account: &AccountId) -> Result<u64, NotRead> {
+        match Self::read_now(self, account).await {
+            Ok(read) => Ok(read.read_mails),
+            Err(NotReadNow::Failed(why)) => Err(NotRead::Failed(why.into())),
+            Err(NotReadNow::Busy) => Err(NotRead::Busy),
+            // Whether the account has a mailbox was asked before: its reader has not heard of it yet.
+            Err(NotReadNow::NoMailbox | NotReadNow::Stopped) => Err(NotRead::Unattended),
+        }
+    }
+}
+
 /// Where no mailbox is read.
+#[cfg(test)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoMailboxes;
 
+#[cfg(test)]
 #[async_trait]
 impl MailboxDesk for NoMailboxes {
     async fn status(&self, _account: &AccountId) -> MailboxStatus {

@@ -110,6 +110,10 @@ impl Mailbox for ImapMailbox {
         self.session.delete(&uids).await.map(drop)
     }
 
+    fn deletes_at_once(&self) -> bool {
+        true
+    }
+
     async fn tells_news(&mut self) -> Result<bool, MailboxFailure> {
         self.session.offers_idle().await
     }

@@ -70,6 +70,10 @@ impl Mailbox for Pop3Mailbox {
         Ok(())
     }
 
+    fn deletes_at_once(&self) -> bool {
+        false
+    }
+
     async fn tells_news(&mut self) -> Result<bool, MailboxFailure> {
         Ok(false)
     }

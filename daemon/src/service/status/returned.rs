@@ -44,6 +44,7 @@ impl Returned {
             Self::NoSuppression(_) => Telling::new(Code::NotFound, "SUPPRESSION_NOT_FOUND"),
             Self::NoMailbox(_) => Telling::new(Code::FailedPrecondition, "NO_MAILBOX"),
             Self::NotRead(NotRead::Failed(_)) => Telling::new(Code::Unavailable, "MAILBOX_UNREADABLE").retry(SOON),
+            Self::NotRead(NotRead::Busy) => Telling::new(Code::ResourceExhausted, "TOO_MANY_CALLS").retry(SOON),
             Self::NotRead(NotRead::Unattended) => Telling::new(Code::Unavailable, "MAILBOX_UNATTENDED").retry(SOON),
             Self::StillReading => Telling::new(Code::Unavailable, "MAILBOX_BEING_READ").retry(SOON),
             Self::Silent(_) => Telling::new(Code::DeadlineExceeded, "STREAM_SILENT"),
