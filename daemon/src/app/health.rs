@@ -50,7 +50,7 @@ mod tests {
         domain::time::{Clock, Timestamp},
         platform::{clock::VirtualClock, entropy::SeededEntropy},
         policy::{classify::rules::Rules, verp::VerpKey},
-        service::{parts::Parts, routes::routes},
+        service::{mailboxes::NoMailboxes, parts::Parts, routes::routes},
         storage::memory::MemoryStore,
         wire::{dial::TcpDialer, dns::NameServers, oauth::TokenClient},
     };
@@ -69,6 +69,8 @@ mod tests {
             signers: Signers::new(&storage),
             verp: VerpKey::new([7; 32]),
             desk: desk::open().0,
+            mailboxes: Arc::new(NoMailboxes),
+            inbound_folder: None,
             dial: Arc::new(TcpDialer),
             scanner: None,
             host_name: "client.test".parse().expect("a name"),

@@ -183,6 +183,7 @@ impl Daemon {
         let issuer = Arc::new(TokenClient::default());
         let tokens = TokenKeeper::new(Arc::clone(&storage), issuer, Arc::clone(&clock));
         let (desk, asks) = desk::open();
+        let (mailboxes, questions) = status::open();
         let signers = Signers::new(&storage);
         let dial: Arc<dyn Dial> = Arc::new(TcpDialer);
         let host_name = config.delivery.host_name.clone().unwrap_or_else(host::name);
@@ -197,6 +198,8 @@ impl Daemon {
             signers: signers.clone(),
             verp: verp.clone(),
             desk,
+            mailboxes: Arc::new(mailboxes.clone()),
+            inbound_folder: Some(config.inbound.folder.clone()),
             dial: Arc::clone(&dial),
             scanner: scanner(&config),
             host_name: host_name.clone(),
@@ -210,7 +213,6 @@ impl Daemon {
         }
 
         let stop_delivery = CancellationToken::new();
-        let verp = VerpKey::new(Sealer::from_key_file(&config.seal_key_file)?.derive("verp"));
         let context = delivery::Context {
             storage: Arc::clone(&storage),
             rules,
@@ -230,7 +232,6 @@ impl Daemon {
             janitor: tokio::spawn(janitor::run(Arc::clone(&storage), clock, config.store.keep_finished)),
             idle_grants: tokio::spawn(idle::run(tokens.clone(), entropy, stop_delivery.clone())),
         };
-        let (mailboxes, questions) = status::open();
         let inbound = Some(tokio::spawn(read_mailboxes(&config, &context, mailboxes, questions)));
         let delivery = Some(tokio::spawn(supervisor::run(context, asks, grace)));
         Ok(Self { storage, health, listeners, delivery, inbound, stop_delivery, grace, tokens, chores })
@@ -354,7 +355,7 @@ fn tell(states: &[NotifyState<'_>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{platform::entropy::SeededEntropy, storage::memory::MemoryStore};
+    use crate::{platform::entropy::SeededEntropy, service::mailboxes::NoMailboxes, storage::memory::MemoryStore};
 
     /// Stops a daemon whose delivery ends as `end` does, once it is told to stop.
     async fn stopped(end: impl FnOnce() -> Result<(), DeliveryError> + Send + 'static) -> anyhow::Result<()> {
@@ -373,6 +374,8 @@ mod tests {
             signers: Signers::new(&storage),
             verp: VerpKey::new([7; 32]),
             desk: desk::open().0,
+            mailboxes: Arc::new(NoMailboxes),
+            inbound_folder: None,
             dial: Arc::new(TcpDialer),
             scanner: None,
             host_name: host::name(),

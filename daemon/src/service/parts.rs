@@ -1,9 +1,10 @@
 //! What the services work with.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
+use super::mailboxes::MailboxDesk;
 use crate::{
     accounts::{signers::Signers, tokens::TokenKeeper},
     delivery::desk::Desk,
@@ -35,6 +36,10 @@ pub struct Parts {
     pub verp: VerpKey,
     /// Asks the accounts' workers.
     pub desk: Desk,
+    /// Asks those who read the accounts' mailboxes.
+    pub mailboxes: Arc<dyn MailboxDesk>,
+    /// Below it lie the accounts' folders for inbound mail, if there is a place for them.
+    pub inbound_folder: Option<PathBuf>,
     /// How servers are reached that are tested.
     pub dial: Arc<dyn Dial>,
     /// Scans files for viruses, if there is a scanner.

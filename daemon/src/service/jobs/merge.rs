@@ -25,6 +25,7 @@ use super::{
     gate::check_quotas,
     planner::Planner,
     scan::{Scanning, suspects_of},
+    suppressed::check_override,
     warnings,
 };
 use crate::{
@@ -135,6 +136,7 @@ impl MergeIntake {
         if known.is_some() {
             return self.compare(opening, source).await;
         }
+        check_override(&opening.order, &opening.visitor)?;
         let attached = attached?;
         attached.check(&opening.order, MESSAGE_BYTES_MAX)?;
         attached.fetch(&self.storage, opening.visitor.caller(), &mut opening.order, now).await?;
@@ -212,7 +214,7 @@ impl MergeIntake {
         outcome: Outcome,
         hash: Option<PayloadHash>,
     ) -> Result<v1::SubmitMergeResponse, Status> {
-        let Outcome { routed, template, whole, warnings } = outcome;
+        let Outcome { routed, template, whole, warnings, counted } = outcome;
         let id = opening.id;
         let mut answer = v1::SubmitMergeResponse {
             warnings,
@@ -233,7 +235,7 @@ impl MergeIntake {
         let account = job.account.clone();
         match self
             .storage
-            .accept_merge(MergeSubmission { job, template, idempotency, counted: Vec::new() })
+            .accept_merge(MergeSubmission { job, template, idempotency, counted })
             .await
             .map_err(Refusal::from)?
         {

@@ -10,7 +10,12 @@ use crate::{
         identity::{ComposeError, Identity},
         merge::render,
     },
-    domain::{ids::MessageKey, job::Job, mail::Message},
+    domain::{
+        ids::MessageKey,
+        job::Job,
+        mail::Message,
+        recipient::{Recipient, RecipientState},
+    },
     service::{
         convert::{draft::to_order, violations::Violation},
         status::{NotResent, Refusal},
@@ -103,10 +108,13 @@ impl Jobs {
 }
 
 fn of_plain(job: &Job, message: Message) -> v1::PreviewJobResponse {
+    // Those that are left out are in no envelope.
+    let is_left_out = |recipient: &&Recipient| matches!(recipient.state, RecipientState::Suppressed { .. });
+    let recipients = job.recipients().iter().filter(|recipient| !is_left_out(recipient));
     v1::PreviewJobResponse {
         message: message.bytes,
         sender: job.sender.as_str().to_owned(),
-        recipients: job.recipients().iter().map(|recipient| recipient.address.as_str().to_owned()).collect(),
+        recipients: recipients.map(|recipient| recipient.address.as_str().to_owned()).collect(),
         warnings: Vec::new(),
     }
 }

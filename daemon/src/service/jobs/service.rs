@@ -4,18 +4,11 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream::BoxStream};
 use hikyaku_proto::v1::{self, job_service_server::JobService};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{
-    asked::Asked,
-    intake::Intake,
-    merge::MergeIntake,
-    planner::Planner,
-    stream::answers,
-    watch::{Wanted, events},
-};
+use super::{asked::Asked, intake::Intake, merge::MergeIntake, planner::Planner, stream::answers, watch::Wanted};
 use crate::{
     domain::{
         ids::{AccountId, JobId},
@@ -27,8 +20,10 @@ use crate::{
         convert::job::{Detail, from_job},
         guard::{caller_of, visitor_of},
         parts::Parts,
+        places::place,
         status::Refusal,
         visibility::Visitor,
+        watching::{Watcher, events},
     },
     storage::{JobRecord, SharedStorage},
 };
@@ -93,10 +88,6 @@ impl Jobs {
     pub(super) fn check_open(&self) -> Result<(), Refusal> {
         if self.shutdown.is_cancelled() { Err(Refusal::ShuttingDown) } else { Ok(()) }
     }
-}
-
-fn place(places: &Arc<Semaphore>, kind: &'static str) -> Result<OwnedSemaphorePermit, Refusal> {
-    Arc::clone(places).try_acquire_owned().map_err(|_| Refusal::TooMany(kind))
 }
 
 #[tonic::async_trait]
@@ -241,11 +232,10 @@ impl JobService for Jobs {
         let visitor = visitor_of(&request)?;
         let place = place(&self.watches, "watches")?;
         let head = *self.storage.head().borrow();
-        let wanted = Wanted::read(request.into_inner(), head).map_err(Refusal::from)?;
-        if wanted.misses(self.storage.pruned().await.map_err(Refusal::from)?) {
-            return Err(Refusal::EventsPruned.into());
-        }
-        let events = events(Arc::clone(&self.storage), wanted, visitor, self.shutdown.clone(), place);
+        let (start, wanted) = Wanted::read(request.into_inner(), head).map_err(Refusal::from)?;
+        start.check(&self.storage).await?;
+        let (storage, shutdown) = (Arc::clone(&self.storage), self.shutdown.clone());
+        let events = events(Watcher { storage, visitor, shutdown, place }, start, wanted);
         Ok(Response::new(events.boxed()))
     }
 

@@ -94,6 +94,6 @@ pub(super) fn job_of(opening: Opening, account: &Account, template: &MergeTempla
         fallbacks: None,
         approval: order.approval_required.then_some(Approval::Awaited),
         resent: None,
-        override_suppression: false,
+        override_suppression: order.override_suppression,
     }
 }

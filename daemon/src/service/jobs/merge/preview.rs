@@ -12,7 +12,7 @@ use crate::{
     domain::{ids::MessageKey, merge::MergeTemplate},
     service::{
         convert::{draft::to_merge_order, limits::MESSAGE_BYTES_MAX},
-        jobs::attached::Attached,
+        jobs::{attached::Attached, suppressed::check_override},
         status::Refusal,
         visibility::Visitor,
     },
@@ -31,6 +31,7 @@ impl MergeIntake {
         let mut order = to_merge_order(v1::MergeHead { job, idempotency_key: String::new(), dry_run: true })?;
         let recipient = recipient.ok_or_else(|| Refusal::field("recipients", "is required"))?;
         let now = self.clock.now();
+        check_override(&order, &visitor)?;
         attached.check(&order, MESSAGE_BYTES_MAX)?;
         attached.fetch(&self.storage, visitor.caller(), &mut order, now).await?;
         let (id, proof) = self.new_id(now);
