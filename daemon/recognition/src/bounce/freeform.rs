@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::{
-    address::{addresses_in, clean, is_address, same},
+    address::{ADDRESS, addresses_in, clean, is_address, same},
     dsn::RECIPIENTS_MAX,
     finding::Action,
     format::{FORMATS, Format, Said},
@@ -50,7 +50,7 @@ static FAILURE: LazyLock<Regex> = LazyLock::new(|| {
 /// Words that say that delivery is still tried.
 static STILL_TRIED: LazyLock<Regex> = LazyLock::new(|| {
     multi_line(
-        r"this is (?:just |only )?a warning|warning (?:message )?only|(?:not|n.t) (?:need|have) to (?:resend|re-?send|do anything|take any action)|will (?:be (?:re)?tried|keep trying|continue (?:trying|to|for|until)|try again|retry|be retried)|still being (?:re)?tried|has not (?:yet )?been delivered|not yet (?:been )?delivered|delivery attempts will continue|has been delayed|is delayed|was delayed|transient non-fatal|delivery (?:has been |is )?(?:temporarily )?(?:delayed|suspended)|erneut versuch|weiterhin versuch|nouvelles? tentatives?|seguirá intentando|再送を試み|引き続き|попытки (?:доставки )?(?:будут|продолж)",
+        r"this is (?:just |only )?a warning|warning (?:message )?only|(?:not|n.t) (?:need|have) to (?:resend|re-?send|do anything|take any action)|will (?:be (?:re)?tried|keep trying|continue (?:trying|to|for|until)|try again|retry|be retried)|still being (?:re)?tried|has not yet been delivered|not yet (?:been )?delivered|delivery attempts will continue|has been delayed|is delayed|was delayed|transient non-fatal|delivery (?:has been |is )?(?:temporarily )?(?:delayed|suspended)|erneut versuch|weiterhin versuch|nouvelles? tentatives?|seguirá intentando|再送を試み|引き続き|попытки (?:доставки )?(?:будут|продолж)",
     )
 });
 
@@ -63,6 +63,17 @@ static SUCCESS: LazyLock<Regex> = LazyLock::new(|| {
 
 static NEGATION: LazyLock<Regex> = LazyLock::new(|| {
     multi_line(r"\bnot\b|n.t\b|fail|error|unable|unknown|undeliver|refus|reject|warning|ません|失敗|nicht|\bpas\b")
+});
+
+/// A recipient's words that say that the message was taken.
+static TAKEN: LazyLock<Regex> = LazyLock::new(|| {
+    multi_line(
+        r"\b2[0-9]{2}[ -]2\.[0-9]\.[0-9]|^(?:delivery via|delivered to|relayed to)\b|^\(?(?:relayed|delivered|successful)",
+    )
+});
+
+static REFUSED: LazyLock<Regex> = LazyLock::new(|| {
+    multi_line(r"\b[45][0-9]{2}\b|\b[45]\.[0-9]\.[0-9]|\bnot\b|n.t\b|fail|error|unable|unknown|refus|reject")
 });
 
 /// Words that say that it is over.
@@ -91,6 +102,7 @@ pub(super) fn read(mail: &Mail, signs: &Signs, report: &str, copy: &str) -> Vec<
     let subject = mail.headers.decoded("subject").unwrap_or_default();
     let from = mail.headers.decoded("from").unwrap_or_default();
     let may_be_bounce = signs.may_be_bounce();
+    let is_likely_bounce = signs.is_likely_bounce();
     let own: Vec<&str> = ["from", "to", "delivered-to", "reply-to", "sender", "return-path"]
         .iter()
         .flat_map(|name| mail.headers.all(name))
@@ -102,7 +114,8 @@ pub(super) fn read(mail: &Mail, signs: &Signs, report: &str, copy: &str) -> Vec<
         let has_marks = format.body.as_ref().is_none_or(|mark| mark.is_match(report))
             && format.subject.as_ref().is_none_or(|mark| mark.is_match(&subject))
             && format.from.as_ref().is_none_or(|mark| mark.is_match(&from));
-        let is_likely = format.alone || (may_be_bounce && (!format.loose || speaks_of_failure));
+        let is_likely =
+            format.alone || if format.loose { is_likely_bounce && speaks_of_failure } else { may_be_bounce };
         if has_marks && is_likely {
             read_format(format, report, action, &own, &mut heard);
             complete(format, mail, &mut heard);
@@ -111,6 +124,7 @@ pub(super) fn read(mail: &Mail, signs: &Signs, report: &str, copy: &str) -> Vec<
             break;
         }
     }
+    expand(report, &mut heard);
     if may_be_bounce && !heard.iter().any(|one| one.format == "fml") {
         with_failed_header(mail, report, action, &mut heard);
         if heard.is_empty() && speaks_of_failure {
@@ -169,6 +183,9 @@ fn read_format(format: &'static Format, report: &str, action: Action, own: &[&st
             (None, Said::Whole) => report,
         };
         taken = Some(all.start());
+        if TAKEN.is_match(said) && !REFUSED.is_match(said) {
+            continue;
+        }
         heard.push(Heard {
             recipient: address.to_owned(),
             final_recipient: (!same(to_address, address) && is_address(to_address)).then(|| to_address.to_owned()),
@@ -176,6 +193,21 @@ fn read_format(format: &'static Format, report: &str, action: Action, own: &[&st
             action: format.action.unwrap_or(action),
             format: &format.name,
         });
+    }
+}
+
+/// Puts the address that we sent to in the place of what an alias or a redirection made of it, where a text tells.
+fn expand(report: &str, heard: &mut [Heard]) {
+    static EXPANDED: LazyLock<Regex> = LazyLock::new(|| {
+        multi_line(&format!(
+            r"<?(?P<to>{ADDRESS})>?:?\s+\((?:(?:ultimately )?generated (?:from|by)|expanded from):? <?(?P<orig>{ADDRESS})>?\)"
+        ))
+    });
+    for pair in EXPANDED.captures_iter(report) {
+        let (made, sent) = (clean(&pair["to"]), clean(&pair["orig"]));
+        if let Some(one) = heard.iter_mut().find(|one| same(&one.recipient, made)).filter(|_| is_address(sent)) {
+            one.final_recipient = Some(std::mem::replace(&mut one.recipient, sent.to_owned()));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(Rules::built_in);
 #[track_caller]
 fn check(status: Option<&str>, words: &str, reason: Reason, hard: bool) {
     let status = status.map(|status| status.parse().expect(status));
-    let got = RULES.judge(&Evidence { status, words, context: "" });
+    let got = RULES.judge(&Evidence { status, words, ..Evidence::default() });
     assert_eq!((got.reason, got.is_hard()), (reason, hard), "{words} (rule {})", got.ruling.rule);
 }
 
