@@ -40,10 +40,21 @@ pub(super) fn read(mail: &Mail) -> Vec<Reported> {
         let text = mail.text();
         // Amazon WorkMail and gateways that flatten reports write the fields into the text.
         if let Some(at) = field_at(&text, "reporting-mta:").or_else(|| field_at(&text, "final-recipient:")) {
-            read_report(&text[at..], &mut found);
+            read_report(&without_indent(&text[at..]), &mut found);
         }
     }
     found
+}
+
+/// A text without the spaces that its first line begins with, in each of its lines: they would make each field a part of
+/// the one before it.
+fn without_indent(text: &str) -> Cow<'_, str> {
+    let indent = &text[..text.len() - text.trim_start_matches([' ', '\t']).len()];
+    if indent.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let lines = text.split('\n').map(|line| line.strip_prefix(indent).unwrap_or(line));
+    Cow::Owned(lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// Where a line begins with a field's name.

@@ -117,7 +117,8 @@ pub(super) fn read(mail: &Mail, signs: &Signs, report: &str, copy: &str) -> Vec<
         let is_likely =
             format.alone || if format.loose { is_likely_bounce && speaks_of_failure } else { may_be_bounce };
         if has_marks && is_likely {
-            read_format(format, report, action, &own, &mut heard);
+            let text = if format.loose { without_signature(report) } else { report };
+            read_format(format, text, action, &own, &mut heard);
             complete(format, mail, &mut heard);
         }
         if !heard.is_empty() {
@@ -209,6 +210,12 @@ fn expand(report: &str, heard: &mut [Heard]) {
             one.final_recipient = Some(std::mem::replace(&mut one.recipient, sent.to_owned()));
         }
     }
+}
+
+/// A text without the signature below it (RFC 3676 4.3), whose addresses are not those of recipients.
+fn without_signature(report: &str) -> &str {
+    let end = report.find("\n-- \n").or_else(|| report.find("\n--\n")).filter(|end| !report[..*end].trim().is_empty());
+    &report[..end.unwrap_or(report.len())]
 }
 
 /// The words up to the first blank line behind some.

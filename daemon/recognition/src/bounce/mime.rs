@@ -11,7 +11,7 @@ use mail_parser::{
     },
 };
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
 use super::mail::{Headers, Part, PartKind};
 
@@ -73,16 +73,22 @@ fn read_part(headers: &Headers, media_type: &str, content_type: &str, body: &[u8
     let body = &body[..body.len().min(bytes_max)];
     let bytes = decode_transfer(&headers.lower("content-transfer-encoding"), body);
     let text = decode_charset(&bytes, &parameter(content_type, "charset").unwrap_or_default());
-    let text = with_lf(if kind == PartKind::Html { html_to_text(&with_cells(text)) } else { text });
+    let text = with_lf(if kind == PartKind::Html { html_to_text(&with_line_ends(text)) } else { text });
     let is_attached = headers.lower("content-disposition").starts_with("attachment");
     let is_header = kind == PartKind::Text && is_attached && is_header(&text);
     Part { kind: if is_header { PartKind::Returned } else { kind }, text }
 }
 
-/// HTML whose cells of tables end their lines: what stands beside an address is not of it.
-fn with_cells(html: String) -> String {
-    static CELL: LazyLock<Regex> = LazyLock::new(|| Regex::new("(?i)</t[dh]>").expect("tested below"));
-    match CELL.replace_all(&html, "<br>$0") {
+/// HTML whose cells of tables end their lines, since what stands beside an address is not of it, and whose preformatted
+/// texts keep theirs.
+fn with_line_ends(html: String) -> String {
+    static END: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new("(?is)</t[dh]>|<pre\\b[^>]*>.*?</pre>").expect("tested below"));
+    let with_breaks = |found: &Captures<'_>| match &found[0] {
+        text if text.starts_with("</") => format!("<br>{text}"),
+        text => text.replace('\n', "<br>"),
+    };
+    match END.replace_all(&html, with_breaks) {
         Cow::Borrowed(_) => html,
         Cow::Owned(html) => html,
     }
