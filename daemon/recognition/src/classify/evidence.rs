@@ -95,7 +95,7 @@ impl Rules {
     /// always one of RCPT.
     #[must_use]
     pub fn judge(&self, evidence: &Evidence<'_>) -> Judgement {
-        let full = keep(evidence.words).split_whitespace().collect::<Vec<_>>().join(" ");
+        let full = without_marks(keep(evidence.words).split_whitespace().collect::<Vec<_>>().join(" "));
         let (code, said) = reply_in(&full);
         let inner = enhanced_in(said).or_else(|| enhanced_in(&full));
         let class = |status: EnhancedCode| status.class;
@@ -145,6 +145,25 @@ fn may_be_a_filter(full: &str, context: &str, is_passed_on: bool) -> bool {
     came_after_data(full)
         || came_after_data(context)
         || (is_passed_on && !AT_RCPT.is_match(full) && !AT_RCPT.is_match(context))
+}
+
+/// Words without the codes that each line of a reply begins with (RFC 5321 4.2.1), once the lines are joined.
+fn without_marks(words: String) -> String {
+    static MARK: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r" ([45][0-9]{2})(-)(?:([45]\.[0-9]{1,3}\.[0-9]{1,3}) )?| ([45][0-9]{2}) (?:[45]\.[0-9]{1,3}\.[0-9]{1,3} )",
+        )
+        .expect("tested below")
+    });
+    let (_, said) = reply_in(&words);
+    let Some(code) = said.get(..3).filter(|_| said.get(3..4) == Some("-")) else { return words };
+    let (code, begin) = (code.to_owned(), words.len() - said.len() + 4);
+    let (head, tail) = words.split_at(begin);
+    let strip = |found: &regex::Captures<'_>| {
+        let is_same = found.get(1).or_else(|| found.get(4)).is_some_and(|own| own.as_str() == code);
+        if is_same { " ".to_owned() } else { found[0].to_owned() }
+    };
+    format!("{head}{}", MARK.replace_all(tail, strip))
 }
 
 /// Whether nothing stands before a reply but what quotes it, or its type (`smtp;`, RFC 3464 2.3.6).
