@@ -19,6 +19,9 @@ const TEXT_BYTES_MAX: usize = 48 * 1_024;
 /// Most bytes of the words that are kept of one recipient, before they are cut as a reply is.
 const SAID_BYTES_MAX: usize = 4_096;
 
+/// Most addresses that are read beside the first one of a line.
+const BESIDE_MAX: usize = 20;
+
 /// One recipient as a text has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Heard {
@@ -187,13 +190,21 @@ fn read_format(format: &'static Format, report: &str, action: Action, own: &[&st
         if TAKEN.is_match(said) && !REFUSED.is_match(said) {
             continue;
         }
-        heard.push(Heard {
+        let one = Heard {
             recipient: address.to_owned(),
             final_recipient: (!same(to_address, address) && is_address(to_address)).then(|| to_address.to_owned()),
             said: tidy(said),
             action: format.action.unwrap_or(action),
             format: &format.name,
-        });
+        };
+        let beside = if format.loose { beside(&report[to.end()..]) } else { Vec::new() };
+        let others = beside.into_iter().map(|other| Heard { recipient: other.to_owned(), ..one.clone() });
+        let is_other = |other: &Heard| !own.iter().any(|own| same(own, &other.recipient));
+        for one in [one.clone()].into_iter().chain(others.filter(is_other)) {
+            if heard.len() < RECIPIENTS_MAX && !heard.iter().any(|known| same(&known.recipient, &one.recipient)) {
+                heard.push(one);
+            }
+        }
     }
 }
 
@@ -210,6 +221,20 @@ fn expand(report: &str, heard: &mut [Heard]) {
             one.final_recipient = Some(std::mem::replace(&mut one.recipient, sent.to_owned()));
         }
     }
+}
+
+/// The addresses that follow one on its line, after commas.
+fn beside(behind: &str) -> Vec<&str> {
+    static NEXT: LazyLock<Regex> =
+        LazyLock::new(|| multi_line(&format!(r"\A[>\])\x22']*[ \t]*[,;][ \t]*[<\[(\x22']?(?P<to>{ADDRESS})")));
+    let mut rest = behind;
+    let mut others = Vec::new();
+    while let Some(found) = NEXT.captures(rest).and_then(|found| found.name("to")).filter(|_| others.len() < BESIDE_MAX)
+    {
+        others.push(clean(found.as_str()));
+        rest = &rest[found.end()..];
+    }
+    others
 }
 
 /// A text without the signature below it (RFC 3676 4.3), whose addresses are not those of recipients.
