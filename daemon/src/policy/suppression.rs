@@ -144,8 +144,6 @@ mod tests {
         check(Phase::Rcpt, "550 5.1.1 user unknown", two, true);
         check(Phase::Rcpt, "550 5.1.2 host not found", one, true);
         check(Phase::Rcpt, "556 5.1.10 this domain takes no mail", one, true);
-        check(Phase::EndOfData, "550 5.1.1 user unknown", one, true);
-        check(Phase::EndOfData, "550 5.1.1 user unknown", two, false);
         for reply in [
             "452 4.2.2 mailbox full",
             "552 5.2.2 mailbox full",
@@ -160,6 +158,19 @@ mod tests {
             check(Phase::Rcpt, reply, one, false);
             check(Phase::EndOfData, reply, one, false);
         }
+    }
+
+    #[test]
+    fn what_is_said_after_a_message_is_of_its_only_recipient() {
+        // The built-in rules blame the message for what is said after it; others need not.
+        let refused = |recipients: &[u32], phase| {
+            let reply = Reply::from_lines("550 5.1.1 user unknown").expect("a reply");
+            let (verdict, blame) = (Verdict::RejectRecipient, Some(Blame::Recipient));
+            let finding = Finding { phase, response: Response::Replied(reply), verdict, blame };
+            refusal(&Outcome { recipients: recipients.to_vec(), finding, fate: Fate::Failed }).is_some()
+        };
+        assert!(refused(&[0], Phase::EndOfData) && !refused(&[0, 1], Phase::EndOfData));
+        assert!(refused(&[0, 1], Phase::Rcpt) && !refused(&[0], Phase::Mail));
     }
 
     #[test]

@@ -111,7 +111,8 @@ impl Scene {
 
     /// Leaves the message of a new job in doubt, now.
     async fn doubt(&self, number: u32) -> MessageKey {
-        let job = samples::stored(&self.storage, number).await;
+        let job = samples::sample_job("sales", number);
+        samples::accept(&self.storage, job.clone()).await;
         let now = self.clock.now();
         let marks = vec![samples::mark(&job, now)];
         self.storage.mark_in_doubt(&self.tenure, marks).await.expect("it is ours");
@@ -218,7 +219,6 @@ async fn while_the_folder_cannot_be_read_nothing_is_decided() {
 async fn a_message_of_a_merge_is_known_by_its_proof() {
     let mut scene = Scene::new().await;
     let job = samples::sample_merge("sales", 1, 2);
-    samples::stage(&scene.storage, 1, 0, 2).await.expect("there is room");
     samples::accept_merge(&scene.storage, job.clone()).await;
     let message = |index| MessageKey { job: job.id, index };
     for index in 0..2 {

@@ -78,7 +78,7 @@ fn each_fate_counts_for_its_domain() {
     assert_eq!(found, expected.map(|(name, counts)| (name.to_owned(), counts)));
     let all = &counted.last().expect("all").counts;
     // The reason of a deferral is not counted: it is no end.
-    assert_eq!(all.reasons, BTreeMap::from([(Reason::UserUnknown, 1), (Reason::Undetermined, 1)]));
+    assert_eq!(all.reasons, BTreeMap::from([(Reason::UserUnknown, 1), (Reason::MailboxFull, 1)]));
 }
 
 #[test]
@@ -86,6 +86,12 @@ fn the_reason_of_the_last_refusal_is_counted_when_a_message_is_given_up() {
     let counted = of_outcomes(vec![outcome(&[0], Fate::GivenUp)], &[Some(Reason::MailboxFull)], &["a@x.jp"], &[]);
     assert!(counted.iter().all(|one| one.counts.reasons == BTreeMap::from([(Reason::MailboxFull, 1)])));
     assert_eq!(counted.len(), 2);
+}
+
+#[test]
+fn a_refusal_that_no_rule_explains_has_an_undetermined_reason() {
+    let counted = of_outcomes(vec![outcome(&[0], Fate::Failed)], &[None], &["a@x.jp"], &[]);
+    assert_eq!(counted[0].counts.reasons, BTreeMap::from([(Reason::Undetermined, 1)]));
 }
 
 #[test]
