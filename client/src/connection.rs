@@ -15,8 +15,10 @@ use crate::{
     proto::{
         account_service_client::AccountServiceClient, blob_service_client::BlobServiceClient,
         classification_service_client::ClassificationServiceClient, dkim_service_client::DkimServiceClient,
-        job_service_client::JobServiceClient, provider_service_client::ProviderServiceClient,
-        route_service_client::RouteServiceClient, store_service_client::StoreServiceClient,
+        inbound_service_client::InboundServiceClient, job_service_client::JobServiceClient,
+        provider_service_client::ProviderServiceClient, route_service_client::RouteServiceClient,
+        statistics_service_client::StatisticsServiceClient, store_service_client::StoreServiceClient,
+        suppression_service_client::SuppressionServiceClient,
     },
 };
 
@@ -31,6 +33,9 @@ pub struct Client {
     pub(crate) providers: ProviderServiceClient<Carrier>,
     pub(crate) routes: RouteServiceClient<Carrier>,
     pub(crate) store: StoreServiceClient<Carrier>,
+    pub(crate) inbound: InboundServiceClient<Carrier>,
+    pub(crate) statistics: StatisticsServiceClient<Carrier>,
+    pub(crate) suppressions: SuppressionServiceClient<Carrier>,
 }
 
 /// What a caller shows, and whom it trusts.
@@ -82,6 +87,12 @@ impl Client {
                 .max_decoding_message_size(ANSWER_BYTES_MAX),
             providers: ProviderServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             routes: RouteServiceClient::with_interceptor(channel.clone(), bearer.clone())
+                .max_decoding_message_size(ANSWER_BYTES_MAX),
+            inbound: InboundServiceClient::with_interceptor(channel.clone(), bearer.clone())
+                .max_decoding_message_size(ANSWER_BYTES_MAX),
+            statistics: StatisticsServiceClient::with_interceptor(channel.clone(), bearer.clone())
+                .max_decoding_message_size(ANSWER_BYTES_MAX),
+            suppressions: SuppressionServiceClient::with_interceptor(channel.clone(), bearer.clone())
                 .max_decoding_message_size(ANSWER_BYTES_MAX),
             store: StoreServiceClient::with_interceptor(channel, bearer),
         })

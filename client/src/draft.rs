@@ -203,6 +203,12 @@ impl Draft {
         self
     }
 
+    /// Send to recipients although they are suppressed; for admins.
+    pub fn override_suppression(mut self) -> Self {
+        self.job.override_suppression = true;
+        self
+    }
+
     /// The caller's own name for this submission, which makes it safe to repeat.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = key.into();

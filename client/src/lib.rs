@@ -41,6 +41,7 @@ mod dkim;
 mod draft;
 mod endpoint;
 mod error;
+mod inbound;
 mod jobs;
 mod mailbox;
 mod merges;
@@ -48,8 +49,10 @@ mod outlook;
 mod pages;
 mod providers;
 mod routing;
+mod statistics;
 mod store;
 mod submissions;
+mod suppressions;
 
 pub use self::{
     blobs::UPLOAD_PIECE_BYTES,

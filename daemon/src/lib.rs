@@ -6,6 +6,7 @@ pub mod app;
 pub mod compose;
 pub mod delivery;
 pub mod domain;
+pub mod inbound;
 pub mod platform;
 pub mod policy;
 pub mod service;

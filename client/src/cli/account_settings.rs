@@ -59,6 +59,7 @@ impl SettingsArgs {
             settings.in_doubt = match policy {
                 InDoubtName::Resend => InDoubtPolicy::Resend.into(),
                 InDoubtName::Hold => InDoubtPolicy::Hold.into(),
+                InDoubtName::Reconcile => InDoubtPolicy::Reconcile.into(),
             };
         }
         self.retry.apply(settings.retry.get_or_insert_with(Retry::default));

@@ -7,7 +7,8 @@ use hikyaku_client::Endpoint;
 
 use super::{
     account_args::AccountCommand, blob::BlobCommand, bounce::BounceCommand, classify::ClassifyArgs,
-    completions::CompletionsArgs, dkim::DkimCommand, job_args::JobCommand, route::RouteCommand, store::StoreCommand,
+    completions::CompletionsArgs, dkim::DkimCommand, job_args::JobCommand, mailbox::MailboxCommand,
+    route::RouteCommand, statistics::StatsArgs, store::StoreCommand, suppression::SuppressionCommand,
 };
 
 /// Sends mail through hikyakud, and shows what became of it.
@@ -60,6 +61,14 @@ pub(crate) enum Command {
     /// Say what mail means that came back; no daemon is needed
     #[command(subcommand)]
     Bounce(BounceCommand),
+    /// Read mailboxes, and show what came into them
+    #[command(subcommand)]
+    Mailbox(MailboxCommand),
+    /// Show, add and remove addresses that must not be sent to
+    #[command(subcommand)]
+    Suppression(SuppressionCommand),
+    /// Show what was sent and what came of it, by time and by group
+    Stats(StatsArgs),
     /// Say what the rules make of a provider's reply
     Classify(ClassifyArgs),
     /// Look after the daemon's store

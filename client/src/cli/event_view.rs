@@ -1,6 +1,6 @@
 //! How what happens to jobs is shown.
 
-use hikyaku_client::proto::{JobControl, WatchJobsResponse, watch_jobs_response::Change};
+use hikyaku_client::proto::{JobControl, JobReported, WatchJobsResponse, watch_jobs_response::Change};
 use serde::Serialize;
 
 use super::{
@@ -21,6 +21,8 @@ pub(crate) struct EventView {
     change: &'static str,
     attempt: Option<AttemptCounts>,
     control: Option<&'static str>,
+    /// What else there is to say.
+    note: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -34,16 +36,30 @@ struct AttemptCounts {
 
 impl From<WatchJobsResponse> for EventView {
     fn from(event: WatchJobsResponse) -> Self {
-        let (mut attempt, mut control) = (None, None);
+        let (mut attempt, mut control, mut note) = (None, None, None);
         let state = state_name(event.state());
         let change = match event.change {
             None => "UNKNOWN",
             Some(Change::Accepted(_)) => "ACCEPTED",
             Some(Change::Expired(_)) => "EXPIRED",
             Some(Change::Diverted(_)) => "DIVERTED",
-            Some(Change::Reported(_)) => "REPORTED",
-            Some(Change::Suppressed(_)) => "SUPPRESSED",
-            Some(Change::Reconciled(_)) => "RECONCILED",
+            Some(Change::Reported(reported)) => {
+                let JobReported { recipient, kind, reason, .. } = reported;
+                note = Some(format!("recipient {recipient}: {kind}, {reason}"));
+                "REPORTED"
+            }
+            Some(Change::Suppressed(suppressed)) => {
+                let places: Vec<_> = suppressed.recipients.iter().map(u32::to_string).collect();
+                note = Some(format!("left out: recipients {}", places.join(", ")));
+                "SUPPRESSED"
+            }
+            Some(Change::Reconciled(reconciled)) => {
+                note = Some(match reconciled.found {
+                    true => format!("message {} is in the Sent folder", reconciled.recipient),
+                    false => format!("message {} is not in the Sent folder: sent again", reconciled.recipient),
+                });
+                "RECONCILED"
+            }
             Some(Change::Controlled(controlled)) => {
                 control = Some(bare(JobControl::as_str_name(&controlled.control()), "JOB_CONTROL_"));
                 "CONTROLLED"
@@ -69,6 +85,7 @@ impl From<WatchJobsResponse> for EventView {
             change,
             attempt,
             control,
+            note,
         }
     }
 }
@@ -83,7 +100,10 @@ impl Show for EventView {
                 )
             }
             (None, Some(control)) => format!("{} was asked for", control.to_lowercase()),
-            (None, None) => self.change.to_lowercase(),
+            (None, None) => match &self.note {
+                Some(note) => format!("{}: {}", self.change.to_lowercase(), escape(note)),
+                None => self.change.to_lowercase(),
+            },
         };
         let at = self.at.as_deref().unwrap_or("-");
         format!("{at}  {}  {}  {}  {what}", escape(&self.account_id), escape(&self.job_id), self.state)

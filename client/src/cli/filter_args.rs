@@ -56,7 +56,7 @@ fn parse_state(text: &str) -> Result<JobState, String> {
     JobState::from_str_name(&name).filter(|state| *state != JobState::Unspecified).ok_or_else(|| {
         format!(
             "\"{text}\" is not a state; write held, scheduled, queued, sending, deferred, in-doubt, submitted, \
-             partly-submitted, failed, expired or cancelled"
+             partly-submitted, failed, expired, cancelled, bounced or suppressed"
         )
     })
 }
@@ -70,7 +70,7 @@ pub(crate) fn parse_recipient_state(text: &str) -> Result<RecipientState, String
     RecipientState::from_str_name(&name).filter(|state| *state != RecipientState::Unspecified).ok_or_else(|| {
         format!(
             "\"{text}\" is not a state; write held, scheduled, queued, sending, deferred, in-doubt, submitted, failed, \
-             expired or cancelled"
+             expired, cancelled, bounced, complained or suppressed"
         )
     })
 }

@@ -20,7 +20,8 @@ pub(crate) enum JobCommand {
     /// account, from, reply_to, to, cc, bcc ("Taro <taro@example.jp>", or a table of name and address), subject, text
     /// or text_file, html or html_file, headers (a table, or a list of 'X-Order: 7'), attachments (tables of path or
     /// blob_id, name, type and content_id), raw_file, in_reply_to, references, list_unsubscribe (url, mailto,
-    /// one_click), auto_submitted, priority, labels, send_at, expires_at, hold and approval_required.
+    /// one_click), auto_submitted, priority, labels, send_at, expires_at, hold, approval_required and
+    /// override_suppression.
     ///
     /// Its paths begin at its folder. An option takes the place of the same key of the file, a repeatable one that of
     /// the whole list. Attached files of 1 MiB and more are uploaded first, and on from where a connection broke; a

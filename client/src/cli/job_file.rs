@@ -73,6 +73,7 @@ fn job<F: Fields>(f: &mut F, wanted: &mut Wanted, folder: &Path, now: SystemTime
     f.value("expires_at", &mut job.expires_at, |cell| as_time(cell, now).map(Some), |_| None);
     f.flag("hold", &mut job.hold);
     f.flag("approval_required", &mut job.approval_required);
+    f.flag("override_suppression", &mut job.override_suppression);
 }
 
 fn content<F: Fields>(f: &mut F, wanted: &mut Wanted, folder: &Path) {

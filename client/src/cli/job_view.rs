@@ -2,7 +2,7 @@
 
 use hikyaku_client::proto::{
     Approval, Attempt, Blame, ControlSummary, Finding, Job, JobState, Outcome, Recipient, RecipientField,
-    RecipientState, Verdict,
+    RecipientState, Report, SuppressedBy, Verdict,
 };
 use serde::Serialize;
 
@@ -10,6 +10,7 @@ use super::{
     counted::counted,
     escape::{escape, escape_lines},
     output::Show,
+    suppression_view::{reason_word, scope_text},
     table::{fields, table},
     tally_view::TallyView,
     time_text::show_time,
@@ -69,6 +70,40 @@ pub(crate) struct RecipientView {
     pub(crate) state: &'static str,
     pub(crate) since: Option<String>,
     finding: Option<FindingView>,
+    report: Option<ReportView>,
+    suppressed_by: Option<SuppressedByView>,
+}
+
+/// What a mail that came back says of a recipient.
+#[derive(Debug, Serialize)]
+struct ReportView {
+    at: Option<String>,
+    kind: String,
+    reason: String,
+    status: String,
+    diagnostic: String,
+    reporting_server: String,
+    inbound_id: String,
+}
+
+impl From<Report> for ReportView {
+    fn from(report: Report) -> Self {
+        let Report { at, kind, reason, status, diagnostic, reporting_server, inbound_id } = report;
+        Self { at: at.map(show_time), kind, reason, status, diagnostic, reporting_server, inbound_id }
+    }
+}
+
+/// Why a recipient must not be sent to.
+#[derive(Debug, Serialize)]
+struct SuppressedByView {
+    scope: String,
+    reason: String,
+}
+
+impl From<SuppressedBy> for SuppressedByView {
+    fn from(by: SuppressedBy) -> Self {
+        Self { scope: scope_text(by.scope.as_ref()), reason: reason_word(by.reason()) }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -149,8 +184,15 @@ impl From<Job> for JobView {
 }
 
 impl RecipientView {
-    /// What the provider said, line by line.
+    /// What came back, what suppresses it, or what the provider said, line by line.
     pub(crate) fn reply(&self) -> String {
+        if let Some(ReportView { kind, reason, diagnostic, .. }) = &self.report {
+            let words = escape_lines(diagnostic).collect::<Vec<_>>().join("\n");
+            return format!("{} {}: {words}", escape(kind), escape(reason));
+        }
+        if let Some(SuppressedByView { scope, reason }) = &self.suppressed_by {
+            return format!("{} {}", escape(scope), escape(reason));
+        }
         self.finding.as_ref().map(FindingView::lines).unwrap_or_default()
     }
 }
@@ -163,6 +205,8 @@ impl From<Recipient> for RecipientView {
             since: recipient.since.map(show_time),
             address: recipient.address,
             finding: recipient.finding.map(Into::into),
+            report: recipient.report.map(Into::into),
+            suppressed_by: recipient.suppressed_by.map(Into::into),
         }
     }
 }

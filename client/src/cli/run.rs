@@ -10,9 +10,9 @@ use super::{
     args::{Cli, Command, Global},
     blob, bounce, classify, completions, dkim,
     failure::{Failure, usage},
-    job,
+    job, mailbox,
     output::Output,
-    route, store,
+    route, statistics, store, suppression,
 };
 
 /// Does what the command line says.
@@ -28,6 +28,9 @@ pub(crate) async fn run<W: Write>(cli: Cli, output: &mut Output<W>) -> Result<Ex
         Command::Blob(command) => Box::pin(blob::run(command, &global, output)).await,
         Command::Dkim(command) => Box::pin(dkim::run(command, &global, output)).await,
         Command::Bounce(command) => bounce::run(command, output),
+        Command::Mailbox(command) => mailbox::run(command, &global, now(), output).await,
+        Command::Suppression(command) => Box::pin(suppression::run(command, &global, now(), output)).await,
+        Command::Stats(args) => statistics::run(args, &global, now(), output).await,
         Command::Classify(args) => classify::run(args, &global, output).await,
         Command::Store(command) => store::run(command, &global, output).await,
         Command::Completions(args) => completions::completions(args, output),

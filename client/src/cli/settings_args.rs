@@ -243,6 +243,8 @@ pub(crate) enum InDoubtName {
     Resend,
     /// It waits for an operator: at most once
     Hold,
+    /// The Sent folder of the account's mailbox is asked
+    Reconcile,
 }
 
 /// Settings that can be put back to their defaults.

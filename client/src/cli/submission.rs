@@ -142,6 +142,7 @@ fn terms(wanted: &mut Wanted, args: TermArgs, now: SystemTime) {
     job.expires_at = args.expires_at.map(time).or(job.expires_at);
     job.hold |= args.hold;
     job.approval_required |= args.approval_required;
+    job.override_suppression |= args.override_suppression;
 }
 
 /// What an option says takes the place of what a file says.

@@ -153,6 +153,9 @@ pub(crate) struct TermArgs {
     /// Store it, but send it only once it is approved
     #[arg(long)]
     pub(crate) approval_required: bool,
+    /// Send to recipients although they are suppressed; for admins
+    #[arg(long)]
+    pub(crate) override_suppression: bool,
 }
 
 #[derive(Args, Debug)]

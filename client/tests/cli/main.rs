@@ -16,6 +16,7 @@ mod merges;
 mod outlook;
 mod previews;
 mod providers;
+mod returned;
 mod routes;
 mod scene;
 mod secrets;

@@ -10,8 +10,10 @@ use std::{
 use hikyaku_client::proto::{
     account_service_server::AccountServiceServer, blob_service_server::BlobServiceServer,
     classification_service_server::ClassificationServiceServer, dkim_service_server::DkimServiceServer,
-    job_service_server::JobServiceServer, provider_service_server::ProviderServiceServer,
-    route_service_server::RouteServiceServer, store_service_server::StoreServiceServer,
+    inbound_service_server::InboundServiceServer, job_service_server::JobServiceServer,
+    provider_service_server::ProviderServiceServer, route_service_server::RouteServiceServer,
+    statistics_service_server::StatisticsServiceServer, store_service_server::StoreServiceServer,
+    suppression_service_server::SuppressionServiceServer,
 };
 use tokio::net::UnixListener;
 use tokio_stream::{StreamExt as _, wrappers::UnixListenerStream};
@@ -50,6 +52,9 @@ impl Scene {
                 .add_service(ClassificationServiceServer::from_arc(Arc::clone(&fake)))
                 .add_service(ProviderServiceServer::from_arc(Arc::clone(&fake)))
                 .add_service(RouteServiceServer::from_arc(Arc::clone(&fake)))
+                .add_service(SuppressionServiceServer::from_arc(Arc::clone(&fake)))
+                .add_service(InboundServiceServer::from_arc(Arc::clone(&fake)))
+                .add_service(StatisticsServiceServer::from_arc(Arc::clone(&fake)))
                 .add_service(StoreServiceServer::from_arc(fake))
                 .serve_with_incoming(connections),
         );

@@ -1,6 +1,7 @@
 //! Live accounts: settings made ready for use, access tokens, and whether the account may send.
 
 pub mod live;
+pub mod mailbox;
 pub mod opening;
 pub mod pop_gate;
 pub mod signers;

@@ -23,6 +23,11 @@ use crate::{
     },
     delivery::{self, connections::ConnectionSlots, desk, supervisor, supervisor::DeliveryError},
     domain::time::Clock,
+    inbound::{
+        self,
+        status::{self, Mailboxes},
+        supervisor::InboundError,
+    },
     platform::{
         clock::SystemClock,
         entropy::{Entropy, OsEntropy},
@@ -51,6 +56,8 @@ use crate::{
 const CALLS_END_MAX: Duration = Duration::from_secs(2);
 /// How much longer than its grace time delivery is waited for.
 const DELIVERY_END_MARGIN: Duration = Duration::from_secs(5);
+/// How long mail that is being taken in is waited for when the daemon stops, its sessions included.
+const INBOUND_END_MAX: Duration = Duration::from_secs(8);
 /// How long access tokens that are being renewed are waited for when the daemon stops.
 const RENEWALS_END_MAX: Duration = Duration::from_secs(5);
 
@@ -137,6 +144,9 @@ struct Daemon {
     listeners: Listeners,
     /// Nothing once it has ended.
     delivery: Option<JoinHandle<Result<(), DeliveryError>>>,
+    /// Nothing once it has ended.
+    inbound: Option<JoinHandle<Result<(), InboundError>>>,
+    /// Ends both.
     stop_delivery: CancellationToken,
     grace: Duration,
     tokens: TokenKeeper,
@@ -173,9 +183,11 @@ impl Daemon {
         let issuer = Arc::new(TokenClient::default());
         let tokens = TokenKeeper::new(Arc::clone(&storage), issuer, Arc::clone(&clock));
         let (desk, asks) = desk::open();
+        let (mailboxes, questions) = status::open();
         let signers = Signers::new(&storage);
         let dial: Arc<dyn Dial> = Arc::new(TcpDialer);
         let host_name = config.delivery.host_name.clone().unwrap_or_else(host::name);
+        let verp = VerpKey::new(Sealer::from_key_file(&config.seal_key_file)?.derive("verp"));
         let parts = Parts {
             storage: Arc::clone(&storage),
             clock: Arc::clone(&clock),
@@ -184,7 +196,10 @@ impl Daemon {
             dns: Arc::new(NameServers::new(config.dns_server)),
             tokens: tokens.clone(),
             signers: signers.clone(),
+            verp: verp.clone(),
             desk,
+            mailboxes: Arc::new(mailboxes.clone()),
+            inbound_folder: Some(config.inbound.folder.clone()),
             dial: Arc::clone(&dial),
             scanner: scanner(&config),
             host_name: host_name.clone(),
@@ -204,7 +219,7 @@ impl Daemon {
             dial,
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
-            verp: VerpKey::new(Sealer::from_key_file(&config.seal_key_file)?.derive("verp")),
+            verp,
             host_name,
             connections: ConnectionSlots::new(config.delivery.connections_max),
             tokens: tokens.clone(),
@@ -217,8 +232,9 @@ impl Daemon {
             janitor: tokio::spawn(janitor::run(Arc::clone(&storage), clock, config.store.keep_finished)),
             idle_grants: tokio::spawn(idle::run(tokens.clone(), entropy, stop_delivery.clone())),
         };
+        let inbound = Some(tokio::spawn(read_mailboxes(&config, &context, mailboxes, questions)));
         let delivery = Some(tokio::spawn(supervisor::run(context, asks, grace)));
-        Ok(Self { storage, health, listeners, delivery, stop_delivery, grace, tokens, chores })
+        Ok(Self { storage, health, listeners, delivery, inbound, stop_delivery, grace, tokens, chores })
     }
 
     /// Waits for a reason to end, and ends. A second signal ends at once: what is in flight is in doubt then.
@@ -251,6 +267,9 @@ impl Daemon {
             ended = delivered(&mut self.delivery) => {
                 End::Broken(ended.err().unwrap_or_else(|| anyhow::anyhow!("delivery ended")))
             }
+            ended = mailboxes_ended(&mut self.inbound) => {
+                End::Broken(ended.err().unwrap_or_else(|| anyhow::anyhow!("no mailbox is read any more")))
+            }
             error = self.listeners.broken() => End::Broken(error),
         }
     }
@@ -261,7 +280,9 @@ impl Daemon {
         drop(self.chores);
         self.stop_delivery.cancel();
         let delivery = tokio::time::timeout(self.grace + DELIVERY_END_MARGIN, delivered(&mut self.delivery));
-        let (calls_ended, delivered) = tokio::join!(self.listeners.end(CALLS_END_MAX), delivery);
+        let inbound = tokio::time::timeout(INBOUND_END_MAX, mailboxes_ended(&mut self.inbound));
+        let calls = self.listeners.end(CALLS_END_MAX);
+        let (calls_ended, delivered, read) = tokio::join!(calls, delivery, inbound);
         if !calls_ended {
             tracing::warn!("some calls did not end in time");
         }
@@ -269,12 +290,49 @@ impl Daemon {
             tracing::warn!("delivery did not end in time");
             Ok(())
         });
+        let read = read.unwrap_or_else(|_| {
+            tracing::warn!("some mailboxes were still being read");
+            Ok(())
+        });
         if tokio::time::timeout(RENEWALS_END_MAX, self.tokens.finish()).await.is_err() {
             tracing::warn!("some access tokens were being renewed");
         }
         let closed = self.storage.close().await.context("the store could not be closed");
-        delivered.and(closed)
+        delivered.and(read).and(closed)
     }
+}
+
+/// Reads the mailboxes of all accounts, with what delivery works with.
+fn read_mailboxes(
+    config: &Config,
+    delivery: &delivery::Context,
+    mailboxes: Mailboxes,
+    questions: status::Asks,
+) -> impl Future<Output = Result<(), InboundError>> + use<> {
+    let context = inbound::Context {
+        storage: Arc::clone(&delivery.storage),
+        rules: Arc::clone(&delivery.rules),
+        dial: Arc::clone(&delivery.dial),
+        clock: Arc::clone(&delivery.clock),
+        entropy: Arc::clone(&delivery.entropy),
+        verp: delivery.verp.clone(),
+        tokens: delivery.tokens.clone(),
+        signers: delivery.signers.clone(),
+        folder: config.inbound.folder.clone(),
+        reading_max: config.inbound.reading_max,
+        stopping: delivery.stopping.clone(),
+    };
+    inbound::supervisor::run(context, mailboxes, questions)
+}
+
+/// Waits for the reading of mailboxes to end; at once when it has ended before.
+async fn mailboxes_ended(inbound: &mut Option<JoinHandle<Result<(), InboundError>>>) -> anyhow::Result<()> {
+    let Some(task) = inbound else {
+        return Ok(());
+    };
+    let ended = task.await;
+    *inbound = None;
+    Ok(ended.context("reading mailboxes broke down")??)
 }
 
 /// Waits for delivery to end; at once when it has ended before.
@@ -297,7 +355,7 @@ fn tell(states: &[NotifyState<'_>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{platform::entropy::SeededEntropy, storage::memory::MemoryStore};
+    use crate::{platform::entropy::SeededEntropy, service::mailboxes::NoMailboxes, storage::memory::MemoryStore};
 
     /// Stops a daemon whose delivery ends as `end` does, once it is told to stop.
     async fn stopped(end: impl FnOnce() -> Result<(), DeliveryError> + Send + 'static) -> anyhow::Result<()> {
@@ -314,7 +372,10 @@ mod tests {
             dns: Arc::new(NameServers::new(None)),
             tokens: tokens.clone(),
             signers: Signers::new(&storage),
+            verp: VerpKey::new([7; 32]),
             desk: desk::open().0,
+            mailboxes: Arc::new(NoMailboxes),
+            inbound_folder: None,
             dial: Arc::new(TcpDialer),
             scanner: None,
             host_name: host::name(),
@@ -335,8 +396,8 @@ mod tests {
         };
         let listeners = Listeners::new(stop_calls);
         let grace = Duration::from_secs(10);
-        let delivery = Some(delivery);
-        Daemon { storage, health, listeners, delivery, stop_delivery, grace, tokens, chores }.stop().await
+        let (delivery, inbound) = (Some(delivery), None);
+        Daemon { storage, health, listeners, delivery, inbound, stop_delivery, grace, tokens, chores }.stop().await
     }
 
     #[tokio::test(start_paused = true)]

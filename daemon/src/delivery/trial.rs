@@ -276,7 +276,7 @@ const fn phase_of(step: StepName) -> Phase {
         StepName::Tls | StepName::StartTls => Phase::Tls,
         StepName::Greeting => Phase::Greeting,
         StepName::Hello => Phase::Hello,
-        StepName::Pop | StepName::Token | StepName::SignIn | StepName::Folders => Phase::SignIn,
+        StepName::Pop | StepName::Token | StepName::SignIn | StepName::Folders | StepName::Messages => Phase::SignIn,
         StepName::Mail | StepName::Quit => Phase::Mail,
         StepName::Rcpt => Phase::Rcpt,
         StepName::Data => Phase::Data,

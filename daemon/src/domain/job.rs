@@ -6,6 +6,7 @@
 mod changes;
 mod diversion;
 mod omission;
+mod returns;
 
 pub use self::diversion::Fallbacks;
 use super::{

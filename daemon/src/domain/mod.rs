@@ -10,6 +10,7 @@ pub mod control;
 pub mod dkim;
 pub mod event;
 pub mod flight;
+pub mod folder;
 pub mod ids;
 pub mod inbound;
 pub mod job;

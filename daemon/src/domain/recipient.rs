@@ -3,8 +3,9 @@
 use super::{
     address::Address,
     attempt::{Attempt, Fate, Finding, Outcome},
+    inbound::Effect,
     reply::Reply,
-    report::Report,
+    report::{Report, ReportKind},
     suppression::SuppressedBy,
     time::Timestamp,
 };
@@ -104,6 +105,56 @@ impl RecipientState {
             (Fate::Deferred, _) => Self::Pending { deferral: Some(Deferral { at, finding }) },
             (Fate::Failed, _) => Self::Failed { at, finding },
             (Fate::GivenUp, _) => Self::Expired { at, last: Some(finding) },
+        }
+    }
+
+    /// Writes down what a mail says that came back, and answers what that did. Only of a recipient that the provider took, or may
+    /// have taken, something comes back. What it is about a message whose reply is not recorded yet says nothing: should the address
+    /// be dead, the next message says so again. The report bears no earlier time than what it ends, so that a job never finishes
+    /// before it did.
+    pub fn report(&mut self, report: Report) -> Effect {
+        let (since, reply) = match self {
+            Self::Submitted { at, reply } => (*at, reply.clone()),
+            Self::InDoubt { since } => (*since, None),
+            Self::Bounced { .. } | Self::Complained { .. } => return Effect::Repeated,
+            Self::Pending { .. }
+            | Self::Failed { .. }
+            | Self::Expired { .. }
+            | Self::Cancelled { .. }
+            | Self::Suppressed { .. } => return Effect::None,
+        };
+        let kind = report.kind;
+        let report = Box::new(Report { at: report.at.max(since), ..report });
+        match kind {
+            ReportKind::Hard | ReportKind::Soft => {
+                *self = Self::Bounced { reply, report };
+                Effect::Bounced
+            }
+            ReportKind::Complaint => {
+                *self = Self::Complained { reply, report };
+                Effect::Complained
+            }
+            ReportKind::Delayed => Effect::Noted,
+        }
+    }
+
+    /// What a recipient that was in doubt comes to when it was found out whether the provider took its message; nothing for one
+    /// that is not in doubt. What was not taken waits again.
+    #[must_use]
+    pub fn reconciled(&self, found: bool, now: Timestamp) -> Option<Self> {
+        match self {
+            Self::InDoubt { since } if found => Some(Self::Submitted { at: now.max(*since), reply: None }),
+            Self::InDoubt { .. } => Some(Self::Pending { deferral: None }),
+            _ => None,
+        }
+    }
+
+    /// Since when it is in doubt, if it is.
+    #[must_use]
+    pub const fn doubtful_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::InDoubt { since } => Some(*since),
+            _ => None,
         }
     }
 

@@ -69,6 +69,9 @@ fn rule_of(path: &str) -> Option<Rule> {
             matches!(method, "BeginUpload" | "UploadBlob" | "GetBlob").then_some(Rule::KnownCaller)
         }
         "hikyaku.v1.DkimService" => is_of_dkim(method).then_some(Rule::Admin),
+        "hikyaku.v1.SuppressionService" => is_of_suppressions(method).then_some(Rule::KnownCaller),
+        "hikyaku.v1.InboundService" => is_of_inbound(method).then_some(Rule::KnownCaller),
+        "hikyaku.v1.StatisticsService" => (method == "GetStatistics").then_some(Rule::KnownCaller),
         "hikyaku.v1.ClassificationService" => (method == "Classify").then_some(Rule::KnownCaller),
         "hikyaku.v1.StoreService" => matches!(method, "BackupStore" | "VerifyStore").then_some(Rule::KnownCaller),
         "grpc.reflection.v1.ServerReflection" | "grpc.reflection.v1alpha.ServerReflection" => {
@@ -113,6 +116,21 @@ fn is_of_dkim(method: &str) -> bool {
             | "CheckDkimKey"
             | "GetDkimRules"
             | "SetDkimRules"
+    )
+}
+
+/// Whose suppressions a caller may read and change is asked of each one.
+fn is_of_suppressions(method: &str) -> bool {
+    matches!(
+        method,
+        "AddSuppression" | "ImportSuppressions" | "CheckSuppression" | "ListSuppressions" | "RemoveSuppression"
+    )
+}
+
+fn is_of_inbound(method: &str) -> bool {
+    matches!(
+        method,
+        "GetMailboxStatus" | "ReadMailbox" | "GetInbound" | "ListInbound" | "WatchInbound" | "ReadInboundAttachment"
     )
 }
 
@@ -325,6 +343,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(methods, 48);
+        assert_eq!(methods, 60);
     }
 }

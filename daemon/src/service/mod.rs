@@ -7,16 +7,22 @@ mod classification;
 mod convert;
 mod dkim;
 pub mod guard;
+mod inbound;
 mod jobs;
 pub mod load;
+pub mod mailboxes;
 mod paging;
 pub mod parts;
+mod places;
 mod providers;
 pub mod routes;
 mod routing;
+mod statistics;
 mod status;
 mod store;
+mod suppressions;
 mod visibility;
+mod watching;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,12 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::convert::violations::Violations;
 use crate::{
-    domain::ids::{AccountId, JobId},
+    domain::{
+        address::Address,
+        ids::{AccountId, JobId},
+        inbound::InboundId,
+        suppression::{SuppressionKey, SuppressionScope},
+    },
     storage::PAGE_MAX,
 };
 
@@ -84,6 +89,69 @@ pub(super) fn after_recipient(token: &str, list: &[u8], violations: &mut Violati
     }
 }
 
+/// The token for the page after the mail `last` in the list that `list`, its encoded request, describes.
+pub(super) fn inbound_token(last: InboundId, list: &[u8]) -> String {
+    job_token(JobId::from_bytes(last.to_bytes()), list)
+}
+
+/// Where the page of a token begins; nothing for an empty token, which is the first page.
+pub(super) fn after_inbound(token: &str, list: &[u8], violations: &mut Violations) -> Option<Option<InboundId>> {
+    after_job(token, list, violations).map(|last| last.map(|last| InboundId::from_bytes(last.to_bytes())))
+}
+
+/// The token for the page after the suppression `last` in the list that `list`, its encoded request, describes.
+pub(super) fn suppression_token(last: &SuppressionKey, list: &[u8]) -> String {
+    let (kind, name) = match &last.scope {
+        SuppressionScope::Global => (0, ""),
+        SuppressionScope::Account(account) => (1, account.as_str()),
+        SuppressionScope::Label(label) => (2, label.as_str()),
+    };
+    let mut bytes = vec![VERSION];
+    bytes.extend_from_slice(&list_mark(list));
+    bytes.push(kind);
+    bytes.extend_from_slice(name.as_bytes());
+    // Neither name nor address has a control character.
+    bytes.push(0);
+    bytes.extend_from_slice(last.mailbox.as_str().as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Where the page of a token begins; nothing for an empty token, which is the first page.
+pub(super) fn after_suppression(
+    token: &str,
+    list: &[u8],
+    violations: &mut Violations,
+) -> Option<Option<SuppressionKey>> {
+    if token.is_empty() {
+        return Some(None);
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
+    let last = bytes.strip_prefix(&[VERSION]).and_then(|rest| rest.split_first_chunk::<LIST_BYTES>());
+    match last.and_then(|(mark, rest)| Some((mark, read_key(rest)?))) {
+        Some((mark, key)) if *mark == list_mark(list) => Some(Some(key)),
+        Some(_) => {
+            violations.add("page_token", "belongs to another list");
+            None
+        }
+        None => {
+            violations.add("page_token", "is none that an earlier answer carried");
+            None
+        }
+    }
+}
+
+fn read_key(bytes: &[u8]) -> Option<SuppressionKey> {
+    let (kind, rest) = bytes.split_first()?;
+    let (name, address) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
+    let scope = match kind {
+        0 if name.is_empty() => SuppressionScope::Global,
+        1 => SuppressionScope::Account(name.parse().ok()?),
+        2 => SuppressionScope::Label(name.parse().ok()?),
+        _ => return None,
+    };
+    Some(SuppressionKey::new(scope, &Address::from_lenient(address).ok()?))
+}
+
 /// The token for the page after account `last`.
 pub(super) fn account_token(last: &AccountId) -> String {
     let mut bytes = vec![VERSION];
@@ -137,6 +205,25 @@ mod tests {
         for (token, list) in [(token.as_str(), b"other"), ("AQ", b"list "), (&token[1..], b"list ")] {
             assert_eq!(after_recipient(token, list, &mut violations), None, "{token}");
         }
+    }
+
+    #[test]
+    fn suppression_tokens_belong_to_their_list() {
+        let scopes = [
+            SuppressionScope::Global,
+            SuppressionScope::Account("sales".parse().expect("an id")),
+            SuppressionScope::Label("news 飛脚".parse().expect("a label")),
+        ];
+        let mut violations = Violations::default();
+        for (scope, address) in scopes.into_iter().zip(["A@example.jp", "\"a..b\"@docomo.ne.jp", "é@例え.jp"]) {
+            let key = SuppressionKey::new(scope, &Address::from_lenient(address).expect("an address"));
+            let token = suppression_token(&key, b"list");
+            assert_eq!(after_suppression(&token, b"list", &mut violations), Some(Some(key)), "{address}");
+            for (token, list) in [(token.as_str(), b"other"), ("AQ", b"list "), (&token[1..], b"list ")] {
+                assert_eq!(after_suppression(token, list, &mut violations), None, "{token}");
+            }
+        }
+        assert_eq!(after_suppression("", b"list", &mut violations), Some(None));
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! What the services work with.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
+use super::mailboxes::MailboxDesk;
 use crate::{
     accounts::{signers::Signers, tokens::TokenKeeper},
     delivery::desk::Desk,
     domain::{account::EhloName, time::Clock},
     platform::entropy::Entropy,
-    policy::classify::rules::Rules,
+    policy::{classify::rules::Rules, verp::VerpKey},
     storage::SharedStorage,
     wire::{clamd::Clamd, dial::Dial, dns::Dns},
 };
@@ -31,8 +32,14 @@ pub struct Parts {
     pub tokens: TokenKeeper,
     /// The keys that sign messages.
     pub signers: Signers,
+    /// Proves which message of a merge job a message is.
+    pub verp: VerpKey,
     /// Asks the accounts' workers.
     pub desk: Desk,
+    /// Asks those who read the accounts' mailboxes.
+    pub mailboxes: Arc<dyn MailboxDesk>,
+    /// Below it lie the accounts' folders for inbound mail, if there is a place for them.
+    pub inbound_folder: Option<PathBuf>,
     /// How servers are reached that are tested.
     pub dial: Arc<dyn Dial>,
     /// Scans files for viruses, if there is a scanner.

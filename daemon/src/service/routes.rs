@@ -7,8 +7,10 @@ use hikyaku_proto::{
     v1::{
         account_service_server::AccountServiceServer, blob_service_server::BlobServiceServer,
         classification_service_server::ClassificationServiceServer, dkim_service_server::DkimServiceServer,
-        job_service_server::JobServiceServer, provider_service_server::ProviderServiceServer,
-        route_service_server::RouteServiceServer, store_service_server::StoreServiceServer,
+        inbound_service_server::InboundServiceServer, job_service_server::JobServiceServer,
+        provider_service_server::ProviderServiceServer, route_service_server::RouteServiceServer,
+        statistics_service_server::StatisticsServiceServer, store_service_server::StoreServiceServer,
+        suppression_service_server::SuppressionServiceServer,
     },
 };
 use tonic::{server::NamedService, service::Routes, transport::Server};
@@ -21,12 +23,15 @@ use super::{
     classification::Classification,
     dkim::DkimKeysAndRules,
     guard::{Guard, GuardLayer},
+    inbound::Inbound,
     jobs::service::Jobs,
     load::{Load, LoadLayer},
     parts::Parts,
     providers::Providers,
     routing::RoutingRules,
+    statistics::Statistics,
     store::Store,
+    suppressions::SuppressionLists,
 };
 
 /// Largest request, in bytes. How much all of them may hold together is [`Load`]'s matter.
@@ -54,6 +59,9 @@ pub async fn routes(parts: Parts) -> (Routes, Health) {
     let routing = RouteServiceServer::new(RoutingRules::new(&parts));
     let blobs = BlobServiceServer::new(Blobs::new(&parts));
     let dkim = DkimServiceServer::new(DkimKeysAndRules::new(&parts));
+    let suppressions = SuppressionServiceServer::new(SuppressionLists::new(&parts));
+    let inbound = InboundServiceServer::new(Inbound::new(&parts));
+    let statistics = StatisticsServiceServer::new(Statistics::new(&parts));
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let health = Health { reporter };
     health.set_not_serving().await;
@@ -68,6 +76,9 @@ pub async fn routes(parts: Parts) -> (Routes, Health) {
         .add_service(routing)
         .add_service(blobs)
         .add_service(dkim)
+        .add_service(suppressions)
+        .add_service(inbound)
+        .add_service(statistics)
         .add_service(health_service)
         .add_service(reflection)
         .add_service(reflection_alpha);
@@ -106,7 +117,7 @@ pub struct Health {
 }
 
 impl Health {
-    const SERVICES: [&'static str; 9] = [
+    const SERVICES: [&'static str; 12] = [
         "",
         <JobServiceServer<Jobs> as NamedService>::NAME,
         <AccountServiceServer<Accounts> as NamedService>::NAME,
@@ -116,6 +127,9 @@ impl Health {
         <RouteServiceServer<RoutingRules> as NamedService>::NAME,
         <BlobServiceServer<Blobs> as NamedService>::NAME,
         <DkimServiceServer<DkimKeysAndRules> as NamedService>::NAME,
+        <SuppressionServiceServer<SuppressionLists> as NamedService>::NAME,
+        <InboundServiceServer<Inbound> as NamedService>::NAME,
+        <StatisticsServiceServer<Statistics> as NamedService>::NAME,
     ];
 
     /// The daemon takes calls.

@@ -1,6 +1,7 @@
 //! What a caller is told when something is not done: the one place that makes a gRPC status of an error.
 
 mod of_store;
+mod returned;
 mod telling;
 mod unscanned;
 
@@ -11,7 +12,7 @@ use tonic::Status;
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use self::telling::Telling;
-pub(super) use self::unscanned::Unscanned;
+pub(super) use self::{returned::Returned, unscanned::Unscanned};
 use super::convert::violations::Violation;
 use crate::{
     domain::{
@@ -60,6 +61,9 @@ pub(super) enum Refusal {
     /// The account wants files scanned, and one was not.
     #[error("{0}")]
     Unscanned(#[from] Unscanned),
+    /// What came back, a mailbox or a suppression is not as it would have to be.
+    #[error("{0}")]
+    Returned(#[from] Returned),
     /// The account still has work.
     #[error("the account has {0} open jobs: cancel them first, or force the deletion")]
     OpenJobs(u64),
@@ -232,7 +236,7 @@ impl Refusal {
     }
 
     /// The message for people: the first violation in full, so that a client that reads no details says enough.
-    fn message(&self) -> String {
+    pub(super) fn message(&self) -> String {
         let mut message = match self {
             Self::Invalid(violations) => match violations.as_slice() {
                 [] => self.to_string(),

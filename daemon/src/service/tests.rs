@@ -1,8 +1,11 @@
 //! The services over a real connection, with the store in memory.
 
-use std::sync::{
-    Arc, LazyLock, Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use futures_util::{StreamExt, stream};
@@ -22,6 +25,7 @@ use tonic_types::StatusExt;
 use super::{
     guard::Guard,
     load::Load,
+    mailboxes::{MailboxDesk, NoMailboxes},
     parts::Parts,
     routes::{Health, routes, server},
 };
@@ -30,7 +34,7 @@ use crate::{
     delivery::desk,
     domain::time::{Clock, Timestamp},
     platform::entropy::SeededEntropy,
-    policy::classify::rules::Rules,
+    policy::{classify::rules::Rules, verp::VerpKey},
     storage::{SharedStorage, memory::MemoryStore},
     wire::{
         clamd::Clamd,
@@ -49,6 +53,7 @@ mod consent;
 mod control;
 mod dkim;
 mod gate;
+mod inbound;
 mod jobs;
 mod letterhead;
 mod load;
@@ -61,6 +66,9 @@ mod refusals;
 mod resending;
 mod routing;
 mod settings;
+mod statistics;
+mod suppressed;
+mod suppressions;
 mod testing;
 mod virus_scan;
 mod visibility;
@@ -91,6 +99,31 @@ struct Api {
     _server: JoinSet<()>,
 }
 
+/// What the services meet.
+struct Scenery {
+    issuer: Arc<dyn Issuer>,
+    scanner: Option<Arc<Clamd>>,
+    guard: Guard,
+    storage: Arc<MemoryStore>,
+    load: Load,
+    mailboxes: Arc<dyn MailboxDesk>,
+    inbound_folder: Option<PathBuf>,
+}
+
+impl Default for Scenery {
+    fn default() -> Self {
+        Self {
+            issuer: Arc::new(TokenClient::default()),
+            scanner: None,
+            guard: Guard::Local,
+            storage: MemoryStore::new(),
+            load: Load::default(),
+            mailboxes: Arc::new(NoMailboxes),
+            inbound_folder: None,
+        }
+    }
+}
+
 impl Api {
     async fn start() -> Self {
         Self::guarded(Guard::Local, MemoryStore::new()).await
@@ -105,21 +138,15 @@ impl Api {
     }
 
     async fn issued_by(issuer: Arc<dyn Issuer>, guard: Guard, storage: Arc<MemoryStore>, load: Load) -> Self {
-        Self::with(issuer, None, guard, storage, load).await
+        Self::with(Scenery { issuer, guard, storage, load, ..Scenery::default() }).await
     }
 
     async fn scanned_by(scanner: Clamd) -> Self {
-        let issuer = Arc::new(TokenClient::default());
-        Self::with(issuer, Some(Arc::new(scanner)), Guard::Local, MemoryStore::new(), Load::default()).await
+        Self::with(Scenery { scanner: Some(Arc::new(scanner)), ..Scenery::default() }).await
     }
 
-    async fn with(
-        issuer: Arc<dyn Issuer>,
-        scanner: Option<Arc<Clamd>>,
-        guard: Guard,
-        storage: Arc<MemoryStore>,
-        load: Load,
-    ) -> Self {
+    async fn with(scenery: Scenery) -> Self {
+        let Scenery { issuer, scanner, guard, storage, load, mailboxes, inbound_folder } = scenery;
         let shutdown = CancellationToken::new();
         let clock = Arc::new(TickingClock(AtomicU64::new(BEGIN_MS)));
         let told: Arc<dyn Clock> = Arc::<TickingClock>::clone(&clock);
@@ -133,7 +160,10 @@ impl Api {
             dns: Arc::new(NameServers::new(None)),
             tokens,
             signers: Signers::new(&shared),
+            verp: VerpKey::new([7; 32]),
             desk: desk::open().0,
+            mailboxes,
+            inbound_folder,
             dial: Arc::new(TcpDialer),
             scanner,
             host_name: "client.test".parse().expect("a name"),

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         account::AccountSettings,
         ids::{AccountId, Caller, JobId},
+        inbound::InboundId,
         job::Job,
         time::Timestamp,
     },
@@ -71,7 +72,8 @@ impl Visitor {
         self.is_admin() || job.caller != self.caller
     }
 
-    const fn is_admin(&self) -> bool {
+    /// Whether it may do all.
+    pub(super) const fn is_admin(&self) -> bool {
         matches!(self.role, Role::Admin)
     }
 }
@@ -122,10 +124,31 @@ impl<'a> View<'a> {
         })
     }
 
+    /// Whether what is left of an account is there for the caller. Of one that was deleted it is there for admins only.
+    pub(super) async fn sees_account(&mut self, account: &AccountId) -> Result<bool, StorageError> {
+        Ok(matches!(self.sight(account).await?, Sight::Seen | Sight::Since(_, true)))
+    }
+
+    /// Whether an account exists and is there for the caller.
+    pub(super) async fn finds_account(&mut self, account: &AccountId) -> Result<bool, StorageError> {
+        Ok(matches!(self.look_up(account).await?, Sight::Since(_, true)))
+    }
+
+    /// Whether a mail is there for the caller that came into the mailbox of an account. What came before the account was created
+    /// came to another one of its name.
+    pub(super) async fn sees_mail_of(&mut self, account: &AccountId, id: InboundId) -> Result<bool, StorageError> {
+        Ok(match self.sight(account).await? {
+            Sight::Seen => true,
+            Sight::Since(created, seen) => seen && id >= InboundId::first_at(created),
+            Sight::Gone => false,
+        })
+    }
+
     async fn sight(&mut self, id: &AccountId) -> Result<Sight, StorageError> {
-        if self.visitor.is_admin() {
-            return Ok(Sight::Seen);
-        }
+        if self.visitor.is_admin() { Ok(Sight::Seen) } else { self.look_up(id).await }
+    }
+
+    async fn look_up(&mut self, id: &AccountId) -> Result<Sight, StorageError> {
         let place = match self.known.entry(id.clone()) {
             Entry::Occupied(known) => return Ok(*known.get()),
             Entry::Vacant(place) => place,

@@ -8,6 +8,7 @@ use super::StorageError;
 use crate::domain::{
     ids::{AccountId, MessageKey},
     inbound::{Effect, InboundId, InboundMail, MailboxChange, MailboxId, Nature, ReadMark},
+    job::Job,
     report::Report,
     statistics::Counted,
     suppression::{SoftBounce, Suppression},
@@ -49,7 +50,8 @@ pub trait InboundStore: Send + Sync + fmt::Debug {
         messages: Vec<[u8; 16]>,
     ) -> Result<(), StorageError>;
 
-    /// Writes the event that says what happened to a mailbox: that it fails, works again, or is crowded.
+    /// Writes the event that says what happened to a mailbox: that it fails, works again, or is crowded. Of an account that is gone
+    /// nothing is written.
     async fn note_mailbox(
         &self,
         account: &AccountId,
@@ -60,7 +62,8 @@ pub trait InboundStore: Send + Sync + fmt::Debug {
     /// A mail that is kept.
     async fn inbound(&self, id: InboundId) -> Result<Option<InboundMail>, StorageError>;
 
-    /// Mails that match, the youngest first, beginning after `after`, up to `limit` (at most [`PAGE_MAX`](super::PAGE_MAX)).
+    /// Mails that match, the youngest first, beginning after `after`, up to `limit` (at most [`PAGE_MAX`](super::PAGE_MAX)); without
+    /// their content.
     async fn list_inbound(
         &self,
         filter: &InboundFilter,
@@ -96,7 +99,7 @@ pub struct Ingestion {
 
 /// What follows from a finding of a mail, if its recipient is SUBMITTED or in doubt: it is BOUNCED then, or COMPLAINED. A recipient that
 /// has bounced or complained before stays as it is, and nothing of this is done: one message is counted once. A delay is only noted in
-/// an event.
+/// an event. Whoever correlates says which account's message it may be; what is counted is counted for the account that sent it.
 #[derive(Clone, Debug)]
 pub struct Consequence {
     /// The finding's place in [`InboundMail::findings`]; its subject is who it is about.
@@ -109,6 +112,17 @@ pub struct Consequence {
     pub soft_bounce: Option<SoftBounce>,
     /// What is counted.
     pub counted: Vec<Counted>,
+}
+
+impl InboundFilter {
+    /// Whether a mail is meant.
+    pub(in crate::storage) fn matches(&self, mail: &InboundMail) -> bool {
+        (self.accounts.is_empty() || self.accounts.contains(&mail.account))
+            && self.nature.is_none_or(|nature| mail.nature == nature)
+            && (!self.uncorrelated || mail.is_uncorrelated())
+            && self.arrived_from.is_none_or(|from| mail.id >= InboundId::first_at(from))
+            && self.arrived_before.is_none_or(|end| mail.id < InboundId::first_at(end))
+    }
 }
 
 /// What became of a mail.
@@ -145,4 +159,17 @@ pub struct InboundPage {
     /// What the next page begins after; nothing when there are no more. A page may be short and still have a next one, because a call
     /// looks at [`INBOUND_SCAN_MAX`] at most.
     pub next: Option<InboundId>,
+}
+
+/// A name as it is kept: without angle brackets. Nothing when nothing is left.
+pub(in crate::storage) fn bare_name(name: &str) -> Option<&str> {
+    let name = name.trim();
+    let name = name.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(name);
+    Some(name).filter(|name| !name.is_empty())
+}
+
+/// The name by which a plain job has to be remembered: a Message-ID that does not tell the job's id.
+pub(in crate::storage) fn own_name(job: &Job) -> Option<&str> {
+    let name = bare_name(&job.message.message_id)?;
+    (job.merge().is_none() && !name.contains(&job.id.to_string())).then_some(name)
 }

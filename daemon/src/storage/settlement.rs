@@ -57,7 +57,7 @@ pub struct Settlement {
     pub aftermath: Option<Box<Aftermath>>,
 }
 
-/// What follows from an attempt beyond its job.
+/// What follows from an attempt beyond its job. Nothing of it when the job is gone or belongs to another account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aftermath {
     /// What is counted.

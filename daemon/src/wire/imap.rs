@@ -1,26 +1,47 @@
-//! How do we sign in to an IMAP server (RFC 3501), and which folders has it?
+//! How do we sign in to an IMAP server (RFC 3501), and who speaks then?
 //!
 //! Up to the sign-in it is talked to on our own line, so that nothing that a stranger puts before TLS is taken for an
 //! answer within it; then async-imap speaks and understands, on a stream that keeps the server's own words.
 
-use std::time::Duration;
+use std::{io, panic::AssertUnwindSafe, time::Duration};
 
-use async_imap::{Authenticator, Client, Session, error::Error as ImapError};
+use async_imap::{Authenticator, Client, Session, error::Error as ImapError, imap_proto::Response};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use futures_util::TryStreamExt;
+use futures_util::FutureExt;
 use tokio::time::timeout;
 
 use super::{
     dial::Dial,
     endpoint::Endpoint,
-    mailbox::{FOLDERS_MAX, MailboxAuth, MailboxCause, MailboxFailure, MailboxView, Talk, xoauth2},
+    mailbox::{MailboxAuth, MailboxCause, MailboxFailure, MailboxView, Talk, xoauth2},
     steps::{self, StepName},
 };
 use crate::domain::account::Encryption;
 
+mod commands;
+mod deletion;
+mod fetching;
+mod folder_name;
+mod folders;
+mod idling;
+mod lines;
+mod listing;
 mod overheard;
+mod sent;
 
-use self::overheard::{Overheard, Words};
+use self::{
+    commands::{ANSWER_BYTES_MAX, Order, unreadable},
+    lines::Excess,
+    overheard::{Overheard, Words},
+};
+pub use self::{
+    deletion::Deletion,
+    fetching::Fetched,
+    folders::{Access, FolderState},
+    idling::{IDLE_SECONDS_MAX, Woken},
+    listing::{LISTED_MAX, Listed, Wanted},
+    sent::Mark,
+};
 
 /// Most lines of a reply before the sign-in.
 const LINES_MAX: usize = 100;
@@ -33,6 +54,18 @@ pub struct ImapSession {
     talk: Talk,
     session: Session<Overheard>,
     words: Words,
+    /// What the server offers after the sign-in, once it was asked.
+    capabilities: Option<Vec<String>>,
+    /// How many messages are in the open folder, as far as was told.
+    messages: u32,
+    /// The least UID of the next message there.
+    uid_next: Option<u32>,
+    /// Whether new messages were told of since they were listed.
+    has_news: bool,
+    /// Whether the messages of the open folder were listed since it was opened.
+    was_listed: bool,
+    /// Whether an answer has not come to its end, so that nobody knows what the next words belong to.
+    is_lost: bool,
 }
 
 /// A session on its way.
@@ -55,77 +88,19 @@ impl ImapSession {
         entrance.sign_in(auth).await
     }
 
-    /// The names of the folders as the server writes them, at most [`FOLDERS_MAX`] (LIST, RFC 3501 6.3.8).
-    ///
-    /// # Errors
-    /// When the server refuses, or the connection fails.
-    pub async fn folders(&mut self) -> Result<Vec<String>, MailboxFailure> {
-        self.talk.begin(StepName::Folders, "LIST \"\" \"*\"");
-        self.words.forget();
-        let list = async {
-            let mut folders = Vec::new();
-            let mut names = self.session.list(Some(""), Some("\"*\"")).await?;
-            while let Some(name) = names.try_next().await? {
-                if folders.len() < FOLDERS_MAX {
-                    folders.push(name.name().to_owned());
-                }
-            }
-            Ok(folders)
-        };
-        let list = timeout(self.talk.endpoint.timeouts.command, list).await;
-        self.conclude(list)
-    }
-
-    /// How many messages are in INBOX (STATUS, RFC 3501 6.3.10).
-    ///
-    /// # Errors
-    /// When the server refuses, or the connection fails.
-    pub async fn messages(&mut self) -> Result<u64, MailboxFailure> {
-        self.talk.begin(StepName::Folders, "STATUS INBOX (MESSAGES)");
-        self.words.forget();
-        let status = self.session.status("INBOX", "(MESSAGES)");
-        let status = timeout(self.talk.endpoint.timeouts.command, status).await;
-        self.conclude(status).map(|inbox| inbox.exists.into())
-    }
-
     /// Says LOGOUT, waits a moment for the answer, and closes.
     pub async fn logout(mut self) {
         self.talk.begin(StepName::Quit, "LOGOUT");
-        self.words.forget();
-        // Whether the server hears it does not matter to anybody.
-        drop(timeout(Duration::from_secs(FAREWELL_SECONDS), self.session.logout()).await);
-        self.talk.note(&self.words.all());
+        if !self.is_lost {
+            self.words.expect(ANSWER_BYTES_MAX);
+            let order = Order::on_folders("LOGOUT");
+            let mut visit = |_: &Response<'_>| {};
+            let goodbye = Box::pin(self.converse(&order, &mut visit));
+            // Whether the server hears it does not matter to anybody.
+            drop(timeout(Duration::from_secs(FAREWELL_SECONDS), goodbye).await);
+            self.talk.note(&self.words.all());
+        }
         self.talk.done();
-    }
-
-    fn conclude<T>(
-        &mut self,
-        result: Result<Result<T, ImapError>, tokio::time::error::Elapsed>,
-    ) -> Result<T, MailboxFailure> {
-        conclude(&mut self.talk, &self.words, result)
-    }
-}
-
-/// Ends a step in which async-imap has spoken.
-fn conclude<T>(
-    talk: &mut Talk,
-    words: &Words,
-    result: Result<Result<T, ImapError>, tokio::time::error::Elapsed>,
-) -> Result<T, MailboxFailure> {
-    talk.note(&words.all());
-    match result {
-        Ok(Ok(value)) => {
-            talk.done();
-            Ok(value)
-        }
-        Ok(Err(error)) => {
-            let cause = cause(error, words.last());
-            Err(talk.failure(cause))
-        }
-        Err(_) => {
-            let limit = talk.endpoint.timeouts.command;
-            Err(talk.failure(MailboxCause::TimedOut(limit)))
-        }
     }
 }
 
@@ -135,7 +110,7 @@ fn conclude<T>(
 /// What was met, with the dialogue up to it.
 pub async fn check(endpoint: &Endpoint, auth: &MailboxAuth, dial: &dyn Dial) -> Result<MailboxView, MailboxFailure> {
     let mut session = Box::pin(ImapSession::open(endpoint, auth, dial)).await?;
-    let folders = session.folders().await?;
+    let folders = session.folders().await?.into_iter().map(|folder| folder.name).collect();
     let messages = session.messages().await?;
     session.logout().await;
     Ok(MailboxView { folders, messages })
@@ -238,26 +213,47 @@ impl Entrance {
         talk.begin(StepName::SignIn, &shown);
         let Some(stream) = talk.take_stream() else {
             let said = "more than was asked for".to_owned();
-            return Err(talk.failure(MailboxCause::Unreadable { protocol: "IMAP", said }));
+            return Err(talk.failure(unreadable(said)));
         };
         let words = Words::default();
+        words.expect(ANSWER_BYTES_MAX);
         let client = Client::new(Overheard::new(stream, words.clone()));
         let limit = talk.endpoint.timeouts.command;
         let signed_in = match auth {
             MailboxAuth::Password { user, password, .. } => {
                 talk.hide(password.expose());
-                timeout(limit, client.login(user, password.expose())).await
+                let login = AssertUnwindSafe(client.login(user, password.expose()));
+                timeout(limit, login.catch_unwind()).await
             }
             MailboxAuth::Token { user, token, .. } => {
                 let response = zeroize::Zeroizing::new(xoauth2(user, token.expose()));
                 talk.hide(token.expose());
                 talk.hide(&STANDARD.encode(response.as_bytes()));
-                timeout(limit, client.authenticate("XOAUTH2", Once(Some(response)))).await
+                let authenticate = AssertUnwindSafe(client.authenticate("XOAUTH2", Once(Some(response))));
+                timeout(limit, authenticate.catch_unwind()).await
             }
         };
-        let signed_in = signed_in.map(|result| result.map_err(|(error, _)| error));
-        let session = conclude(&mut talk, &words, signed_in)?;
-        Ok(ImapSession { talk, session, words })
+        talk.note(&words.all());
+        let signed_in = match signed_in {
+            Ok(Ok(Ok(session))) => Ok(session),
+            Ok(Ok(Err((error, _)))) => Err(cause(error, words.last_with("A"))),
+            // Some texts that a server may say make async-imap's parser panic.
+            Ok(Err(_)) => Err(unreadable(words.last())),
+            Err(_) => Err(MailboxCause::TimedOut(limit)),
+        };
+        let session = signed_in.map_err(|cause| talk.failure(cause))?;
+        talk.done();
+        Ok(ImapSession {
+            talk,
+            session,
+            words,
+            capabilities: None,
+            messages: 0,
+            uid_next: None,
+            has_news: false,
+            was_listed: false,
+            is_lost: false,
+        })
     }
 
     /// Leaves politely when there is still somebody to be polite to.
@@ -271,7 +267,7 @@ impl Entrance {
     }
 
     fn unreadable(&mut self, said: String) -> MailboxFailure {
-        self.talk.failure(MailboxCause::Unreadable { protocol: "IMAP", said })
+        self.talk.failure(unreadable(said))
     }
 }
 
@@ -291,12 +287,21 @@ impl Authenticator for Once {
 fn cause(error: ImapError, said: String) -> MailboxCause {
     match error {
         ImapError::No(_) | ImapError::Bad(_) => MailboxCause::Refused(said),
+        ImapError::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<Excess>()) => MailboxCause::Io(error),
+        // What could not be parsed, with all of it, be it a message.
+        ImapError::Io(error) if error.kind() == io::ErrorKind::Other => unreadable(said),
         ImapError::Io(error) => error.into(),
         ImapError::ConnectionLost => MailboxCause::Closed,
         ImapError::Validate(_) => MailboxCause::BadCredentials,
-        _ => MailboxCause::Unreadable { protocol: "IMAP", said },
+        _ => unreadable(said),
     }
 }
 
 #[cfg(test)]
 mod dialogues;
+#[cfg(test)]
+mod laboratory;
+#[cfg(test)]
+mod reading_dialogues;
+#[cfg(test)]
+mod waiting_dialogues;

@@ -1,4 +1,4 @@
-//! How do we sign in to a POP3 server (RFC 1939, RFC 2449, RFC 2595, RFC 5034), and how many messages has it?
+//! How do we sign in to a POP3 server (RFC 1939, RFC 2449, RFC 2595, RFC 5034)?
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use md5::{Digest, Md5};
@@ -12,12 +12,22 @@ use super::{
 };
 use crate::domain::account::Encryption;
 
+mod listing;
+mod maildrop;
+mod response;
+
+pub use self::{
+    listing::{Listed, MESSAGES_MAX, Maildrop, UNIQUE_ID_BYTES_MAX, read_maildrop},
+    maildrop::{Deletion, Retrieved},
+    response::{Response, read_response},
+};
+
 /// Most lines of a reply to CAPA.
 const CAPABILITIES_MAX: usize = 200;
 /// Longest time stamp of a greeting, in bytes: RFC 1939 3 allows a line 512.
 const STAMP_BYTES_MAX: usize = 512;
 
-/// A session that is signed in.
+/// A session that is signed in. One that is dropped closes its connection, and the server deletes nothing (RFC 1939 6).
 #[derive(Debug)]
 pub struct Pop3Session {
     talk: Talk,
@@ -25,6 +35,10 @@ pub struct Pop3Session {
     stamp: Option<String>,
     /// What the server offers; nothing when it does not know CAPA.
     capabilities: Option<Vec<String>>,
+    /// How many messages are marked to be deleted.
+    marked: u64,
+    /// Whether a command was said whose reply was not read to its end.
+    is_midway: bool,
 }
 
 impl Pop3Session {
@@ -43,25 +57,9 @@ impl Pop3Session {
         }
     }
 
-    /// How many messages are in the mailbox (STAT, RFC 1939 5).
-    ///
-    /// # Errors
-    /// When the server refuses, or the connection fails.
-    pub async fn messages(&mut self) -> Result<u64, MailboxFailure> {
-        let said = self.ask(StepName::Folders, "STAT", "STAT").await?;
-        let count = said.split(' ').nth(1).and_then(|count| count.parse().ok());
-        let count = count.ok_or_else(|| self.unreadable(said))?;
-        self.talk.done();
-        Ok(count)
-    }
-
-    /// Says QUIT, waits a moment for the answer, and closes.
-    pub async fn quit(mut self) {
-        self.talk.leave("QUIT").await;
-    }
-
     fn towards(endpoint: &Endpoint) -> Self {
-        Self { talk: Talk::new(endpoint.clone()), stamp: None, capabilities: None }
+        let talk = Talk::new(endpoint.clone());
+        Self { talk, stamp: None, capabilities: None, marked: 0, is_midway: false }
     }
 
     async fn enter(&mut self, auth: &MailboxAuth, dial: &dyn Dial) -> Result<(), MailboxFailure> {
@@ -145,6 +143,9 @@ impl Pop3Session {
                 self.talk.begin(StepName::SignIn, "");
                 Err(self.talk.failure(MailboxCause::PlaintextSignIn))
             }
+            MailboxAuth::Password { user, password, .. } if self.wants_plain() => {
+                self.plain(user, password.expose()).await
+            }
             MailboxAuth::Password { user, password, .. } => {
                 self.talk.hide(password.expose());
                 let name = Zeroizing::new(format!("USER {user}"));
@@ -169,23 +170,44 @@ impl Pop3Session {
         self.ask(StepName::SignIn, &command, &format!("APOP {user} ***")).await.map(drop)
     }
 
-    /// AUTH XOAUTH2 (RFC 5034), in two lines: tokens are longer than a command may be.
+    /// Whether the server says that it takes passwords by SASL PLAIN and does not say so of USER (RFC 2449 6.3, 6.4).
+    fn wants_plain(&self) -> bool {
+        self.capabilities.is_some() && self.may_offer("SASL", Some("PLAIN")) && !self.may_offer("USER", None)
+    }
+
+    /// AUTH PLAIN (RFC 4616 2).
+    async fn plain(&mut self, user: &str, password: &str) -> Result<(), MailboxFailure> {
+        if user.contains('\0') || password.contains('\0') {
+            self.talk.begin(StepName::SignIn, "");
+            return Err(self.talk.failure(MailboxCause::BadCredentials));
+        }
+        self.talk.hide(password);
+        let response = Zeroizing::new(format!("\0{user}\0{password}"));
+        self.authenticate("PLAIN", response.as_bytes()).await
+    }
+
     async fn xoauth2(&mut self, user: &str, token: &str) -> Result<(), MailboxFailure> {
         if !self.may_offer("SASL", Some("XOAUTH2")) {
             self.talk.begin(StepName::SignIn, "");
             return Err(self.talk.failure(MailboxCause::NotOffered("XOAUTH2")));
         }
-        let response = Zeroizing::new(xoauth2(user, token));
-        let response = Zeroizing::new(STANDARD.encode(response.as_bytes()));
         self.talk.hide(token);
+        let response = Zeroizing::new(xoauth2(user, token));
+        self.authenticate("XOAUTH2", response.as_bytes()).await
+    }
+
+    /// AUTH (RFC 5034 4), in two lines: what is answered may be longer than a command.
+    async fn authenticate(&mut self, mechanism: &str, response: &[u8]) -> Result<(), MailboxFailure> {
+        let response = Zeroizing::new(STANDARD.encode(response));
         self.talk.hide(&response);
-        let said = self.talk.ask(StepName::SignIn, "AUTH XOAUTH2", "AUTH XOAUTH2").await?;
+        let command = format!("AUTH {mechanism}");
+        let said = self.talk.ask(StepName::SignIn, &command, &command).await?;
         if !said.starts_with('+') || said.starts_with("+OK") {
             return Err(self.not_accepted(said));
         }
         let said = self.talk.ask(StepName::SignIn, &response, "***").await?;
         if said.starts_with('+') && !said.starts_with("+OK") {
-            // The error in detail; an empty answer to it gets the final reply.
+            // XOAUTH2 tells the error in detail; an empty answer to it gets the final reply.
             let said = self.talk.ask(StepName::SignIn, "", "").await?;
             return self.accepted(said).map(drop);
         }
@@ -248,3 +270,7 @@ fn apop_digest(stamp: &str, password: &str) -> String {
 
 #[cfg(test)]
 mod dialogues;
+#[cfg(test)]
+mod laboratory;
+#[cfg(test)]
+mod maildrop_dialogues;

@@ -75,6 +75,7 @@ pub enum StepName {
     Data,
     EndOfData,
     Folders,
+    Messages,
     Quit,
 }
 
@@ -212,6 +213,7 @@ impl StepName {
             Self::Data => "data",
             Self::EndOfData => "end-of-data",
             Self::Folders => "folders",
+            Self::Messages => "messages",
             Self::Quit => "quit",
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hikyaku_client::proto::{
     AccountSettings, Charset, ContentRules, EnvelopeSender, InDoubtPolicy, NotifyPolicy, Results, Retry, Signature,
-    envelope_sender::Sender,
+    SuppressionRules, envelope_sender::Sender,
 };
 use toml::Value;
 
@@ -33,6 +33,9 @@ const NOTIFY: Choices = &[
     ("always", NotifyPolicy::Always as i32),
     ("failures", NotifyPolicy::Failures as i32),
 ];
+/// How many soft bounces in a row suppress by default.
+const SOFT_BOUNCES: u32 = 5;
+const DAY_SECONDS: u64 = 86_400;
 /// Marks an envelope sender that is made anew for each message.
 const VERP_MARK: &str = "verp:";
 
@@ -57,6 +60,16 @@ pub(crate) fn account<F: Fields>(f: &mut F, settings: &mut AccountSettings) {
     f.group("content", &mut settings.content, content);
     f.group("results", &mut settings.results, results);
     f.group("mailbox", &mut settings.mailbox, mailbox);
+    f.group("suppression", &mut settings.suppression, suppression);
+}
+
+fn suppression<F: Fields>(f: &mut F, rules: &mut SuppressionRules) {
+    f.flag("off", &mut rules.off);
+    f.number("soft_bounces_max", &mut rules.soft_bounces_max, SOFT_BOUNCES);
+    f.length("soft_bounces_within", &mut rules.soft_bounces_within, Duration::from_secs(30 * DAY_SECONDS));
+    f.length("hard_bounce_expiry", &mut rules.hard_bounce_expiry, Duration::ZERO);
+    f.length("soft_bounces_expiry", &mut rules.soft_bounces_expiry, Duration::from_secs(90 * DAY_SECONDS));
+    f.flag("ignore_replies", &mut rules.ignore_replies);
 }
 
 fn retry<F: Fields>(f: &mut F, retry: &mut Retry) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hikyaku_client::proto::{IncomingMailbox, MailboxProtocol, MailboxSignIn};
+use hikyaku_client::proto::{InboundMarks, IncomingMailbox, MailboxProtocol, MailboxSignIn};
 
 use super::{
     fields::{Choices, Exported, Fields, Shape},
@@ -31,6 +31,17 @@ pub(crate) fn mailbox<F: Fields>(f: &mut F, mailbox: &mut IncomingMailbox) {
     f.bytes("message_bytes_max", &mut mailbox.message_bytes_max, MESSAGE_BYTES);
     f.number("warn_messages", &mut mailbox.warn_messages, WARN_MESSAGES);
     f.text("errors_to", &mut mailbox.errors_to);
+    f.text("attachments_folder", &mut mailbox.attachments_folder);
+    f.flag("keep_duplicates", &mut mailbox.keep_duplicates);
+    f.flag("no_idle", &mut mailbox.no_idle);
+    f.group("marks_to", &mut mailbox.marks_to, marks);
+    f.group("marks_cc", &mut mailbox.marks_cc, marks);
+    f.group("marks_from", &mut mailbox.marks_from, marks);
+}
+
+fn marks<F: Fields>(f: &mut F, marks: &mut InboundMarks) {
+    f.texts("labels", &mut marks.labels);
+    f.text("status", &mut marks.status);
 }
 
 fn sign_in<F: Fields>(f: &mut F, sign_in: &mut MailboxSignIn) {

@@ -111,7 +111,7 @@ none = true
 1: other: is not known; accounts stand below [accounts.ID]
 3: accounts.a.form: is not a setting; here may stand preset, display_name, from, may_send_as, reply_to, default_cc, \
 default_bcc, labels, owner, unlisted, in_doubt, quiet_windows, server, sign_in, limits, retry, signature, content, results, \
-mailbox
+mailbox, suppression
 4: accounts.a.from: must be text such as \"Taro <taro@example.jp>\", or a table of name and address, and is of the kind \
 integer
 5: accounts.a.preset: must be text in quotes, and is of the kind array

@@ -66,7 +66,7 @@ impl Fake {
             let state = if index == 0 { RecipientState::Submitted } else { RecipientState::Queued };
             let text = format!("250 {name} {variables:?}");
             let finding = Some(Finding { code: 250, text, ..Finding::default() });
-            let recipient = Recipient { address, field: 1, state: state.into(), since: None, finding };
+            let recipient = Recipient { address, field: 1, state: state.into(), finding, ..Recipient::default() };
             ListedRecipient { index, recipient: Some(recipient), attempts_made: u32::from(index == 0), due_at: None }
         });
         state.merges.insert(job_id.clone(), listed.collect());
@@ -157,6 +157,7 @@ fn taken(job_id: &str, draft: JobDraft) -> Job {
         state: RecipientState::Submitted.into(),
         since: Some(time(2)),
         finding: Some(finding.clone()),
+        ..Recipient::default()
     });
     Job {
         job_id: job_id.to_owned(),

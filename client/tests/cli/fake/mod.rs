@@ -6,6 +6,7 @@ mod dkim;
 mod jobs;
 mod others;
 mod previews;
+mod returned;
 mod settings;
 
 use std::{
@@ -45,6 +46,7 @@ struct State {
     merges: BTreeMap<String, Vec<ListedRecipient>>,
     dkim_keys: BTreeMap<String, DkimKey>,
     dkim_rules: DkimRules,
+    suppressions: BTreeMap<String, Suppression>,
     blobs: BTreeMap<String, Blob>,
     /// What has come of uploads that are under way.
     uploads: BTreeMap<String, Vec<u8>>,

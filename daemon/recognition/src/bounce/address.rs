@@ -6,7 +6,7 @@ use regex::Regex;
 
 /// An address (RFC 5321 4.1.2, RFC 6531) as part of a larger pattern. Lenient: docomo-style local parts, encoded words and
 /// anything else without spaces and brackets.
-pub(super) const ADDRESS: &str = r#"(?:"[^"\n]+"|[^\s<>()\[\],;:"'@\\「」（）、。：]+)@(?:[0-9A-Za-z][0-9A-Za-z._-]*\.[A-Za-z]{2,}|[^\s\x00-\x2C/:-@\[-^`{-\x7F「」（）、。：]+|\[[0-9A-Fa-f.:]+\])"#;
+pub(super) const ADDRESS: &str = r#"(?:"[^"\n]+"|[^\s<>()\[\],;:"'@\\「」（）＜＞〈〉『』【】、。：]+)@(?:[0-9A-Za-z][0-9A-Za-z._-]*\.[A-Za-z]{2,}|[^\s\x00-\x2C/:-@\[-^`{-\x7F「」（）＜＞〈〉『』【】、。：]+|\[[0-9A-Fa-f.:]+\])"#;
 
 /// Longest address, in bytes (RFC 5321 4.5.3.1.3, with room for addresses beyond ASCII).
 const ADDRESS_BYTES_MAX: usize = 512;
@@ -56,6 +56,7 @@ mod tests {
         check("\"a b\"@example.jp", &["\"a b\"@example.jp"]);
         check("宛先：taro@example.jp（不明）", &["taro@example.jp"]);
         check("mailto:taro@example.jp 用户@例え.jp", &["taro@example.jp", "用户@例え.jp"]);
+        check("＜taro@example.jp＞『hanako@例え.jp』", &["taro@example.jp", "hanako@例え.jp"]);
         check("taro@[192.0.2.1] at example.jp @x", &["taro@[192.0.2.1]"]);
     }
 

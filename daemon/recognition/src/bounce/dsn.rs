@@ -1,5 +1,7 @@
 //! Delivery reports (RFC 3464, RFC 6533): all recipients of one report, and reports that are not quite as they should be.
 
+use std::borrow::Cow;
+
 use super::{
     address::{clean, is_address, same},
     finding::Action,
@@ -38,10 +40,21 @@ pub(super) fn read(mail: &Mail) -> Vec<Reported> {
         let text = mail.text();
         // Amazon WorkMail and gateways that flatten reports write the fields into the text.
         if let Some(at) = field_at(&text, "reporting-mta:").or_else(|| field_at(&text, "final-recipient:")) {
-            read_report(&text[at..], &mut found);
+            read_report(&without_indent(&text[at..]), &mut found);
         }
     }
     found
+}
+
+/// A text without the spaces that its first line begins with, in each of its lines: they would make each field a part of
+/// the one before it.
+fn without_indent(text: &str) -> Cow<'_, str> {
+    let indent = &text[..text.len() - text.trim_start_matches([' ', '\t']).len()];
+    if indent.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let lines = text.split('\n').map(|line| line.strip_prefix(indent).unwrap_or(line));
+    Cow::Owned(lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// Where a line begins with a field's name.
@@ -101,8 +114,12 @@ fn split_groups(block: &str) -> Vec<&str> {
 fn read_group(fields: &Headers) -> Option<Reported> {
     let address = |name: &&str| fields.get(name).and_then(recipient_in);
     let mut named = RECIPIENT_FIELDS.iter().filter_map(address);
-    let recipient = named.next()?;
+    let mut recipient = named.next()?;
     let final_recipient = fields.get("final-recipient").and_then(recipient_in).or_else(|| named.next());
+    // RFC 3461 4.2 writes ORCPT as xtext; some servers hand it on as it stands.
+    if let Some(plain) = final_recipient.as_deref().filter(|other| same(&without_xtext(&recipient), other)) {
+        recipient = plain.to_owned();
+    }
     let status_text = fields.get("status").unwrap_or_default();
     let status = enhanced_of(status_text);
     let code = fields.all("diagnostic-code").map(diagnostic_text).collect::<Vec<_>>().join(" ");
@@ -130,12 +147,59 @@ fn read_group(fields: &Headers) -> Option<Reported> {
 
 /// The address in a recipient field (RFC 3464 2.3.1): the type is often wrong or missing.
 fn recipient_in(value: &str) -> Option<String> {
+    let value = without_escapes(value);
+    // "Taro" <taro@example.jp> names the mailbox in its brackets.
+    let value =
+        value.rsplit_once('<').filter(|(before, _)| before.trim_end().ends_with('"')).map_or(&*value, |(_, rest)| rest);
     let address = clean(value);
-    // utf-8-addr-unitext and -xtext (RFC 6533 3) are kept as they stand; comments behind the address are not of it.
+    // Comments behind the address are not of it.
     let address = address.split([' ', '\t']).next().unwrap_or_default();
     let address = address.strip_prefix("mailto:").unwrap_or(address);
     let address = clean(address).trim_start_matches("RFC822:").trim_start_matches("rfc822:");
     is_address(address).then(|| address.to_owned())
+}
+
+/// A value with the characters that utf-8-addr-xtext writes as `\x{7528}` (RFC 6533 3).
+fn without_escapes(value: &str) -> Cow<'_, str> {
+    if !value.contains("\\x{") {
+        return Cow::Borrowed(value);
+    }
+    let mut parts = value.split("\\x{");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let escaped = part.split_once('}').and_then(|(digits, rest)| {
+            let c = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)?;
+            (!c.is_control() && !c.is_whitespace()).then_some((c, rest))
+        });
+        match escaped {
+            Some((c, rest)) => {
+                plain.push(c);
+                plain.push_str(rest);
+            }
+            None => plain.push_str(part),
+        }
+    }
+    Cow::Owned(plain)
+}
+
+/// An address with the characters that xtext writes as `+2B` (RFC 3461 4).
+fn without_xtext(address: &str) -> String {
+    let mut parts = address.split('+');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(u8::is_ascii_graphic);
+        match code {
+            Some(code) => {
+                plain.push(char::from(code));
+                plain.push_str(&part[2..]);
+            }
+            None => {
+                plain.push('+');
+                plain.push_str(part);
+            }
+        }
+    }
+    plain
 }
 
 fn action_of(value: &str) -> Option<Action> {

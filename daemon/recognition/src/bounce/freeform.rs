@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::{
-    address::{addresses_in, clean, is_address, same},
+    address::{ADDRESS, addresses_in, clean, is_address, same},
     dsn::RECIPIENTS_MAX,
     finding::Action,
     format::{FORMATS, Format, Said},
@@ -18,6 +18,9 @@ use super::{
 const TEXT_BYTES_MAX: usize = 48 * 1_024;
 /// Most bytes of the words that are kept of one recipient, before they are cut as a reply is.
 const SAID_BYTES_MAX: usize = 4_096;
+
+/// Most addresses that are read beside the first one of a line.
+const BESIDE_MAX: usize = 20;
 
 /// One recipient as a text has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,14 +46,14 @@ static COPY: LazyLock<Regex> = LazyLock::new(|| {
 /// Words without which a text says nothing of a delivery, in the languages that mail systems speak.
 static FAILURE: LazyLock<Regex> = LazyLock::new(|| {
     multi_line(
-        r"(?:not|n.t|never) (?:yet )?(?:be(?:en)? )?(?:deliver|sent|reach|accept|receiv|relay|forward|transmit)|unable to (?:deliver|send|relay)|undeliver|deliver(?:y|ing)[^\n]{0,60}(?:fail|error|problem|abort|impossible|delay|reject)|fail(?:ed|ure)|returned|reject|refus|could ?n.t (?:deliver|be)|could not (?:deliver|be)|unknown|no such|invalid|not (?:found|known|exist|listed|accept)|bounce|blocked|exceed|over ?quota|mailbox|fatal error|permanent error|non-?deliver|\b[45]\d\d[ -][45]\.\d|unzustellbar|konnte nicht|nicht (?:zugestellt|gefunden)|n.a pas (?:pu|été)|échec|no (?:se )?(?:pudo|puede|ha podido|existe|entregad)|não (?:foi|pôde|existe)|non (?:è stato|può|esiste|consegn)|impossibile|niet (?:worden|bezorgd|afgeleverd)|не (?:может|доставл|удалось|существ)|できません|エラー|失敗|ありません|存在|不明|無法|无法|失败|退信|退回",
+        r"(?:not|n.t|never) (?:yet )?(?:be(?:en)? )?(?:deliver|sent|reach|accept|receiv|relay|forward|transmit)|unable to (?:deliver|send|relay)|undeliver|deliver(?:y|ing)[^\n]{0,60}(?:fail|error|problem|abort|impossible|delay|reject)|fail(?:ed|ure)|returned|reject|refus|could ?n.t (?:deliver|be)|could not (?:deliver|be)|unknown|no such|invalid|not (?:found|known|exist|listed|accept)|bounce|blocked|exceed|over ?quota|mailbox|fatal error|permanent error|non-?deliver|\b[45]\d\d[ -][45]\.\d|unzustellbar|konnte nicht|nicht (?:zugestellt|gefunden)|n.a pas (?:pu|été)|échec|no (?:se )?(?:pudo|puede|ha podido|existe|entregad)|não (?:foi|pôde|existe)|non (?:è stato|può|esiste|consegn)|inexist|descono?c|sconosciut|inconnu|unbekannt|onbekend|no recibi|impossibile|niet (?:worden|bezorgd|afgeleverd)|не (?:может|доставл|удалось|существ)|できません|エラー|失敗|ありません|存在|不明|無法|无法|失败|退信|退回",
     )
 });
 
 /// Words that say that delivery is still tried.
 static STILL_TRIED: LazyLock<Regex> = LazyLock::new(|| {
     multi_line(
-        r"this is (?:just |only )?a warning|warning (?:message )?only|(?:not|n.t) (?:need|have) to (?:resend|re-?send|do anything|take any action)|will (?:be (?:re)?tried|keep trying|continue (?:trying|to|for|until)|try again|retry|be retried)|still being (?:re)?tried|has not (?:yet )?been delivered|not yet (?:been )?delivered|delivery attempts will continue|has been delayed|is delayed|was delayed|transient non-fatal|delivery (?:has been |is )?(?:temporarily )?(?:delayed|suspended)|erneut versuch|weiterhin versuch|nouvelles? tentatives?|seguirá intentando|再送を試み|引き続き|попытки (?:доставки )?(?:будут|продолж)",
+        r"this is (?:just |only )?a warning|warning (?:message )?only|(?:not|n.t) (?:need|have) to (?:resend|re-?send|do anything|take any action)|will (?:be (?:re)?tried|keep trying|continue (?:trying|to|for|until)|try again|retry|be retried)|still being (?:re)?tried|has not yet been delivered|not yet (?:been )?delivered|delivery attempts will continue|has been delayed|is delayed|was delayed|transient non-fatal|delivery (?:has been |is )?(?:temporarily )?(?:delayed|suspended)|erneut versuch|weiterhin versuch|nouvelles? tentatives?|seguirá intentando|再送を試み|引き続き|попытки (?:доставки )?(?:будут|продолж)",
     )
 });
 
@@ -63,6 +66,17 @@ static SUCCESS: LazyLock<Regex> = LazyLock::new(|| {
 
 static NEGATION: LazyLock<Regex> = LazyLock::new(|| {
     multi_line(r"\bnot\b|n.t\b|fail|error|unable|unknown|undeliver|refus|reject|warning|ません|失敗|nicht|\bpas\b")
+});
+
+/// A recipient's words that say that the message was taken.
+static TAKEN: LazyLock<Regex> = LazyLock::new(|| {
+    multi_line(
+        r"\b2[0-9]{2}[ -]2\.[0-9]\.[0-9]|^(?:delivery via|delivered to|relayed to)\b|^\(?(?:relayed|delivered|successful)",
+    )
+});
+
+static REFUSED: LazyLock<Regex> = LazyLock::new(|| {
+    multi_line(r"\b[45][0-9]{2}\b|\b[45]\.[0-9]\.[0-9]|\bnot\b|n.t\b|fail|error|unable|unknown|refus|reject")
 });
 
 /// Words that say that it is over.
@@ -91,6 +105,7 @@ pub(super) fn read(mail: &Mail, signs: &Signs, report: &str, copy: &str) -> Vec<
     let subject = mail.headers.decoded("subject").unwrap_or_default();
     let from = mail.headers.decoded("from").unwrap_or_default();
     let may_be_bounce = signs.may_be_bounce();
+    let is_likely_bounce = signs.is_likely_bounce();
     let own: Vec<&str> = ["from", "to", "delivered-to", "reply-to", "sender", "return-path"]
         .iter()
         .flat_map(|name| mail.headers.all(name))
@@ -102,15 +117,18 @@ pub(super) fn read(mail: &Mail, signs: &Signs, report: &str, copy: &str) -> Vec<
         let has_marks = format.body.as_ref().is_none_or(|mark| mark.is_match(report))
             && format.subject.as_ref().is_none_or(|mark| mark.is_match(&subject))
             && format.from.as_ref().is_none_or(|mark| mark.is_match(&from));
-        let is_likely = format.alone || (may_be_bounce && (!format.loose || speaks_of_failure));
+        let is_likely =
+            format.alone || if format.loose { is_likely_bounce && speaks_of_failure } else { may_be_bounce };
         if has_marks && is_likely {
-            read_format(format, report, action, &own, &mut heard);
+            let text = if format.loose { without_signature(report) } else { report };
+            read_format(format, text, action, &own, &mut heard);
             complete(format, mail, &mut heard);
         }
         if !heard.is_empty() {
             break;
         }
     }
+    expand(report, &mut heard);
     if may_be_bounce && !heard.iter().any(|one| one.format == "fml") {
         with_failed_header(mail, report, action, &mut heard);
         if heard.is_empty() && speaks_of_failure {
@@ -169,14 +187,60 @@ fn read_format(format: &'static Format, report: &str, action: Action, own: &[&st
             (None, Said::Whole) => report,
         };
         taken = Some(all.start());
-        heard.push(Heard {
+        if TAKEN.is_match(said) && !REFUSED.is_match(said) {
+            continue;
+        }
+        let one = Heard {
             recipient: address.to_owned(),
             final_recipient: (!same(to_address, address) && is_address(to_address)).then(|| to_address.to_owned()),
             said: tidy(said),
             action: format.action.unwrap_or(action),
             format: &format.name,
-        });
+        };
+        let beside = if format.loose { beside(&report[to.end()..]) } else { Vec::new() };
+        let others = beside.into_iter().map(|other| Heard { recipient: other.to_owned(), ..one.clone() });
+        let is_other = |other: &Heard| !own.iter().any(|own| same(own, &other.recipient));
+        for one in [one.clone()].into_iter().chain(others.filter(is_other)) {
+            if heard.len() < RECIPIENTS_MAX && !heard.iter().any(|known| same(&known.recipient, &one.recipient)) {
+                heard.push(one);
+            }
+        }
     }
+}
+
+/// Puts the address that we sent to in the place of what an alias or a redirection made of it, where a text tells.
+fn expand(report: &str, heard: &mut [Heard]) {
+    static EXPANDED: LazyLock<Regex> = LazyLock::new(|| {
+        multi_line(&format!(
+            r"<?(?P<to>{ADDRESS})>?:?\s+\((?:(?:ultimately )?generated (?:from|by)|expanded from):? <?(?P<orig>{ADDRESS})>?\)"
+        ))
+    });
+    for pair in EXPANDED.captures_iter(report) {
+        let (made, sent) = (clean(&pair["to"]), clean(&pair["orig"]));
+        if let Some(one) = heard.iter_mut().find(|one| same(&one.recipient, made)).filter(|_| is_address(sent)) {
+            one.final_recipient = Some(std::mem::replace(&mut one.recipient, sent.to_owned()));
+        }
+    }
+}
+
+/// The addresses that follow one on its line, after commas.
+fn beside(behind: &str) -> Vec<&str> {
+    static NEXT: LazyLock<Regex> =
+        LazyLock::new(|| multi_line(&format!(r"\A[>\])\x22']*[ \t]*[,;][ \t]*[<\[(\x22']?(?P<to>{ADDRESS})")));
+    let mut rest = behind;
+    let mut others = Vec::new();
+    while let Some(found) = NEXT.captures(rest).and_then(|found| found.name("to")).filter(|_| others.len() < BESIDE_MAX)
+    {
+        others.push(clean(found.as_str()));
+        rest = &rest[found.end()..];
+    }
+    others
+}
+
+/// A text without the signature below it (RFC 3676 4.3), whose addresses are not those of recipients.
+fn without_signature(report: &str) -> &str {
+    let end = report.find("\n-- \n").or_else(|| report.find("\n--\n")).filter(|end| !report[..*end].trim().is_empty());
+    &report[..end.unwrap_or(report.len())]
 }
 
 /// The words up to the first blank line behind some.

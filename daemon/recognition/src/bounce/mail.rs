@@ -98,7 +98,9 @@ impl Headers {
             }
             if line[0] == b' ' || line[0] == b'\t' {
                 if let Some((_, value)) = fields.last_mut().filter(|(_, value)| value.len() < HEADER_BYTES_MAX) {
-                    value.push(' ');
+                    if !value.is_empty() {
+                        value.push(' ');
+                    }
                     value.push_str(&String::from_utf8_lossy(line.trim_ascii()));
                 }
             } else if let Some((name, value)) = field(line) {

@@ -1,5 +1,7 @@
 //! How parts are found in a body and turned into texts, whatever is wrong with them.
 
+use std::{borrow::Cow, sync::LazyLock};
+
 use encoding_rs::{EUC_JP, ISO_2022_JP, SHIFT_JIS, WINDOWS_1252};
 use mail_parser::{
     MessageParser,
@@ -8,6 +10,8 @@ use mail_parser::{
         quoted_printable::quoted_printable_decode,
     },
 };
+
+use regex::{Captures, Regex};
 
 use super::mail::{Headers, Part, PartKind};
 
@@ -69,10 +73,25 @@ fn read_part(headers: &Headers, media_type: &str, content_type: &str, body: &[u8
     let body = &body[..body.len().min(bytes_max)];
     let bytes = decode_transfer(&headers.lower("content-transfer-encoding"), body);
     let text = decode_charset(&bytes, &parameter(content_type, "charset").unwrap_or_default());
-    let text = with_lf(if kind == PartKind::Html { html_to_text(&text) } else { text });
+    let text = with_lf(if kind == PartKind::Html { html_to_text(&with_line_ends(text)) } else { text });
     let is_attached = headers.lower("content-disposition").starts_with("attachment");
     let is_header = kind == PartKind::Text && is_attached && is_header(&text);
     Part { kind: if is_header { PartKind::Returned } else { kind }, text }
+}
+
+/// HTML whose cells of tables end their lines, since what stands beside an address is not of it, and whose preformatted
+/// texts keep theirs.
+fn with_line_ends(html: String) -> String {
+    static END: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new("(?is)</t[dh]>|<pre\\b[^>]*>.*?</pre>").expect("tested below"));
+    let with_breaks = |found: &Captures<'_>| match &found[0] {
+        text if text.starts_with("</") => format!("<br>{text}"),
+        text => text.replace('\n', "<br>"),
+    };
+    match END.replace_all(&html, with_breaks) {
+        Cow::Borrowed(_) => html,
+        Cow::Owned(html) => html,
+    }
 }
 
 /// Whether an attached text is the header of a mail, as some systems return it.

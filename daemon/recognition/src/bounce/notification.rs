@@ -35,6 +35,8 @@ struct Event {
 struct Bounce {
     #[serde(default)]
     bounced_recipients: Vec<Recipient>,
+    #[serde(default)]
+    bounce_sub_type: String,
     #[serde(rename = "reportingMTA")]
     reporting_mta: Option<String>,
 }
@@ -84,7 +86,12 @@ pub(super) fn read(mail: &Mail, text: &str) -> Option<Notification> {
             let bounce = event.bounce?;
             let server = bounce.reporting_mta.map(|name| clean(&name).trim_start_matches("dns;").trim().to_owned());
             let reported = bounce.bounced_recipients.into_iter().take(RECIPIENTS_MAX);
-            let reported = reported.filter_map(|one| reported_of(one, server.as_deref())).collect();
+            let mut reported: Vec<_> = reported.filter_map(|one| reported_of(one, server.as_deref())).collect();
+            // Amazon's documentation of bounce types: the address could not be told from the report, or was dead before.
+            let is_dead = matches!(&*bounce.bounce_sub_type, "NoEmail" | "Suppressed" | "OnAccountSuppressionList");
+            for one in reported.iter_mut().filter(|one| is_dead && one.status.is_none() && one.diagnostic.is_empty()) {
+                one.diagnostic = format!("550 5.1.1 {}", bounce.bounce_sub_type);
+            }
             Notification::Report(reported)
         }
         "Complaint" => {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     classify::{
-        evidence::{Evidence, Judgement},
+        evidence::{Evidence, Judgement, Origin},
         reason::Reason,
         rules::Rules,
     },
@@ -108,12 +108,12 @@ fn of_reported(rules: &Rules, reported: Reported, heard: &[Heard], report: &str)
     let action = action.or_else(|| heard.map(|heard| heard.action)).unwrap_or(Action::Failed);
     let mut words = diagnostic;
     let context = heard.map_or("", |heard| heard.said.as_str());
-    let mut judgement = rules.judge(&Evidence { status, words: &words, context });
+    let mut judgement = rules.judge(&Evidence { status, words: &words, context, origin: Origin::Report });
     if judgement.reason == Reason::Undetermined {
         let said = heard.map(|heard| heard.said.clone()).unwrap_or_default();
         let said = if said.is_empty() && words.is_empty() { freeform::tidy(report) } else { said };
         if !said.is_empty() {
-            let by_text = rules.judge(&Evidence { status, words: &said, context });
+            let by_text = rules.judge(&Evidence { status, words: &said, context, origin: Origin::Report });
             judgement = Judgement { reason: by_text.reason, ruling: by_text.ruling, ..judgement };
             if words.is_empty() {
                 words = said;
@@ -143,10 +143,12 @@ fn all_heard(rules: &Rules, heard: &[Heard], around: &str) -> Vec<Finding> {
 }
 
 fn judge_heard(rules: &Rules, heard: &Heard, around: &str) -> Judgement {
-    let mut judgement = rules.judge(&Evidence { status: None, words: &heard.said, context: around });
+    let mut judgement =
+        rules.judge(&Evidence { status: None, words: &heard.said, context: around, origin: Origin::Report });
     if judgement.reason == Reason::Undetermined && !around.is_empty() {
         // With one recipient, what stands before it is about it as well.
-        let by_text = rules.judge(&Evidence { status: judgement.status, words: around, context: "" });
+        let by_text =
+            rules.judge(&Evidence { status: judgement.status, words: around, context: "", origin: Origin::Report });
         let transient = judgement.transient || by_text.transient;
         judgement = Judgement { transient, status: judgement.status.or(by_text.status), ..by_text };
     }

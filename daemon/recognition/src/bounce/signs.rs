@@ -13,6 +13,10 @@ pub(super) struct Signs {
     pub(super) from_system: bool,
     /// The Subject is one that mail systems give to failures.
     pub(super) failure_subject: bool,
+    /// The Subject has words of a failure only behind others, as tickets and answers have as well.
+    pub(super) vague_subject: bool,
+    /// A mailing list or a newsletter (RFC 2369, RFC 2919).
+    pub(super) of_list: bool,
     /// The Subject is one that mail systems give to delays.
     pub(super) delay_subject: bool,
     /// The Subject is one that mail systems give to good news.
@@ -31,13 +35,13 @@ pub(super) struct Signs {
 // others chose.
 static SYSTEM: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)^\W*(mailer[-_.]?daemon|po+st[-_]?master|mail-?daemon|mdaemon|mailerdaemon|mail[-_.]?deliver\w*|microsoftexchange\w+|mailadmin|mailsystem|mail-?admin|smtp-?admin|root|bounces?|no-?reply-bounce|system administrator)(\W|$)|mail(er)? (delivery|administrator|router|system)|delivery (sub)?system|\bmail-?er[- ]?daemon\b|^\W*(system administrator|microsoft (outlook|exchange)|post ?master|internet mail)\b|mail delivery|delivery agent|システム管理者|メール配信",
+        r"(?i)^\W*(mailer[-_.]?daemon|po+st[-_]?master|mail-?daemon|mdaemon|mailerdaemon|mail[-_.]?deliver\w*|microsoftexchange\w+|mailadmin|mailsystem|mail-?admin|smtp-?admin|bounces?|no-?reply-bounce|system administrator)(\W|$)|mail(er)? (delivery|administrator|router|system)|delivery (sub)?system|\bmail-?er[- ]?daemon\b|^\W*(system administrator|microsoft (outlook|exchange)|post ?master|internet mail)\b|mail delivery|delivery agent|システム管理者|メール配信",
     )
 });
 
 static FAILURE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)^\[bounce\]|^(\[[^\]]*\] *|\*+ *)*((mail|message|e-?mail) (delivery )?(system )?(failed|failure|error|returned)|returned? (mail|e-?mail|message)|undeliver(able|ed)|undelivered (mail|message)|(mail )?deliver(y|ing) (status )?(notification|report|failure|failed|problems?|error|has failed)|delivery status|failure (notice|delivery)|permanent (delivery )?(failure|error)|non-?deliver|nondeliver|notification d'échec|could not (be )?(deliver|send)|unable to deliver|(warning|notice)[: ].*(deliver|not (been )?(sent|delivered))|mail (system|could|not)|(e-?mail|message) (you sent|not delivered|could not|blocked|rejected|undeliverable)|bounced (mail|message)|there was an error sending|unzustellbar|nicht zustellbar|nicht zugestellt|échec de|non (remis|livr|distribu)|no se (puede|pudo|ha podido) entregar|devuelto|não (entregue|foi poss)|mancat[oa] (recapito|consegna)|impossibile recapitare|onbestelbaar|niet-?bezorg|nie dostarcz|не ?доставлен|недоставлен|配信(不能|エラー|できません|失敗)|送信(エラー|できません|失敗)|(配達|配送)(不能|エラー|できません)|エラーメール|メール送信エラー|退信|投递失败|无法(送达|投递)|未送達|배달)",
+        r"(?i)^\[bounce\]|^(\[[^\]]*\] *|\*+ *)*((mail|message|e-?mail) (delivery )?(system )?(failed|failure|error|returned)|returned? (mail|e-?mail|message)|undeliver(able|ed)|undelivered (mail|message)|(mail )?deliver(y|ing) (status )?(notification|report|failure|failed|problems?|error|has failed)|delivery status|failure (notice|delivery)|permanent (delivery )?(failure|error)|non-?deliver|nondeliver|notification d'échec|could not (be )?(deliver|send)|unable to deliver|(warning|notice)[: ].*(deliver|not (been )?(sent|delivered))|mail (system|could|not)|(e-?mail|message) (you sent|not deliver(ed|able)|could not|blocked|rejected|undeliverable)|bounced (mail|message)|there was an error sending|unzustellbar|nicht zustellbar|nicht zugestellt|échec de|non (remis|livr|distribu)|no se (puede|pudo|ha podido) entregar|(mensaje|correo) (no entregado|devuelto)|devuelto|messaggio non (consegnato|recapitato)|mensagem (não entregue|devolvida)|message non (délivré|distribué|remis)|não (entregue|foi poss)|mancat[oa] (recapito|consegna)|impossibile recapitare|onbestelbaar|niet-?bezorg|nie dostarcz|не ?доставлен|недоставлен|配信(不能|エラー|できません|失敗)|送信(エラー|できません|失敗)|(配達|配送)(不能|エラー|できません)|エラーメール|メール送信エラー|退信|投递失败|无法(送达|投递)|未送達|배달)",
     )
 });
 
@@ -55,7 +59,7 @@ static PASSED_ON: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)^\s*(fwd?|wg|tr
 
 static DELAY: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\bdelay(ed)?\b|still being retried|could not send message for past|has not (yet )?been delivered|not yet been? delivered|warning: .*(not|delay)|verzöger|retard|retras|遅延|задерж",
+        r"(?i)\bdelay(ed)?\b|still being retried|could not send message for past|not yet (been )?delivered|warning: .*(not|delay)|verzöger|retard|retras|遅延|задерж",
     )
 });
 
@@ -89,9 +93,12 @@ impl Signs {
             || matches!(precedence.as_str(), "auto_reply" | "auto-reply")
             || submitted.starts_with("auto-replied (vacation")
             || reply_headers.iter().any(|name| headers.has(name));
+        let failure = failure_in(subject);
         Self {
             from_system,
-            failure_subject: is_failure(subject),
+            failure_subject: failure.is_some(),
+            vague_subject: failure == Some(Failure::Vague),
+            of_list: ["list-id", "list-unsubscribe", "list-post"].iter().any(|name| headers.has(name)),
             delay_subject: DELAY.is_match(subject),
             success_subject: SUCCESS.is_match(subject),
             failed_header: headers.has("x-failed-recipients"),
@@ -103,28 +110,45 @@ impl Signs {
 
     /// Whether it may be a bounce at all: a mail system's work, or said to be one.
     pub(super) const fn may_be_bounce(&self) -> bool {
-        !self.answers_for_a_person()
-            && (self.from_system || self.failure_subject || self.delay_subject || self.failed_header)
+        let is_named = !self.of_list && (self.failure_subject || self.delay_subject);
+        !self.answers_for_a_person() && (self.from_system || self.failed_header || is_named)
+    }
+
+    /// Whether it is a bounce for certain enough to look for recipients in a text of no known format.
+    pub(super) const fn is_likely_bounce(&self) -> bool {
+        let is_clear = self.failure_subject && !self.vague_subject;
+        self.may_be_bounce() && (self.from_system || self.failed_header || is_clear || self.null_sender)
     }
 
     /// Whether a program answers for a person (RFC 3834).
     pub(super) const fn answers_for_a_person(&self) -> bool {
-        let of_a_system = self.failed_header || (!self.answers && (self.failure_subject || self.from_system));
+        let is_clear = self.failure_subject && !self.vague_subject;
+        let of_a_system = self.failed_header || (!self.answers && (is_clear || self.from_system));
         (self.answers || self.automatic) && !of_a_system
     }
 }
 
-fn is_failure(subject: &str) -> bool {
+/// How clearly a Subject tells of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// It begins with the words of a mail system.
+    Clear,
+    /// It has them behind others.
+    Vague,
+}
+
+fn failure_in(subject: &str) -> Option<Failure> {
     if PASSED_ON.is_match(subject) {
-        return false;
+        return None;
     }
     match ANSWERED.find(subject) {
         // Some systems answer with the old Subject and put theirs behind it; a person's answer to a bounce begins with it.
         Some(prefix) => {
             let subject = &subject[prefix.end()..];
-            FAILURE_INSIDE.is_match(subject) && !FAILURE.is_match(subject)
+            (FAILURE_INSIDE.is_match(subject) && !FAILURE.is_match(subject)).then_some(Failure::Vague)
         }
-        None => FAILURE.is_match(subject) || FAILURE_INSIDE.is_match(subject),
+        None if FAILURE.is_match(subject) => Some(Failure::Clear),
+        None => FAILURE_INSIDE.is_match(subject).then_some(Failure::Vague),
     }
 }
 

@@ -20,6 +20,18 @@ pub struct Evidence<'a> {
     pub words: &'a str,
     /// More of the report, which may tell when the refusal came.
     pub context: &'a str,
+    /// Where the words were found.
+    pub origin: Origin,
+}
+
+/// Where words were found that somebody passes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// In a text that names neither the recipient nor the step for certain, such as a line of a log.
+    #[default]
+    Loose,
+    /// In a report on this very recipient, for which the server that wrote it answers.
+    Report,
 }
 
 /// What evidence comes to.
@@ -47,7 +59,7 @@ impl Judgement {
 /// longer number.
 static REPLY_CODE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"(?:^|[\s\[:(;'#>=,])(4(?:0[0-9]|[245][0-9]|3[0-2]|71)|5(?:0[0-5]|[1-5][0-9]|7[01]))(?:[ -]+[45]\.[0-9]{1,3}\.[0-9]{1,3}|[ -]+[^0-9]|[,;]?[ :]+|[)\]]*$)",
+        r"(?:^|[\s\[:(;'#>=,])(4(?:0[0-9]|[245][0-9]|3[0-2]|71)|5(?:0[0-5]|[1-5][0-9]|7[01]))(?:[ -]+[45]\.[0-9]{1,3}\.[0-9]{1,3}|[ -]+[^0-9]|-[0-9]|[,;]?[ :]+|[)\]]*$)",
     )
         .expect("tested below")
 });
@@ -64,6 +76,14 @@ static AFTER_DATA: LazyLock<Regex> = LazyLock::new(|| {
         .expect("tested below")
 });
 
+/// Words that say that it was the recipient that was refused, before any of the message was sent.
+static AT_RCPT: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?i)\bRCPT(?:\b|_)|does not like recipient|recipient (?:address )?(?:was )?(?:rejected|refused)|(?:reject|refus)(?:ed|s)? (?:the |this |your )?(?:following )?(?:recipient|address)|unknown local user",
+    )
+    .expect("tested below")
+});
+
 /// The enhanced code that a text holds (RFC 3463), if any.
 #[must_use]
 pub fn enhanced_in(text: &str) -> Option<EnhancedCode> {
@@ -75,7 +95,7 @@ impl Rules {
     /// always one of RCPT.
     #[must_use]
     pub fn judge(&self, evidence: &Evidence<'_>) -> Judgement {
-        let full = keep(evidence.words).split_whitespace().collect::<Vec<_>>().join(" ");
+        let full = without_marks(keep(evidence.words).split_whitespace().collect::<Vec<_>>().join(" "));
         let (code, said) = reply_in(&full);
         let inner = enhanced_in(said).or_else(|| enhanced_in(&full));
         let class = |status: EnhancedCode| status.class;
@@ -97,11 +117,11 @@ impl Rules {
         }
         // A server that took the recipient and refuses "the user" after the message knows the user well.
         let names_a_mailbox = enhanced.is_some_and(|code| code.subject == 1);
-        if reason == Reason::UserUnknown
-            && !names_a_mailbox
-            && (came_after_data(&full) || came_after_data(keep(evidence.context)))
-        {
-            reason = Reason::Filtered;
+        if reason == Reason::UserUnknown && !names_a_mailbox {
+            let is_passed_on = evidence.origin == Origin::Loose && code == Some(550) && !begins_with(&full, said);
+            if may_be_a_filter(&full, keep(evidence.context), is_passed_on) {
+                reason = Reason::Filtered;
+            }
         }
         Judgement { ruling, reason, status: evidence.status.or(inner), transient }
     }
@@ -115,6 +135,43 @@ impl Rules {
         debug_assert!(ruling.verdict != Verdict::Accepted, "only codes of class 4 and 5 get here");
         (ruling, reason)
     }
+}
+
+/// Whether "no such user" may be the disguise of a filter. It is when it came after the message; and it is not certain to be
+/// more when another system passes on a bare 550 without the step at which it came: only a server's answer to RCPT, or what
+/// the reporting server says of its own users, speaks of the address alone. To lose one dead address costs less than to
+/// suppress a sound one.
+fn may_be_a_filter(full: &str, context: &str, is_passed_on: bool) -> bool {
+    came_after_data(full)
+        || came_after_data(context)
+        || (is_passed_on && !AT_RCPT.is_match(full) && !AT_RCPT.is_match(context))
+}
+
+/// Words without the codes that each line of a reply begins with (RFC 5321 4.2.1), once the lines are joined.
+fn without_marks(words: String) -> String {
+    static MARK: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r" ([45][0-9]{2})(-)(?:([45]\.[0-9]{1,3}\.[0-9]{1,3}) )?| ([45][0-9]{2}) (?:[45]\.[0-9]{1,3}\.[0-9]{1,3} )",
+        )
+        .expect("tested below")
+    });
+    let (_, said) = reply_in(&words);
+    let Some(code) = said.get(..3).filter(|_| said.get(3..4) == Some("-")) else { return words };
+    let (code, begin) = (code.to_owned(), words.len() - said.len() + 4);
+    let (head, tail) = words.split_at(begin);
+    let strip = |found: &regex::Captures<'_>| {
+        let is_same = found.get(1).or_else(|| found.get(4)).is_some_and(|own| own.as_str() == code);
+        if is_same { " ".to_owned() } else { found[0].to_owned() }
+    };
+    format!("{head}{}", MARK.replace_all(tail, strip))
+}
+
+/// Whether nothing stands before a reply but what quotes it, or its type (`smtp;`, RFC 3464 2.3.6).
+fn begins_with(full: &str, said: &str) -> bool {
+    let before = full[..full.len() - said.len()].trim();
+    let is_type =
+        before.strip_suffix(';').is_some_and(|kind| kind.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+    is_type || before.chars().all(|c| matches!(c, '<' | '(' | '[' | '"' | '\''))
 }
 
 /// Whether words tell that the server had taken the recipient before it refused.

@@ -1,6 +1,6 @@
 //! What a provider's reply means: the first rule that matches says it.
 
-use std::{collections::HashSet, sync::LazyLock};
+use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 
 use regex::Regex;
 
@@ -95,7 +95,7 @@ impl Rules {
 }
 
 /// A reply's words on one line, without the code and the enhanced code that each line repeats, so that a pattern
-/// can match across the end of a line.
+/// can match across the end of a line. Each address becomes `x@x`.
 fn words(text: &str) -> String {
     let mut words = String::with_capacity(text.len());
     for line in text.lines() {
@@ -108,8 +108,16 @@ fn words(text: &str) -> String {
         }
         words.push_str(line.trim());
     }
-    words
+    match ADDRESS.replace_all(&words, "x@x") {
+        Cow::Borrowed(_) => words,
+        Cow::Owned(words) => words,
+    }
 }
+
+/// Addresses in a reply. What their parts spell (`unknown@`, `@spam.example`) is nobody's judgement.
+static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"[^\s<>()\[\]"',;:=]+@[^\s<>()\[\]"',;:]*[^\s<>()\[\]"',;:.!?]"#).expect("tested below")
+});
 
 /// The enhanced code further inside a text, as qmail writes it, `(#5.1.1)`, or as it stands in a reply that is quoted.
 fn inner_enhanced(reply: &Reply) -> Option<EnhancedCode> {

@@ -41,6 +41,8 @@ pub struct Config {
     pub api_keys: Option<ApiKeys>,
     /// How mail is sent.
     pub delivery: Delivery,
+    /// How mailboxes are read.
+    pub inbound: Inbound,
     /// The name server that is asked for mail records; nothing for the system's.
     pub dns_server: Option<SocketAddr>,
     /// Where files are scanned for viruses, if they are.
@@ -108,6 +110,15 @@ pub struct Delivery {
     pub host_name: Option<EhloName>,
 }
 
+/// How mailboxes are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inbound {
+    /// Below it lie the folders of accounts that archive mail or save attachments.
+    pub folder: PathBuf,
+    /// Most mailboxes that are read at once.
+    pub reading_max: usize,
+}
+
 /// A virus scanner, and how it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirusScan {
@@ -161,6 +172,7 @@ impl Config {
             api_keys: checks::api_keys(&mut reader),
             tcp: checks::tcp(&mut reader),
             delivery: delivery(&mut reader),
+            inbound: inbound(&mut reader),
             dns_server: reader.optional(&settings::DNS_SERVER),
             virus_scan: virus_scan(&mut reader),
             log: Log { format: reader.value(&settings::LOG_FORMAT), filter: reader.value(&settings::LOG_FILTER) },
@@ -205,6 +217,14 @@ fn delivery(reader: &mut Reader) -> Delivery {
         connections_max: usize::try_from(connections).unwrap_or(usize::MAX),
         shutdown_grace: Duration::from_secs(reader.value(&settings::DELIVERY_GRACE_SECONDS)),
         host_name: reader.optional(&settings::DELIVERY_HOST_NAME),
+    }
+}
+
+fn inbound(reader: &mut Reader) -> Inbound {
+    let reading = reader.value(&settings::INBOUND_READING_MAX);
+    Inbound {
+        folder: reader.value(&settings::INBOUND_FOLDER),
+        reading_max: usize::try_from(reading).unwrap_or(usize::MAX),
     }
 }
 

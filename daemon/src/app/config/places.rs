@@ -35,6 +35,10 @@ impl Places {
         self.state.join("store")
     }
 
+    pub(super) fn inbound(&self) -> PathBuf {
+        self.state.join("inbound")
+    }
+
     pub(super) fn seal_key(&self) -> PathBuf {
         self.state.join("seal.key")
     }

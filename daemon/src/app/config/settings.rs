@@ -172,6 +172,22 @@ pub(super) const DELIVERY_HOST_NAME: Setting<EhloName> = Setting {
     parse: ehlo_name,
 };
 
+pub(super) const INBOUND_FOLDER: Setting<PathBuf> = Setting {
+    key: "inbound.folder",
+    doc: "\
+Folder below which accounts archive the mail that comes into their mailboxes, and save its attachments. It is made when it is
+needed.",
+    default: Default::Place(Places::inbound),
+    parse: path,
+};
+
+pub(super) const INBOUND_READING_MAX: Setting<u64> = Setting {
+    key: "inbound.mailboxes_at_once_max",
+    doc: "Most mailboxes that are read at once, over all accounts. Each may hold the largest mail that its account allows.",
+    default: Default::Value("16"),
+    parse: whole_within::<1, 1_000>,
+};
+
 pub(super) const DNS_SERVER: Setting<SocketAddr> = Setting {
     key: "dns.server",
     doc: "Name server, address and port, that is asked to propose settings and to check DKIM keys. Not set: the system's.",
@@ -253,6 +269,8 @@ pub(super) const ALL: &[Entry] = &[
     DELIVERY_CONNECTIONS_MAX.entry(),
     DELIVERY_GRACE_SECONDS.entry(),
     DELIVERY_HOST_NAME.entry(),
+    INBOUND_FOLDER.entry(),
+    INBOUND_READING_MAX.entry(),
     DNS_SERVER.entry(),
     VIRUS_SCAN_CLAMD.entry(),
     VIRUS_SCAN_TIMEOUT_SECONDS.entry(),

@@ -2,7 +2,8 @@
 
 use super::{Contents, Halt, Met, NotTested, Tools, Trial, smtp::access_token};
 use crate::{
-    domain::account::{AccountSettings, IncomingMailbox, MailboxProtocol, SignIn},
+    accounts::mailbox::auth,
+    domain::account::MailboxProtocol,
     wire::{endpoint::Endpoint, imap, mailbox::MailboxAuth, pop3},
 };
 
@@ -22,36 +23,4 @@ pub(super) async fn look(tools: &Tools, trial: &Trial) -> Result<Contents, Halt>
     };
     let view = view.map_err(Met::mailbox)?;
     Ok(Contents { folders: view.folders, messages: view.messages })
-}
-
-/// The mailbox's own credentials, or else those of SMTP. A token is not among them yet.
-fn auth(settings: &AccountSettings, mailbox: &IncomingMailbox) -> Option<MailboxAuth> {
-    if let Some(own) = &mailbox.sign_in {
-        return Some(MailboxAuth::Password {
-            user: own.credentials.user.clone(),
-            password: own.credentials.password.clone(),
-            apop: own.apop,
-            allow_plaintext: own.allow_plaintext,
-        });
-    }
-    match &settings.sign_in {
-        SignIn::Password { user, password, allow_plaintext, .. } => Some(MailboxAuth::Password {
-            user: user.clone(),
-            password: password.clone(),
-            apop: false,
-            allow_plaintext: *allow_plaintext,
-        }),
-        SignIn::OAuth2(oauth) => Some(MailboxAuth::Token {
-            user: oauth.user.clone(),
-            token: crate::domain::secret::Secret::new(String::new()),
-            allow_plaintext: oauth.allow_plaintext,
-        }),
-        SignIn::PopBeforeSmtp(pop) => Some(MailboxAuth::Password {
-            user: pop.credentials.user.clone(),
-            password: pop.credentials.password.clone(),
-            apop: pop.apop,
-            allow_plaintext: pop.allow_plaintext,
-        }),
-        SignIn::None | SignIn::AsMailbox => None,
-    }
 }

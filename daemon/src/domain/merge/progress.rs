@@ -6,7 +6,9 @@ use crate::domain::{
     attempt::Attempt,
     control::ControlRefusal,
     flight::{Flight, Tries},
+    inbound::Effect,
     recipient::{Deferral, RecipientState},
+    report::Report,
     time::Timestamp,
 };
 
@@ -197,6 +199,40 @@ impl MergeProgress {
             self.note_end(known.state.final_at());
         }
         Some(known)
+    }
+
+    /// Writes down what a mail says that came back about a message: see [`RecipientState::report`].
+    pub fn report(&mut self, known: &mut MergeOutcome, report: Report) -> Effect {
+        let mut state = self.state_of(Some(known), Flight::Grounded);
+        let class = MessageClass::of(&state);
+        let effect = state.report(report);
+        if matches!(effect, Effect::Bounced | Effect::Complained) {
+            self.put(known, class, state);
+        }
+        effect
+    }
+
+    /// Ends the doubt about a message that bears no mark; false when it is not in doubt. One that was not taken waits again unless
+    /// the job has ended meanwhile.
+    pub fn resolve_doubt(&mut self, known: &mut MergeOutcome, found: bool, now: Timestamp) -> bool {
+        let state = self.state_of(Some(known), Flight::Grounded);
+        let Some(resolved) = state.reconciled(found, now) else { return false };
+        known.due = now;
+        let resolved = self.unless_ended(resolved, now);
+        self.put(known, MessageClass::InDoubt, resolved);
+        true
+    }
+
+    /// Whether what is known to be in doubt still is: the job's end may have ended that too.
+    #[must_use]
+    pub fn keeps_doubts(&self) -> bool {
+        self.cancelled_at.is_none() && self.expired.is_none_or(|end| end.doubts.is_none())
+    }
+
+    fn put(&mut self, known: &mut MergeOutcome, class: MessageClass, state: RecipientState) {
+        self.tally.move_one(class, MessageClass::of(&state));
+        self.note_end(state.final_at());
+        known.state = state;
     }
 
     /// What a message comes to that was under way when the job ended.

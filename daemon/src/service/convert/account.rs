@@ -12,12 +12,13 @@ use super::{
     retry::{from_retry, to_retry},
     server::{Ports, from_server, to_server},
     sign_in::{Surroundings, from_sign_in, to_sign_in},
+    suppression_rules::{from_suppression_rules, to_suppression_rules},
     values::{from_mailbox, from_time, one_line, parse, to_mailbox, to_receiver},
     violations::{Violation, Violations},
 };
 use crate::{
     domain::{
-        account::{AccountSettings, InDoubtPolicy, IncomingMailbox, SignIn, SuppressionRules},
+        account::{AccountSettings, InDoubtPolicy, IncomingMailbox, MailboxProtocol, SignIn},
         ids::Caller,
         limits::Limits,
         mail::Mailbox,
@@ -86,7 +87,7 @@ pub(in crate::service) fn from_settings(settings: &AccountSettings) -> v1::Accou
         content: Some(from_content(&settings.content)),
         results: Some(from_results(&settings.results)),
         mailbox: settings.mailbox.as_ref().map(from_incoming),
-        suppression: None,
+        suppression: Some(from_suppression_rules(&settings.suppression)),
     }
 }
 
@@ -155,11 +156,8 @@ fn read_settings(
     };
     let signed = to_sign_in(wire.sign_in, around, "settings.sign_in", violations);
     let limits = to_limits(wire.limits, "settings.limits", violations);
-    if let Some(limits) = &limits {
-        check_burst(limits, violations);
-    }
+    let limits = limits.inspect(|limits| check_burst(limits, violations));
     let retry = to_retry(wire.retry.unwrap_or_default(), violations);
-    let in_doubt = to_in_doubt(wire.in_doubt, violations);
     let labels = to_labels(&wire.labels, "settings.labels", violations);
     let owner = to_owner(&wire.owner, violations);
     let default_cc = to_mailboxes(wire.default_cc, "settings.default_cc", violations);
@@ -172,6 +170,8 @@ fn read_settings(
     }
     let results = to_results(wire.results, "settings.results", violations);
     let mailbox = to_mailbox_of_bounces(wire.mailbox, stored, is_elsewhere, violations);
+    let suppression = to_suppression_rules(wire.suppression, "settings.suppression", violations);
+    let in_doubt = to_in_doubt(wire.in_doubt, mailbox.as_ref(), violations);
     let (server, signed) = (server?, signed?);
     if let Some(Some(mailbox)) = &mailbox {
         check_lending(&signed.sign_in, server.encryption, mailbox, violations);
@@ -196,7 +196,7 @@ fn read_settings(
         content: content?,
         results: results?,
         mailbox: mailbox?,
-        suppression: SuppressionRules::default(),
+        suppression: suppression?,
     };
     Some(ReadSettings { settings, refresh_token: signed.refresh_token })
 }
@@ -209,11 +209,23 @@ fn to_from(from: Option<v1::Mailbox>, violations: &mut Violations) -> Option<Mai
     to_mailbox(from, "settings.from", violations)
 }
 
-fn to_in_doubt(policy: i32, violations: &mut Violations) -> Option<InDoubtPolicy> {
+/// The policy for what is in doubt. Of a mailbox that is wrong otherwise nothing is said here.
+fn to_in_doubt(
+    policy: i32,
+    mailbox: Option<&Option<IncomingMailbox>>,
+    violations: &mut Violations,
+) -> Option<InDoubtPolicy> {
     match v1::InDoubtPolicy::try_from(policy) {
         Ok(v1::InDoubtPolicy::Unspecified | v1::InDoubtPolicy::Resend) => Some(InDoubtPolicy::Resend),
         Ok(v1::InDoubtPolicy::Hold) => Some(InDoubtPolicy::Hold),
-        Ok(v1::InDoubtPolicy::Reconcile) => Some(InDoubtPolicy::Reconcile),
+        Ok(v1::InDoubtPolicy::Reconcile) => {
+            let is_imap = |mailbox: &IncomingMailbox| mailbox.protocol == MailboxProtocol::Imap;
+            if mailbox.is_some_and(|mailbox| !mailbox.as_ref().is_some_and(is_imap)) {
+                violations
+                    .add("settings.in_doubt", "may be RECONCILE only with an IMAP mailbox, whose Sent folder is asked");
+            }
+            Some(InDoubtPolicy::Reconcile)
+        }
         Err(_) => {
             violations.add("settings.in_doubt", "must be RESEND, HOLD or RECONCILE");
             None

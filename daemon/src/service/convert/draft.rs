@@ -48,6 +48,7 @@ pub(in crate::service) struct Order {
     pub(in crate::service) expires_at: Option<Timestamp>,
     pub(in crate::service) hold: bool,
     pub(in crate::service) approval_required: bool,
+    pub(in crate::service) override_suppression: bool,
     pub(in crate::service) key: Option<IdempotencyKey>,
     pub(in crate::service) dry_run: bool,
     /// What is wrong with it for an account that takes no lenient addresses.
@@ -182,6 +183,7 @@ fn read_draft(wire: v1::JobDraft, recipients: ReadRecipients, violations: &mut V
         expires_at: expires_at?,
         hold: wire.hold,
         approval_required: wire.approval_required,
+        override_suppression: wire.override_suppression,
         key: None,
         dry_run: false,
         unless_lenient,

@@ -5,19 +5,19 @@ use std::{ops::RangeInclusive, time::Duration};
 use hikyaku_proto::v1;
 
 use super::{
+    filing::{Filing, from_marks, to_filing},
     secrets::{PASSWORD_BYTES_MAX, check_crossing, required_secret, to_user},
     server::{Ports, from_server, to_server},
-    values::{from_duration, one_line, parse, to_duration},
+    values::{from_duration, parse, to_duration},
     violations::Violations,
 };
 use crate::domain::{
-    account::{Credentials, Encryption, InboundMarks, IncomingMailbox, MailboxProtocol, MailboxSignIn, SignIn},
+    account::{Credentials, Encryption, IncomingMailbox, MailboxProtocol, MailboxSignIn, SignIn},
     address::Address,
 };
 
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(5 * 60);
 const INTERVAL_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(24 * 3_600);
-const FOLDER_BYTES_MAX: usize = 4_096;
 const MESSAGE_BYTES_DEFAULT: u64 = 25 * 1_024 * 1_024;
 const WARN_MESSAGES_DEFAULT: u32 = 10_000;
 
@@ -49,9 +49,9 @@ pub(super) fn from_incoming(mailbox: &IncomingMailbox) -> v1::IncomingMailbox {
         attachments_folder: mailbox.attachments_folder.clone().unwrap_or_default(),
         keep_duplicates: mailbox.keep_duplicates,
         no_idle: mailbox.no_idle,
-        marks_to: None,
-        marks_cc: None,
-        marks_from: None,
+        marks_to: from_marks(&mailbox.marks_to),
+        marks_cc: from_marks(&mailbox.marks_cc),
+        marks_from: from_marks(&mailbox.marks_from),
     }
 }
 
@@ -70,6 +70,7 @@ pub(super) fn to_incoming(
             None
         }
     };
+    let filing = to_filing(&wire, at, violations);
     let ports = if protocol == Some(MailboxProtocol::Pop3) { Ports::Pop3 } else { Ports::Imap };
     let old = stored.map(|stored| &stored.server);
     let server = to_server(wire.server, old, ports, &format!("{at}.server"), violations);
@@ -85,11 +86,11 @@ pub(super) fn to_incoming(
     };
     let interval =
         to_duration(wire.interval, INTERVAL_DEFAULT, &INTERVAL_BOUNDS, format_args!("{at}.interval"), violations);
-    let archive_folder = to_folder(wire.archive_folder, at, violations);
     let errors_to = match wire.errors_to.as_str() {
         "" => Some(None),
         address => parse::<Address>(address, format_args!("{at}.errors_to"), violations).map(Some),
     };
+    let Filing { archive_folder, attachments_folder, marks_to, marks_cc, marks_from } = filing?;
     Some(IncomingMailbox {
         protocol: protocol?,
         server: server?,
@@ -99,16 +100,16 @@ pub(super) fn to_incoming(
         all_folders: wire.all_folders,
         unseen_only: wire.unseen_only,
         all_mail: wire.all_mail,
-        archive_folder: archive_folder?,
+        archive_folder,
         message_bytes_max: if wire.message_bytes_max == 0 { MESSAGE_BYTES_DEFAULT } else { wire.message_bytes_max },
         warn_messages: if wire.warn_messages == 0 { WARN_MESSAGES_DEFAULT } else { wire.warn_messages },
         errors_to: errors_to?,
-        attachments_folder: Some(wire.attachments_folder).filter(|folder| !folder.is_empty()),
+        attachments_folder,
         keep_duplicates: wire.keep_duplicates,
         no_idle: wire.no_idle,
-        marks_to: InboundMarks::default(),
-        marks_cc: InboundMarks::default(),
-        marks_from: InboundMarks::default(),
+        marks_to,
+        marks_cc,
+        marks_from,
     })
 }
 
@@ -131,15 +132,6 @@ fn to_credentials(
         apop: wire.apop,
         allow_plaintext: wire.allow_plaintext,
     })
-}
-
-fn to_folder(folder: String, at: &str, violations: &mut Violations) -> Option<Option<String>> {
-    let folder = one_line(folder, FOLDER_BYTES_MAX, format_args!("{at}.archive_folder"), violations)?;
-    if !folder.is_empty() && !folder.starts_with('/') {
-        violations.add(format_args!("{at}.archive_folder"), "must be an absolute path");
-        return None;
-    }
-    Some(Some(folder).filter(|folder| !folder.is_empty()))
 }
 
 /// Whether the server that takes the mail and the mailbox lend each other credentials that they have and may lend.
@@ -207,9 +199,40 @@ mod tests {
         check(|m, s| (m.protocol, s.apop) = (2, true), &["m.sign_in.apop"]);
         check(|m, _| m.interval = seconds(9), &["m.interval"]);
         check(|m, _| m.interval = seconds(24 * 3_600 + 1), &["m.interval"]);
-        check(|m, _| m.archive_folder = "mail".into(), &["m.archive_folder"]);
-        check(|m, _| m.archive_folder = "/mail\n".into(), &["m.archive_folder"]);
+        check(|m, _| m.archive_folder = "mail/sales".into(), &[]);
+        check(|m, _| m.archive_folder = "/mail".into(), &["m.archive_folder"]);
+        check(|m, _| (m.attachments_folder, m.all_mail) = ("files".into(), true), &[]);
+        check(|m, _| (m.attachments_folder, m.all_mail) = ("../files".into(), true), &["m.attachments_folder"]);
+        check(|m, _| m.attachments_folder = "files".into(), &["m.attachments_folder"]);
+        check(|m, _| m.marks_cc = marks("x".repeat(65)), &["m.marks_cc.status"]);
+        check(|m, _| m.marks_from = marks("\n".into()), &["m.marks_from.status"]);
         check(|m, _| m.errors_to = "x".into(), &["m.errors_to"]);
+    }
+
+    fn marks(status: String) -> Option<v1::InboundMarks> {
+        Some(v1::InboundMarks { labels: vec!["vip".into()], status })
+    }
+
+    #[test]
+    fn what_is_done_with_inbound_mail_survives_the_wire() {
+        let given = v1::IncomingMailbox {
+            all_mail: true,
+            archive_folder: "raw".into(),
+            attachments_folder: "files/sales".into(),
+            keep_duplicates: true,
+            no_idle: true,
+            marks_to: marks("new".into()),
+            marks_cc: marks(String::new()),
+            ..wire(v1::MailboxProtocol::Imap)
+        };
+        let read_once = read(given.clone(), None).expect("it is good");
+        let told = from_incoming(&read_once);
+        assert_eq!(
+            (told.marks_to.clone(), told.marks_cc.clone(), told.marks_from),
+            (given.marks_to, given.marks_cc, None)
+        );
+        assert_eq!((told.archive_folder.as_str(), told.attachments_folder.as_str()), ("raw", "files/sales"));
+        assert!(told.keep_duplicates && told.no_idle);
     }
 
     fn in_the_clear(mailbox: &mut v1::IncomingMailbox) {

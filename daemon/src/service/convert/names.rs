@@ -42,7 +42,7 @@ pub(super) fn to_patterns(texts: &[String], at: &str, violations: &mut Violation
 }
 
 /// Labels that a caller sent, none twice.
-pub(super) fn to_labels(texts: &[String], at: &str, violations: &mut Violations) -> Option<Vec<Label>> {
+pub(in crate::service) fn to_labels(texts: &[String], at: &str, violations: &mut Violations) -> Option<Vec<Label>> {
     check_count(texts.len(), LABELS_MAX, at, violations)?;
     let mut seen = HashSet::new();
     let read = texts.iter().enumerate().map(|(index, text)| {

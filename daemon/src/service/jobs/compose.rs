@@ -120,7 +120,7 @@ pub(super) fn job_of(mut order: Order, settings: &AccountSettings, birth: Birth)
         fallbacks,
         approval: order.approval_required.then_some(Approval::Awaited),
         resent: None,
-        override_suppression: false,
+        override_suppression: order.override_suppression,
     };
     Ok(Made { job, message, warnings })
 }

@@ -78,7 +78,8 @@ pub(super) async fn check_quotas(
 fn need_of(job: &Job) -> Need {
     let bytes = job.message_bytes_max();
     match job.merge() {
-        None => Need::message_to(u32::try_from(job.recipients().len()).unwrap_or(u32::MAX)).of_bytes(bytes),
+        // Those that are left out need nothing.
+        None => Need::message_to(u32::try_from(job.pending().len()).unwrap_or(u32::MAX)).of_bytes(bytes),
         Some(progress) => {
             let messages = progress.messages;
             Need { messages, recipients: messages, bytes: bytes.saturating_mul(messages.into()) }

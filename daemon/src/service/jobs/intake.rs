@@ -13,6 +13,7 @@ use super::{
     planner::Planner,
     route::{Routed, Standbys, route},
     scan::{Scanning, Suspect, heed_standbys, suspects_of},
+    suppressed::{check_override, counted, leave_out},
     warnings,
 };
 use crate::{
@@ -158,6 +159,7 @@ impl Intake {
         bytes: usize,
         now: Timestamp,
     ) -> Result<Entry, Refusal> {
+        check_override(&order, &visitor)?;
         let routed = route(&self.storage, &order, &visitor, now).await?;
         let routed_account_id = routed.answer();
         let keys = keys_for(&self.signers, &order, &routed).await?;
@@ -173,8 +175,10 @@ impl Intake {
         let account = record.account.id.clone();
         let birth = Birth { id: self.new_id(now), caller: visitor.into_caller(), now, account, fallbacks, keys };
         let (settings, effort) = (settings.clone(), effort(bytes, &birth.keys));
-        let Made { job, message, warnings: lost } = aside(effort, move || job_of(order, &settings, birth)).await??;
+        let Made { mut job, message, warnings: lost } =
+            aside(effort, move || job_of(order, &settings, birth)).await??;
         warnings.extend(lost);
+        warnings.extend(leave_out(&self.storage, &mut job, now).await?);
         Ok(Entry { account: record, job, message, suspects, standbys, warnings, routed_account_id, idempotency: None })
     }
 
@@ -210,7 +214,8 @@ impl Intake {
         if dry_run {
             return Ok(answer);
         }
-        let accepted = self.storage.accept(vec![Submission { job, message, idempotency, counted: Vec::new() }]).await?;
+        let counted = counted(&job);
+        let accepted = self.storage.accept(vec![Submission { job, message, idempotency, counted }]).await?;
         match accepted.first() {
             Some(Acceptance::Accepted) => answer.job_id = id.to_string(),
             Some(Acceptance::Existing(first)) => {

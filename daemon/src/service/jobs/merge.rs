@@ -25,15 +25,17 @@ use super::{
     gate::check_quotas,
     planner::Planner,
     scan::{Scanning, suspects_of},
+    suppressed::check_override,
     warnings,
 };
 use crate::{
     accounts::signers::Signers,
     domain::{
-        ids::JobId,
+        ids::{JobId, MessageKey},
         time::{Clock, Timestamp},
     },
     platform::entropy::Entropy,
+    policy::verp::VerpKey,
     service::{
         convert::{
             draft::{Order, to_merge_order},
@@ -58,6 +60,7 @@ pub(super) struct MergeIntake {
     planner: Planner,
     scanning: Scanning,
     signers: Signers,
+    verp: VerpKey,
     shutdown: CancellationToken,
     /// The streams under way. Each has a task of its own, which tidies up even when its caller has left.
     streams: TaskTracker,
@@ -68,6 +71,8 @@ struct Opening {
     order: Order,
     visitor: Visitor,
     id: JobId,
+    /// What proves that a message is the first one of the job.
+    proof: String,
     now: Timestamp,
     hash: Option<PayloadHash>,
 }
@@ -81,6 +86,7 @@ impl MergeIntake {
             planner,
             scanning: Scanning::new(parts.scanner.clone()),
             signers: parts.signers.clone(),
+            verp: parts.verp.clone(),
             shutdown: parts.shutdown.clone(),
             streams: TaskTracker::new(),
         }
@@ -120,7 +126,8 @@ impl MergeIntake {
         let hash = (!head.idempotency_key.is_empty() && !head.dry_run).then(|| PayloadHash::new(&head));
         let order = to_merge_order(head).map_err(Refusal::from)?;
         let now = self.clock.now();
-        let mut opening = Opening { order, visitor, id: self.new_id(now), now, hash };
+        let (id, proof) = self.new_id(now);
+        let mut opening = Opening { order, visitor, id, proof, now, hash };
         // What was accepted once is answered again, even when it could not be accepted any more.
         let known = match (&opening.order.key, &opening.hash) {
             (Some(_), Some(_)) => self.storage.submitted(&opening.idempotency([0; 32])).await.map_err(Refusal::from)?,
@@ -129,6 +136,7 @@ impl MergeIntake {
         if known.is_some() {
             return self.compare(opening, source).await;
         }
+        check_override(&opening.order, &opening.visitor)?;
         let attached = attached?;
         attached.check(&opening.order, MESSAGE_BYTES_MAX)?;
         attached.fetch(&self.storage, opening.visitor.caller(), &mut opening.order, now).await?;
@@ -206,7 +214,7 @@ impl MergeIntake {
         outcome: Outcome,
         hash: Option<PayloadHash>,
     ) -> Result<v1::SubmitMergeResponse, Status> {
-        let Outcome { routed, template, whole, warnings } = outcome;
+        let Outcome { routed, template, whole, warnings, counted } = outcome;
         let id = opening.id;
         let mut answer = v1::SubmitMergeResponse {
             warnings,
@@ -227,7 +235,7 @@ impl MergeIntake {
         let account = job.account.clone();
         match self
             .storage
-            .accept_merge(MergeSubmission { job, template, idempotency, counted: Vec::new() })
+            .accept_merge(MergeSubmission { job, template, idempotency, counted })
             .await
             .map_err(Refusal::from)?
         {
@@ -242,10 +250,12 @@ impl MergeIntake {
         Ok(answer)
     }
 
-    fn new_id(&self, now: Timestamp) -> JobId {
+    /// An id for a new job, with the proof of its first message.
+    fn new_id(&self, now: Timestamp) -> (JobId, String) {
         let mut random = [0; 10];
         self.entropy.fill(&mut random);
-        JobId::new(now, random)
+        let job = JobId::new(now, random);
+        (job, self.verp.proof_of(MessageKey { job, index: 0 }))
     }
 }
 

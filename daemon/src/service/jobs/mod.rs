@@ -18,5 +18,6 @@ pub(super) mod route;
 mod scan;
 pub(super) mod service;
 mod stream;
+mod suppressed;
 mod warnings;
 mod watch;

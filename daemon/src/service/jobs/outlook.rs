@@ -7,6 +7,7 @@ use super::{
     hindrances::{Scene, hindrances, needs_a_person},
     planner::{Ahead, MESSAGE_SECONDS_ASSUMED, from_times, plan_of, service_of, without},
     service::Jobs,
+    suppressed,
 };
 use crate::{
     domain::{
@@ -45,7 +46,12 @@ impl Jobs {
         let record = self.storage.job(id).await?.ok_or(Refusal::NoJob(id))?;
         let now = self.clock.now();
         let state = record.job.state(flight_of(&record), now);
-        let answer = v1::ExplainJobResponse { state: from_state(state).into(), ..Default::default() };
+        let suppressed = suppressed::explain(&self.storage, &record.job, now).await?;
+        let answer = v1::ExplainJobResponse {
+            state: from_state(state).into(),
+            hindrances: suppressed.into_iter().collect(),
+            ..Default::default()
+        };
         let own = Queued::of_job(&record.job);
         let account = self.storage.account(&record.job.account).await?;
         let Some(account) = account.filter(|_| !state.is_final() && !record.marked) else { return Ok(answer) };
@@ -56,7 +62,9 @@ impl Jobs {
         let times = plan.times.last().copied().flatten();
         let scene = Scene { record: &record, account: &account, usage, ahead: ahead.all(), times, now };
         let planned = times.filter(|_| !needs_a_person(&scene)).map(from_times);
-        Ok(v1::ExplainJobResponse { hindrances: hindrances(&scene), planned, ..answer })
+        let mut hindrances = hindrances(&scene);
+        hindrances.extend(answer.hindrances);
+        Ok(v1::ExplainJobResponse { hindrances, planned, ..answer })
     }
 
     /// When mail will have been sent.

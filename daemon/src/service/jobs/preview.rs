@@ -10,7 +10,12 @@ use crate::{
         identity::{ComposeError, Identity},
         merge::render,
     },
-    domain::{ids::MessageKey, job::Job, mail::Message},
+    domain::{
+        ids::MessageKey,
+        job::Job,
+        mail::Message,
+        recipient::{Recipient, RecipientState},
+    },
     service::{
         convert::{draft::to_order, violations::Violation},
         status::{NotResent, Refusal},
@@ -89,7 +94,7 @@ impl Jobs {
         let recipient = found.messages.into_iter().next().ok_or(NotResent::Forgotten)?.recipient;
         let template = self.storage.template(job.id).await?.ok_or(NotResent::Forgotten)?;
         let key = MessageKey { job: job.id, index };
-        let identity = Identity::of_merge(key, &template.draft.from.address, job.accepted_at);
+        let identity = Identity::of_merge(key, self.verp.proof_of(key), &template.draft.from.address, job.accepted_at);
         let address = recipient.address.as_str().to_owned();
         let keys = self.intake.signers.of_template(&template).await?;
         let date = job.accepted_at;
@@ -103,10 +108,13 @@ impl Jobs {
 }
 
 fn of_plain(job: &Job, message: Message) -> v1::PreviewJobResponse {
+    // Those that are left out are in no envelope.
+    let is_left_out = |recipient: &&Recipient| matches!(recipient.state, RecipientState::Suppressed { .. });
+    let recipients = job.recipients().iter().filter(|recipient| !is_left_out(recipient));
     v1::PreviewJobResponse {
         message: message.bytes,
         sender: job.sender.as_str().to_owned(),
-        recipients: job.recipients().iter().map(|recipient| recipient.address.as_str().to_owned()).collect(),
+        recipients: recipients.map(|recipient| recipient.address.as_str().to_owned()).collect(),
         warnings: Vec::new(),
     }
 }

@@ -11,6 +11,7 @@ use super::{
     intake::{Entry, Intake, aside, effort},
     route::standbys,
     scan::Suspect,
+    suppressed::leave_out,
     warnings,
 };
 use crate::{
@@ -115,11 +116,12 @@ impl Intake {
         let effort = effort(bytes, &keys);
         let signing = Signing { keys, now };
         let again = Again { first, recipients, id: self.new_id(now), caller: visitor.into_caller(), signing };
-        let (job, message) = aside(effort, move || again.job_of(&message, &settings)).await??;
+        let (mut job, message) = aside(effort, move || again.job_of(&message, &settings)).await??;
         if job.awaits_approval() {
             warnings
                 .push("the job awaits approval, as the first one did: it goes when somebody approves it".to_owned());
         }
+        warnings.extend(leave_out(&self.storage, &mut job, now).await?);
         // What was sent before there was a scanner, or by a rule that asked for none, is looked at as a whole.
         let suspects = vec![Suspect::message("job_id", message.bytes.clone())];
         let standbys = match &job.fallbacks {
@@ -163,10 +165,16 @@ impl Wanted {
         for (index, number) in request.states.iter().enumerate() {
             use v1::RecipientState as State;
             match State::try_from(*number) {
-                Ok(state @ (State::Submitted | State::Failed | State::Expired | State::Cancelled)) => {
-                    states.push(state)
-                }
-                _ => violations.add(format_args!("states[{index}]"), "must be SUBMITTED, FAILED, EXPIRED or CANCELLED"),
+                Ok(
+                    state @ (State::Submitted
+                    | State::Failed
+                    | State::Expired
+                    | State::Cancelled
+                    | State::Bounced
+                    | State::Complained
+                    | State::Suppressed),
+                ) => states.push(state),
+                _ => violations.add(format_args!("states[{index}]"), "must be a final state of a recipient"),
             }
         }
         if request.addresses.len() > ADDRESSES_MAX {

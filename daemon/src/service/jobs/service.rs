@@ -4,30 +4,26 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream::BoxStream};
 use hikyaku_proto::v1::{self, job_service_server::JobService};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{
-    asked::Asked,
-    intake::Intake,
-    merge::MergeIntake,
-    planner::Planner,
-    stream::answers,
-    watch::{Wanted, events},
-};
+use super::{asked::Asked, intake::Intake, merge::MergeIntake, planner::Planner, stream::answers, watch::Wanted};
 use crate::{
     domain::{
         ids::{AccountId, JobId},
         job::Control,
         time::Clock,
     },
+    policy::verp::VerpKey,
     service::{
         convert::job::{Detail, from_job},
         guard::{caller_of, visitor_of},
         parts::Parts,
+        places::place,
         status::Refusal,
         visibility::Visitor,
+        watching::{Watcher, events},
     },
     storage::{JobRecord, SharedStorage},
 };
@@ -45,6 +41,8 @@ pub(in crate::service) struct Jobs {
     pub(super) planner: Planner,
     pub(super) intake: Intake,
     pub(super) merges: MergeIntake,
+    /// Proves which message of a merge job a message is.
+    pub(super) verp: VerpKey,
     shutdown: CancellationToken,
     submit_streams: Arc<Semaphore>,
     merge_streams: Arc<Semaphore>,
@@ -59,6 +57,7 @@ impl Jobs {
             clock: Arc::clone(&parts.clock),
             intake: Intake::new(parts, planner.clone()),
             merges: MergeIntake::new(parts, planner.clone()),
+            verp: parts.verp.clone(),
             planner,
             shutdown: parts.shutdown.clone(),
             submit_streams: Arc::new(Semaphore::new(SUBMIT_STREAMS_MAX)),
@@ -89,10 +88,6 @@ impl Jobs {
     pub(super) fn check_open(&self) -> Result<(), Refusal> {
         if self.shutdown.is_cancelled() { Err(Refusal::ShuttingDown) } else { Ok(()) }
     }
-}
-
-fn place(places: &Arc<Semaphore>, kind: &'static str) -> Result<OwnedSemaphorePermit, Refusal> {
-    Arc::clone(places).try_acquire_owned().map_err(|_| Refusal::TooMany(kind))
 }
 
 #[tonic::async_trait]
@@ -237,11 +232,10 @@ impl JobService for Jobs {
         let visitor = visitor_of(&request)?;
         let place = place(&self.watches, "watches")?;
         let head = *self.storage.head().borrow();
-        let wanted = Wanted::read(request.into_inner(), head).map_err(Refusal::from)?;
-        if wanted.misses(self.storage.pruned().await.map_err(Refusal::from)?) {
-            return Err(Refusal::EventsPruned.into());
-        }
-        let events = events(Arc::clone(&self.storage), wanted, visitor, self.shutdown.clone(), place);
+        let (start, wanted) = Wanted::read(request.into_inner(), head).map_err(Refusal::from)?;
+        start.check(&self.storage).await?;
+        let (storage, shutdown) = (Arc::clone(&self.storage), self.shutdown.clone());
+        let events = events(Watcher { storage, visitor, shutdown, place }, start, wanted);
         Ok(Response::new(events.boxed()))
     }
 

@@ -65,6 +65,7 @@ impl Refusal {
             Self::NotResent(why) => Telling::new(Code::FailedPrecondition, reason_of_resending(why)),
             Self::QuietWindow(_) | Self::OverQuota { .. } => self.waiting_telling(),
             Self::Unscanned(why) => why.telling(),
+            Self::Returned(why) => why.telling(),
             Self::WorkerAway => Telling::new(Code::Unavailable, "ACCOUNT_WORKER_AWAY").retry(SOON),
             Self::QueueFull => Telling::new(Code::ResourceExhausted, "QUEUE_FULL").retry(LATER),
             Self::EventsPruned => Telling::new(Code::OutOfRange, "EVENTS_PRUNED"),

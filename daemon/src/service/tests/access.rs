@@ -34,7 +34,15 @@ async fn probes_learn_whether_the_daemon_serves() {
     let (_, line) = new_key(&"shop".parse().expect("a name"), Role::Member, &SeededEntropy::new(5));
     let api = Api::guarded(Guard::Keys(ApiKeys::parse(&line).expect("a key file")), MemoryStore::new()).await;
     let mut probe = HealthClient::new(api.channel.clone());
-    for service in ["", "hikyaku.v1.JobService", "hikyaku.v1.AccountService", "hikyaku.v1.StoreService"] {
+    for service in [
+        "",
+        "hikyaku.v1.JobService",
+        "hikyaku.v1.AccountService",
+        "hikyaku.v1.StoreService",
+        "hikyaku.v1.SuppressionService",
+        "hikyaku.v1.InboundService",
+        "hikyaku.v1.StatisticsService",
+    ] {
         for expected in [ServingStatus::NotServing, ServingStatus::Serving] {
             match expected {
                 ServingStatus::Serving => api.health.set_serving().await,
@@ -64,6 +72,9 @@ async fn both_versions_of_reflection_describe_the_api() {
         "hikyaku.v1.AccountService",
         "hikyaku.v1.ClassificationService",
         "hikyaku.v1.StoreService",
+        "hikyaku.v1.SuppressionService",
+        "hikyaku.v1.InboundService",
+        "hikyaku.v1.StatisticsService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-struct Silent;
+pub(super) struct Silent;
 
 impl Progress for Silent {
     fn report(&self, _done: u64, _total: u64) {}

@@ -8,20 +8,24 @@ pub(in crate::storage) mod blobs;
 mod control;
 mod diversions;
 mod dkim;
+mod doubts;
 mod ends;
 mod jobs;
 mod ledger;
 mod log;
 mod merges;
+mod names;
 mod omissions;
 mod player;
 mod ready;
+mod returns;
 pub mod samples;
 pub mod script;
 mod statistics;
 pub mod step;
 mod suppressions;
 mod tokens;
+mod transitions;
 pub mod unusual;
 
 use super::SharedStorage;
@@ -46,6 +50,39 @@ pub async fn check_all(make: impl AsyncFn() -> SharedStorage) {
     check_merges(&make).await;
     check_aftermath(&make).await;
     check_lists(&make).await;
+    check_returns(&make).await;
+}
+
+async fn check_returns(make: &impl AsyncFn() -> SharedStorage) {
+    run! { make:
+        returns {
+            a_mail_is_taken_in_once,
+            a_folder_is_read_up_to_its_last_mail,
+            a_mail_that_comes_twice_is_dropped,
+            what_comes_back_reaches_its_recipient_once,
+            a_merge_counts_what_comes_back,
+            what_is_not_known_changes_nothing,
+            a_mail_that_is_skipped_is_told_once,
+            mail_is_listed_with_the_youngest_first,
+            mail_is_forgotten_in_time,
+            the_account_of_a_mailbox_must_be_there,
+        }
+        names {
+            a_name_of_the_provider_finds_its_message,
+            a_message_id_of_its_own_finds_its_job,
+            a_name_means_the_last_message_that_got_it,
+            names_go_with_their_job,
+            names_go_over_with_their_job,
+        }
+        doubts {
+            doubts_are_told_by_their_age,
+            a_message_that_is_found_is_submitted,
+            a_message_that_is_not_found_waits_again,
+            a_message_of_a_merge_is_found_out,
+            a_doubt_ends_with_what_comes_back,
+            what_is_withdrawn_is_no_doubt,
+        }
+    }
 }
 
 async fn check_submitting(make: &impl AsyncFn() -> SharedStorage) {

@@ -27,12 +27,13 @@ use crate::{
     },
     storage::{
         JobStore, MergeSubmission, Ready, SharedStorage, Submission, Tenure, TenureError,
-        settlement::{Diversion, Expiry, Mark, Settlement},
+        settlement::{Aftermath, Diversion, Expiry, Mark, Settlement},
     },
 };
 
 mod lists;
 mod reading;
+mod returning;
 
 const ACCOUNTS: [&str; 3] = ["a", "b", "c"];
 
@@ -41,6 +42,8 @@ pub(super) struct Player {
     store: SharedStorage,
     now: Timestamp,
     submitted: Vec<JobId>,
+    /// How many mails came.
+    given_back: u8,
     /// The tenure before the last, and the last.
     tenures: BTreeMap<u8, (Tenure, Tenure)>,
 }
@@ -66,7 +69,7 @@ fn heads(ready: &Ready, limit: usize) -> String {
 
 impl Player {
     pub(super) fn new(store: SharedStorage) -> Self {
-        Self { store, now: at(0), submitted: Vec::new(), tenures: BTreeMap::new() }
+        Self { store, now: at(0), submitted: Vec::new(), given_back: 0, tenures: BTreeMap::new() }
     }
 
     /// The same caller after a restart. Tenures end with the process.
@@ -114,6 +117,7 @@ impl Player {
             Step::ExpireOverdue { limit } => {
                 format!("{:?}", self.store.expire_overdue(self.now, *limit).await.expect("an answer"))
             }
+            Step::Ingest { .. } | Step::ForgetRead { .. } | Step::ResolveDoubt { .. } => self.give_back(step).await,
             _ => self.work(step).await,
         }
     }
@@ -253,7 +257,9 @@ impl Player {
             job => attempt(job.as_ref().map_or(1, |job| job.attempts_made + 1), fates, self.now),
         });
         let charges = vec![charge(0, -1), charge(1, 1)];
-        Settlement { charges, ..settlement_of(message, met, self.now) }
+        let provider_id = met.as_ref().map(|met| format!("p{}", (met.number + message.index) % 5).into());
+        let aftermath = Some(Box::new(Aftermath { provider_id, ..Aftermath::default() }));
+        Settlement { charges, aftermath, ..settlement_of(message, met, self.now) }
     }
 
     fn messages(&self, job: u8, indexes: &[u8]) -> Vec<MessageKey> {

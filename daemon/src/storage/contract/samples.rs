@@ -1,7 +1,10 @@
 //! Accounts, jobs and attempts for tests.
 
+mod returns;
+
 use bytes::Bytes;
 
+pub use self::returns::{consequence, finding_about, inbound_id, inbound_mail, ingestion};
 use crate::{
     domain::{
         account::{Account, AccountSettings, Encryption, Server, Stamp},

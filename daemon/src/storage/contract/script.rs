@@ -10,6 +10,7 @@ use crate::{
     domain::{
         attempt::Fate,
         job::{Control, Priority},
+        report::ReportKind,
     },
     storage::{SharedStorage, memory::MemoryStore},
 };
@@ -57,6 +58,12 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(scope, address, requeue)| Step::Lift { scope, address, requeue }),
         6 => (account(), job(), scope(), indexes(), rarely())
             .prop_map(|(account, job, scope, indexes, stale)| Step::LeaveOut { account, job, scope, indexes, stale }),
+        6 => (account(), 0..9_u8, any::<bool>(), option::weighted(0.3, 0..5_u8), reports()).prop_map(
+            |(account, uid, imap, fingerprint, reports)| Step::Ingest { account, uid, imap, fingerprint, reports }
+        ),
+        1 => (account(), vec(0..9_u8, 1..5)).prop_map(|(account, uids)| Step::ForgetRead { account, uids }),
+        5 => (account(), job(), prop_oneof![3 => Just(0), 2 => 0..9_u8], any::<bool>())
+            .prop_map(|(account, job, index, found)| Step::ResolveDoubt { account, job, index, found }),
         1 => (account(), 0..3_u64).prop_map(|(account, bucket)| Step::ForgetUsage { account, bucket }),
         5 => (0..90_u64).prop_map(|seconds| Step::Wait { seconds }),
         1 => (0..900_000_u64).prop_map(|seconds| Step::Wait { seconds }),
@@ -91,6 +98,11 @@ fn rarely() -> impl Strategy<Value = bool> {
 
 fn control() -> impl Strategy<Value = Control> {
     proptest::sample::select(vec![Control::Cancel, Control::Hold, Control::Release, Control::Retry, Control::Expire])
+}
+
+fn reports() -> impl Strategy<Value = Vec<(u8, u8, u8, ReportKind)>> {
+    let kinds = vec![ReportKind::Hard, ReportKind::Soft, ReportKind::Complaint, ReportKind::Delayed];
+    vec((job(), 0..9_u8, 0..4_u8, proptest::sample::select(kinds)), 0..4)
 }
 
 fn fates() -> impl Strategy<Value = Vec<Fate>> {

@@ -3,6 +3,7 @@
 use crate::domain::{
     attempt::Fate,
     job::{Control, Priority},
+    report::ReportKind,
 };
 
 /// One call of a script, or a few that belong together. Jobs are named by how many submissions came before them, and
@@ -105,6 +106,27 @@ pub enum Step {
         scope: u8,
         indexes: Vec<u8>,
         stale: bool,
+    },
+    /// Takes a mail in that says something of some recipients.
+    Ingest {
+        account: u8,
+        /// The message in its mailbox.
+        uid: u8,
+        /// Whether the mailbox is read by UIDs.
+        imap: bool,
+        fingerprint: Option<u8>,
+        /// Jobs, messages and recipients, and what is said of them.
+        reports: Vec<(u8, u8, u8, ReportKind)>,
+    },
+    ForgetRead {
+        account: u8,
+        uids: Vec<u8>,
+    },
+    ResolveDoubt {
+        account: u8,
+        job: u8,
+        index: u8,
+        found: bool,
     },
     ForgetUsage {
         account: u8,

@@ -218,7 +218,9 @@ fn server(port: u16, provider: ProviderKind) -> Server {
     }
 }
 
-fn incoming() -> IncomingMailbox {
+/// A mailbox in which nothing is as it is by default.
+#[must_use]
+pub fn incoming() -> IncomingMailbox {
     IncomingMailbox {
         protocol: MailboxProtocol::Pop3,
         server: server(995, ProviderKind::YahooJapan),
@@ -232,7 +234,7 @@ fn incoming() -> IncomingMailbox {
         all_folders: true,
         unseen_only: true,
         all_mail: true,
-        archive_folder: Some("/var/mail/archive".into()),
+        archive_folder: Some("archive/raw".into()),
         message_bytes_max: 7_000,
         warn_messages: 77,
         errors_to: Some("errors@example.jp".parse().expect("an address")),
@@ -240,7 +242,7 @@ fn incoming() -> IncomingMailbox {
         keep_duplicates: true,
         no_idle: true,
         marks_to: InboundMarks { labels: vec!["in".parse().expect("a label")], status: "new".into() },
-        marks_cc: InboundMarks::default(),
+        marks_cc: InboundMarks { labels: Vec::new(), status: "copy".into() },
         marks_from: InboundMarks {
             labels: vec!["out".parse().expect("a label"), "sent".parse().expect("a label")],
             status: String::new(),

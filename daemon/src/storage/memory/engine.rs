@@ -299,18 +299,18 @@ impl Queue for MemoryStore {
         self.work(tenure, |model| omissions.iter().for_each(|omission| model.leave_out(&tenure.account, omission)))
     }
 
-    async fn doubts(&self, _account: &AccountId, _limit: usize) -> Result<Vec<Doubt>, StorageError> {
-        Ok(Vec::new())
+    async fn doubts(&self, account: &AccountId, limit: usize) -> Result<Vec<Doubt>, StorageError> {
+        Ok(self.model().doubts(account, limit))
     }
 
     async fn resolve_doubt(
         &self,
-        _account: &AccountId,
-        _message: MessageKey,
-        _found: bool,
-        _now: Timestamp,
+        account: &AccountId,
+        message: MessageKey,
+        found: bool,
+        now: Timestamp,
     ) -> Result<bool, StorageError> {
-        Err(StorageError::Unfinished("not built yet".into()))
+        self.change(|model| model.resolve_doubt(account, message, found, now))
     }
 
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError> {

@@ -8,14 +8,15 @@ use crate::{
         address::Address,
         event::{EventKind, JobChange},
         ids::{Caller, JobId},
+        inbound::InboundId,
         job::{Control, ControlRefusal, Flight, Job},
         merge::MergeRecipient,
         statistics::Counted,
         time::Timestamp,
     },
     storage::{
-        Acceptance, Controlled, IDEMPOTENCY_DAYS, Idempotency, JobFilter, JobPage, JobRecord, LIST_SCAN_JOBS_MAX,
-        PAGE_MAX, Page, STAGED_HOURS, Submission,
+        Acceptance, Controlled, FINGERPRINT_DAYS, IDEMPOTENCY_DAYS, Idempotency, JobFilter, JobPage, JobRecord,
+        LIST_SCAN_JOBS_MAX, PAGE_MAX, Page, STAGED_HOURS, Submission,
     },
 };
 
@@ -83,7 +84,9 @@ impl Model {
         self.count(&job.account, counted, job.accepted_at);
         self.note_job(job.accepted_at, &job, Flight::Grounded, JobChange::Accepted);
         self.touch(&job.account);
-        self.jobs.insert(job.id, StoredJob { job, content, marks: BTreeMap::new() });
+        let id = job.id;
+        self.jobs.insert(id, StoredJob { job, content, marks: BTreeMap::new() });
+        self.name_job(id);
         Acceptance::Accepted
     }
 
@@ -161,6 +164,12 @@ impl Model {
         let forgotten = JobId::first_at(now.before(Duration::from_secs(STAGED_HOURS * 3_600)));
         self.staged.retain(|id, _| *id >= forgotten);
         self.jobs.retain(|_, stored| !may_go(is_old(&stored.job)));
+        let jobs = &self.jobs;
+        self.returns.names.retain(|_, message| jobs.contains_key(&message.job));
+        let oldest = InboundId::first_at(finished_before);
+        self.returns.mails.retain(|id, _| !may_go(*id < oldest));
+        let known_for = Duration::from_secs(FINGERPRINT_DAYS * 24 * 3_600);
+        self.returns.fingerprints.retain(|_, at| !may_go(now.since(*at) > known_for));
         let mut pruned = self.pruned;
         self.events.retain(|cursor, event| {
             let goes = may_go(event.at < finished_before);

@@ -12,6 +12,7 @@ mod jobs;
 mod merges;
 mod model;
 mod queue;
+mod returns;
 mod statistics;
 mod statistics_store;
 mod suppression_store;

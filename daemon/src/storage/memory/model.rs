@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     dkim::DkimModel,
+    returns::Returns,
     statistics::CountModel,
     suppressions::SuppressionModel,
     uploaded::{Part, Whole},
@@ -61,6 +62,8 @@ pub(super) struct Model {
     pub(super) suppressions: SuppressionModel,
     /// What was counted.
     pub(super) counts: CountModel,
+    /// What came back.
+    pub(super) returns: Returns,
     /// Recipients of merge jobs to come.
     pub(super) staged: BTreeMap<JobId, Vec<MergeRecipient>>,
     /// Files that are being uploaded.
@@ -156,6 +159,7 @@ impl Model {
         }
         self.accounts.remove(id);
         self.tokens.remove(id);
+        self.returns.forget_account(id);
         self.ledger.retain(|(account, ..), _| account != id);
         self.observed.retain(|(account, _), _| account != id);
         self.counts.retain(|(account, ..), _| account != id);

@@ -70,12 +70,13 @@ impl Model {
     }
 
     pub(super) fn settle(&mut self, account: &AccountId, settlement: Settlement) {
-        let Settlement { message, attempt, retry_at, charges, now, handed_over, .. } = settlement;
+        let Settlement { message, attempt, retry_at, charges, now, handed_over, aftermath } = settlement;
         self.charge(account, &charges);
         let Some(stored) = self.jobs.get_mut(&message.job).filter(|stored| stored.job.account == *account) else {
             return;
         };
         let was_marked = stored.marks.remove(&message.index).is_some();
+        let has_message = stored.job.merge().map_or(1, |progress| progress.messages) > message.index;
         if handed_over && message.index == 0 && stored.job.merge().is_none() {
             stored.job.fallbacks = None;
         }
@@ -92,6 +93,9 @@ impl Model {
         let (job, flight) = (stored.job.clone(), stored.flight());
         if let Some(change) = change {
             self.note_job(now, &job, flight, change);
+        }
+        if let Some(aftermath) = aftermath.filter(|_| has_message) {
+            self.follow(account, message, &aftermath, now);
         }
     }
 
@@ -154,6 +158,7 @@ impl Model {
             return false;
         }
         let job = stored.job.clone();
+        self.returns.move_names(job.id, &to.to);
         self.note_job(to.now, &job, flight, JobChange::Diverted { from: account.clone() });
         self.touch(&to.to);
         true

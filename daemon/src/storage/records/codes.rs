@@ -8,6 +8,7 @@ use crate::domain::{
     },
     attempt::Fate,
     charset::Charset,
+    inbound::{Action, Correlation, Effect, InboundField, Kind, Nature},
     job::{Control, JobState, Priority, Wish},
     limits::{CalendarSpan, OverQuota, QuotaUnit},
     mail::AutoSubmitted,
@@ -69,6 +70,12 @@ codes!(Encryption, "encryption": 1 None, 2 StartTls, 3 Tls);
 codes!(PasswordMechanism, "password mechanism": 0 Auto, 1 Plain, 2 Login, 3 CramMd5);
 codes!(InDoubtPolicy, "in-doubt policy": 0 Resend, 1 Hold, 2 Reconcile);
 codes!(ReportKind, "report kind": 1 Hard, 2 Soft, 3 Complaint, 4 Delayed);
+codes!(Kind, "kind of finding": 1 Hard, 2 Soft, 3 Complaint, 4 AutoReply, 5 None);
+codes!(Nature, "nature of mail": 0 Ordinary, 1 Bounce, 2 SuccessReport, 3 Complaint, 4 FeedbackReport, 5 AutoReply, 6 Receipt);
+codes!(Action, "action": 1 Failed, 2 Delayed, 3 Delivered, 4 Relayed, 5 Expanded);
+codes!(Correlation, "correlation": 1 Verp, 2 Header, 3 MessageId, 4 ProviderId, 5 Recipient);
+codes!(Effect, "effect": 0 None, 1 Bounced, 2 Complained, 3 Noted, 4 Repeated);
+codes!(InboundField, "inbound field": 1 To, 2 Cc, 3 From);
 codes!(SuppressionReason, "suppression reason": 1 HardBounce, 2 SoftBounces, 3 Complaint, 4 Unsubscribed, 5 Manual);
 codes!(SuppressionSource, "suppression source": 1 Bounce, 2 Reply, 3 Feedback, 4 Call, 5 Import);
 codes!(TlsVersion, "TLS version": 0 V1_2, 1 V1_3);
@@ -140,6 +147,12 @@ mod tests {
         check::<ReportKind>();
         check::<SuppressionReason>();
         check::<SuppressionSource>();
+        check::<Kind>();
+        check::<Nature>();
+        check::<Action>();
+        check::<Correlation>();
+        check::<Effect>();
+        check::<InboundField>();
         check::<Fate>();
         check::<Phase>();
         check::<Blame>();

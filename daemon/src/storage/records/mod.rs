@@ -10,6 +10,7 @@ pub mod dkim;
 pub mod event;
 pub mod history;
 pub mod idempotency;
+pub mod inbound;
 pub mod job;
 pub mod ledger;
 pub mod limits;

@@ -12,6 +12,7 @@ use super::{
     jobs::{SPOOLED_BYTES_MAX, divert_key, expiry_key, job_event, ready_entry},
     kept_file::KeptFile,
     keys::Key,
+    returns::ingest::own_name_hash,
     shelving::Shelved,
     txn::Txn,
     writer::{BYTES_PER_COMMIT_MAX, CHANGES_PER_COMMIT_MAX, Patience, Weight},
@@ -20,7 +21,7 @@ use crate::{
     domain::{
         backlog::Queued,
         event::{Event, JobChange},
-        ids::{AccountId, JobId},
+        ids::{AccountId, JobId, MessageKey},
         job::{Flight, Job, Priority},
         statistics::Counted,
         time::Timestamp,
@@ -50,6 +51,8 @@ pub(super) struct Prepared {
     /// The message, unless it has a file.
     message: Option<Bytes>,
     entries: Vec<(IVec, IVec)>,
+    /// The hash of a name of its own by which it is found.
+    name: Option<[u8; 16]>,
     key: Option<PreparedKey>,
     event: Event,
     /// What is counted when it is accepted.
@@ -159,6 +162,7 @@ impl SledStore {
             row,
             message: None,
             entries,
+            name: own_name_hash(job),
             key: idempotency.map(|idempotency| prepare_key(&idempotency, job.id, job.accepted_at)),
             event: job_event(job, JobChange::Accepted, Flight::Grounded, job.accepted_at),
             counted: Vec::new(),
@@ -319,6 +323,9 @@ fn accept_one(txn: &mut Txn, one: &mut Prepared, open_jobs_max: u64) -> Result<A
         JobRow::add_place(&mut one.row, txn.spool(one.id, &message)?);
     }
     let job = one.id;
+    if let (Some(account), Some(name)) = (one.number, one.name) {
+        txn.put_name(account, name, MessageKey::only(job))?;
+    }
     let frames = codec::frames(|chunk| Key::Job { job, chunk }, &one.row);
     for (key, value) in frames.into_iter().chain(one.entries.drain(..)) {
         txn.put(key, value);

@@ -47,7 +47,8 @@ fn mark_one(txn: &mut Txn, account: u32, tenure: &Tenure, mark: &Mark) -> Result
             if let Some(ready) = ready.filter(|_| is_free) {
                 txn.remove_key(&ready);
                 let divert = jobs::divert_key(account, &stored.job, Flight::Grounded);
-                divert.iter().for_each(|key| txn.remove_key(key));
+                let doubt = jobs::doubt_key(account, &stored.job, Flight::Grounded);
+                [divert, doubt].iter().flatten().for_each(|key| txn.remove_key(key));
             }
             is_free
         }
@@ -126,38 +127,37 @@ fn settle_one(txn: &mut Txn, account: u32, tenure: &Tenure, settlement: Settleme
     let flight = if was_marked { Flight::UnderWay } else { Flight::Grounded };
     match opened {
         None => Ok(()),
-        Some(Opened::Plain(stored)) => {
-            settle_plain(txn, account, stored, settlement, flight);
-            Ok(())
+        Some(Opened::Plain(stored)) if settlement.message.index == 0 => {
+            settle_plain(txn, account, stored, &settlement, flight);
+            txn.follow(account, &settlement)
         }
+        Some(Opened::Plain(_)) => Ok(()),
         Some(Opened::Merge(mut merge)) => {
             let settled = merge.settle(txn, &settlement, flight);
+            let has_message = merge.has_message(settlement.message.index);
             txn.close_merge(merge);
-            settled
+            settled?;
+            if has_message { txn.follow(account, &settlement) } else { Ok(()) }
         }
     }
 }
 
-fn settle_plain(txn: &mut Txn, account: u32, mut stored: StoredJob, settlement: Settlement, flight: Flight) {
-    let Settlement { message, attempt, retry_at, now, handed_over, .. } = settlement;
-    if message.index > 0 {
-        return;
-    }
+fn settle_plain(txn: &mut Txn, account: u32, mut stored: StoredJob, settlement: &Settlement, flight: Flight) {
+    let Settlement { attempt, retry_at, now, handed_over, .. } = settlement;
     let before = Before::of(account, &stored.job, flight);
-    if handed_over {
+    if *handed_over {
         stored.job.fallbacks = None;
     }
     let change = match attempt {
         Some(attempt) => {
-            let change = JobChange::attempted(0, &attempt);
-            stored.job.settle(attempt, retry_at);
-            Some(change)
+            stored.job.settle(attempt.clone(), *retry_at);
+            Some(JobChange::attempted(0, attempt))
         }
-        None => stored.job.fulfil_wish(now).map(JobChange::Controlled),
+        None => stored.job.fulfil_wish(*now).map(JobChange::Controlled),
     };
     txn.replace_job(account, &stored, &before, Flight::Grounded);
     if let Some(change) = change {
-        txn.event(job_event(&stored.job, change, Flight::Grounded, now));
+        txn.event(job_event(&stored.job, change, Flight::Grounded, *now));
     }
 }
 

@@ -169,7 +169,7 @@ fn check_copy(copy: &Path) -> Result<u64, String> {
         let has_frame = !matches!(
             Family::of(key),
             Some(Family::Ready | Family::Retry | Family::Expiry | Family::Divertible | Family::IdempotencyDay)
-                | Some(Family::Quarantine)
+                | Some(Family::Quarantine | Family::Doubt | Family::FingerprintDay)
         );
         if has_frame {
             super::codec::Frame::parse(key, value).map_err(|error| format!("{:?}: {error}", Key::parse(key)))?;

@@ -87,6 +87,7 @@ fn divert_one(
     txn.count_queued(from, job.priority, before.queued, Queued::default());
     let stored = StoredJob { job, body, frames };
     txn.replace_job(number, &stored, &Before { is_open: false, queued: Queued::default(), ..before }, Flight::Grounded);
+    txn.move_names(to.job, number)?;
     txn.made.changed.insert(to.to.clone());
     let change = JobChange::Diverted { from: from.clone() };
     txn.event(job_event(&stored.job, change, Flight::Grounded, to.now));

@@ -13,7 +13,7 @@ use super::{
     codec,
     disk::{self, Disk, View},
     holding::held_keys,
-    keys::Key,
+    keys::{Key, ReturnKey},
 };
 use crate::{
     compose::cuts,
@@ -129,6 +129,12 @@ pub(super) fn divert_key(account: u32, job: &Job, flight: Flight) -> Option<Key>
     job.divertible_since(flight).map(|due| Key::Divertible { account, due, job: job.id })
 }
 
+/// The entry of a plain job with recipients in doubt. Those of merge jobs stand beside what is known of their messages.
+pub(super) fn doubt_key(account: u32, job: &Job, flight: Flight) -> Option<Key> {
+    let since = job.doubtful_since(flight)?;
+    Some(ReturnKey::Doubt { account, since, message: MessageKey::only(job.id) }.into())
+}
+
 /// The key and value that a waiting job has in the ready index.
 pub(super) fn ready_entry(account: u32, job: &Job) -> Option<(IVec, IVec)> {
     Some((IVec::from(ready_key(account, job)?.to_bytes()), ready_value(job)))
@@ -190,6 +196,7 @@ pub(super) struct Before {
     pub(super) expiry: Option<Key>,
     pub(super) divert: Option<Key>,
     pub(super) held: BTreeSet<Vec<u8>>,
+    pub(super) doubt: Option<Key>,
     pub(super) is_open: bool,
     pub(super) queued: Queued,
 }
@@ -200,6 +207,7 @@ impl Before {
         let ready = ready_now(account, job, flight);
         let divert = divert_key(account, job, flight);
         let (is_open, queued) = (job.is_open(), Queued::of_job(job));
-        Self { ready, expiry: expiry_key(job), divert, held: held_keys(job), is_open, queued }
+        let (held, doubt) = (held_keys(job), doubt_key(account, job, flight));
+        Self { ready, expiry: expiry_key(job), divert, held, doubt, is_open, queued }
     }
 }

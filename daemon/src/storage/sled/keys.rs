@@ -2,11 +2,13 @@
 
 mod lists;
 mod ready;
+mod returns;
 
 use self::ready::{priority_of_rank, priority_rank};
 pub(super) use self::{
     lists::{ListKey, scope_prefix},
     ready::{ready_lane_end, ready_lane_start, ready_priority},
+    returns::ReturnKey,
 };
 use crate::{
     domain::{ids::JobId, job::Priority, time::Timestamp},
@@ -57,6 +59,24 @@ pub(super) enum Family {
     Idempotency = 0x30,
     /// Idempotency keys by the day of their acceptance. Derived.
     IdempotencyDay = 0x31,
+    /// Messages in doubt that bear no mark, by the time since when they are. Derived.
+    Doubt = 0x40,
+    /// Messages by account and a hash of their names. Derived.
+    Name = 0x41,
+    /// The names of messages, by job.
+    NameOf = 0x42,
+    /// Messages of POP3 mailboxes that were read.
+    Read = 0x43,
+    /// Up to where folders of IMAP mailboxes were read.
+    ReadUpTo = 0x44,
+    /// By what mail is known that comes twice.
+    Fingerprint = 0x45,
+    /// The same by the day of its arrival. Derived.
+    FingerprintDay = 0x46,
+    /// Mail that came.
+    Inbound = 0x47,
+    /// What is in it.
+    InboundContent = 0x48,
     /// Buckets of the quota ledgers.
     Bucket = 0x50,
     /// Events, those of one commit together.
@@ -108,6 +128,7 @@ pub(super) enum Key {
     Divertible { account: u32, due: Timestamp, job: JobId },
     Idempotency { hash: [u8; 16] },
     IdempotencyDay { day: u32, hash: [u8; 16] },
+    Return(ReturnKey),
     Bucket { account: u32, quota: [u8; 8], bucket: u64 },
     Events { seq: u64, chunk: u16 },
     Segment { number: u32 },
@@ -120,7 +141,7 @@ pub(super) enum Key {
 
 impl Family {
     /// All families.
-    pub(super) const ALL: [Self; 33] = [
+    pub(super) const ALL: [Self; 42] = [
         Self::Meta,
         Self::Account,
         Self::Standing,
@@ -141,6 +162,15 @@ impl Family {
         Self::Divertible,
         Self::Idempotency,
         Self::IdempotencyDay,
+        Self::Doubt,
+        Self::Name,
+        Self::NameOf,
+        Self::Read,
+        Self::ReadUpTo,
+        Self::Fingerprint,
+        Self::FingerprintDay,
+        Self::Inbound,
+        Self::InboundContent,
         Self::Bucket,
         Self::Events,
         Self::Segment,
@@ -198,6 +228,7 @@ impl Key {
             Self::Divertible { .. } => Family::Divertible,
             Self::Idempotency { .. } => Family::Idempotency,
             Self::IdempotencyDay { .. } => Family::IdempotencyDay,
+            Self::Return(key) => key.family(),
             Self::Bucket { .. } => Family::Bucket,
             Self::Events { .. } => Family::Events,
             Self::Segment { .. } => Family::Segment,
@@ -243,6 +274,7 @@ impl Key {
             Self::Dkim { hash, chunk } => put(&[hash, &chunk.to_be_bytes()]),
             Self::Idempotency { hash } => put(&[hash]),
             Self::IdempotencyDay { day, hash } => put(&[&day.to_be_bytes(), hash]),
+            Self::Return(key) => put(&[&key.to_bytes()]),
             Self::Bucket { account, quota, bucket } => {
                 put(&[&account.to_be_bytes(), quota, &bucket.to_be_bytes()]);
             }
@@ -327,6 +359,7 @@ impl Key {
             Family::Suppression | Family::SoftRun | Family::Ending | Family::Held | Family::HeldBy | Family::Count => {
                 Self::List(ListKey::parse(family, &mut rest)?)
             }
+            family => Self::Return(ReturnKey::parse(family, &mut rest)?),
         };
         rest.0.is_empty().then_some(key)
     }

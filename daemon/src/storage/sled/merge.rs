@@ -24,6 +24,7 @@ pub(super) mod outcomes;
 pub(super) mod read;
 pub(super) mod ready;
 pub(super) mod recent;
+mod returns;
 mod search;
 pub(super) mod staging;
 #[cfg(test)]

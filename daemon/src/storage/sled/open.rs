@@ -25,6 +25,7 @@ use super::{
         recent::Recent,
     },
     open_error::{FORMAT, OpenError},
+    returns,
     routing::KnownRouting,
     seal, segments,
     settings::SledSettings,
@@ -65,6 +66,7 @@ pub(super) fn open(
     let (shelves, uploads, spool_writer) = open_shelves(path, &settings)?;
     let disk = checked_disk(path, &db, &sealer)?;
     let (accounts, next_account) = load_accounts(&disk)?;
+    returns::doubts::build(&disk, &accounts)?;
     let (head, next_seq) = load_head(&disk)?;
     let tip = open_tip(path, next_seq)?;
     tidy(&disk, &shelves, &uploads)?;

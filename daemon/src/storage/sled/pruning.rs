@@ -11,6 +11,7 @@ use super::{
     jobs,
     keys::{Family, Key, ListKey},
     merge::forget::{delete_some, doom},
+    returns::{self, old::OldReturn},
     statistics_store::{OldCounts, forget_old_counts},
     txn::{META_HEAD, META_PRUNED, Txn, cursor},
     writer::{CHANGES_PER_COMMIT_MAX, Patience, Weight},
@@ -44,6 +45,7 @@ enum Old {
         now: Timestamp,
     },
     Counts(OldCounts),
+    Return(OldReturn),
     /// What a caller has uploaded.
     Claim {
         caller: Caller,
@@ -94,6 +96,8 @@ impl SledStore {
         self.find_ended(now, limit, &mut found)?;
         let counts = self.find_old_counts(now, limit.saturating_sub(found.len()))?;
         found.extend(counts.into_iter().map(Old::Counts));
+        let returns = self.find_old_returns(finished_before, limit.saturating_sub(found.len()), now)?;
+        found.extend(returns.into_iter().map(Old::Return));
         let claims = self.uploads.old_claims(now, limit.saturating_sub(found.len()));
         found.extend(claims.into_iter().map(|(file, caller)| Old::Claim { caller, file, now }));
         Ok(found)
@@ -202,6 +206,7 @@ fn forget(txn: &mut Txn, old: Old, before: Timestamp) -> Result<u64, StorageErro
         }
         Old::Ended { at, of, now } => txn.forget_ended(at, &of, now),
         Old::Counts(old) => forget_old_counts(txn, &old),
+        Old::Return(old) => returns::old::forget(txn, old),
         Old::Claim { caller, file, now } => forget_claim(txn, caller, file, now),
     }
 }
@@ -230,6 +235,8 @@ fn forget_job(txn: &mut Txn, id: JobId, before: Timestamp) -> Result<u64, Storag
     held_keys(&stored.job).into_iter().for_each(|key| txn.remove(key.into()));
     if stored.job.merge().is_some() {
         doom(txn, &stored)?;
+    } else {
+        txn.forget_names(id)?;
     }
     Ok(1)
 }

@@ -12,6 +12,7 @@ use super::{
     SledStore, account_store, attempts, disk, divert, holding,
     jobs::{self, StoredJob},
     keys::{Family, Key},
+    returns::doubts,
     writer::{Patience, Weight},
 };
 use crate::{
@@ -141,18 +142,23 @@ impl Queue for SledStore {
         self.writer.commit(weight, Patience::Wait, move |txn| holding::leave_out_all(txn, &tenure, omissions)).await?
     }
 
-    async fn doubts(&self, _account: &AccountId, _limit: usize) -> Result<Vec<Doubt>, StorageError> {
-        Ok(Vec::new())
+    async fn doubts(&self, account: &AccountId, limit: usize) -> Result<Vec<Doubt>, StorageError> {
+        let Some(number) = self.number_of(account) else {
+            return Ok(Vec::new());
+        };
+        self.in_background(move |store| store.find_doubts(number, limit)).await
     }
 
     async fn resolve_doubt(
         &self,
-        _account: &AccountId,
-        _message: MessageKey,
-        _found: bool,
-        _now: Timestamp,
+        account: &AccountId,
+        message: MessageKey,
+        found: bool,
+        now: Timestamp,
     ) -> Result<bool, StorageError> {
-        Err(StorageError::Unfinished("not built yet".into()))
+        let account = account.clone();
+        let resolve = move |txn: &mut super::txn::Txn| doubts::resolve(txn, &account, message, found, now);
+        self.writer.commit(weight(1), Patience::Wait, resolve).await
     }
 
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError> {

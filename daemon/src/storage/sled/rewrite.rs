@@ -4,7 +4,7 @@ use ::sled::IVec;
 
 use super::{
     holding::held_keys,
-    jobs::{Before, StoredJob, divert_key, expiry_key, job_frames, ready_now, ready_value},
+    jobs::{Before, StoredJob, divert_key, doubt_key, expiry_key, job_frames, ready_now, ready_value},
     keys::Key,
     txn::Txn,
 };
@@ -29,24 +29,22 @@ impl Txn {
         if let Some(new) = ready {
             self.put(IVec::from(new.to_bytes()), ready_value(job));
         }
-        let expiry = expiry_key(job);
-        if let Some(old) = before.expiry.as_ref().filter(|old| expiry.as_ref() != Some(old)) {
-            self.remove_key(old);
-        }
-        if let Some(new) = expiry {
-            self.put(IVec::from(new.to_bytes()), IVec::default());
-        }
-        let divert = divert_key(account, job, flight);
-        if let Some(old) = before.divert.as_ref().filter(|old| divert.as_ref() != Some(old)) {
-            self.remove_key(old);
-        }
-        if let Some(new) = divert {
-            self.put(IVec::from(new.to_bytes()), IVec::default());
-        }
+        self.replace_bare(before.expiry.as_ref(), expiry_key(job));
+        self.replace_bare(before.divert.as_ref(), divert_key(account, job, flight));
+        self.replace_bare(before.doubt.as_ref(), doubt_key(account, job, flight));
         let held = held_keys(job);
         before.held.difference(&held).for_each(|old| self.remove(IVec::from(old.as_slice())));
         held.difference(&before.held).for_each(|new| self.put(IVec::from(new.as_slice()), IVec::default()));
         self.count_open(&job.account, before.is_open, job.is_open());
         self.count_queued(&job.account, job.priority, before.queued, Queued::of_job(job));
+    }
+    /// Puts a derived entry that says all by its key in the place of another one.
+    fn replace_bare(&mut self, before: Option<&Key>, after: Option<Key>) {
+        if let Some(old) = before.filter(|old| after.as_ref() != Some(old)) {
+            self.remove_key(old);
+        }
+        if let Some(new) = after {
+            self.put(IVec::from(new.to_bytes()), IVec::default());
+        }
     }
 }

@@ -11,6 +11,7 @@ use super::{
     blob_store::put_claim,
     disk, dkim, jobs,
     keys::{Family, Key},
+    returns::lines::{self, ReturnLine},
     routing,
     shelving::Shelved,
     txn::{Txn, cursor},
@@ -149,6 +150,10 @@ enum Line {
         #[serde(flatten)]
         line: ListLine,
     },
+    /// What came back.
+    Return {
+        record: ReturnLine,
+    },
     End {
         records: u64,
         /// How many records were left out because they could not be read.
@@ -163,7 +168,7 @@ impl SledStore {
         self.sound.forget_all();
         let (mut count, mut damaged, mut files) = (0, 0, Written::default());
         write_line(out, &Line::Store { format: LINES_FORMAT })?;
-        for family in EXPORTED {
+        for family in EXPORTED.into_iter().chain(lines::EXPORTED) {
             for entry in self.disk.tree.scan_prefix(family.prefix()).keys() {
                 let Some(key) = Key::parse(&self.disk.checked(entry)?) else { continue };
                 let line = match self.line_of(&key) {
@@ -245,6 +250,7 @@ impl SledStore {
                 row.map(|row| Line::Blob { file: text_of_hash(&file), row: row.value })
             }
             Key::List(ref key) => lists::line_of(disk, key)?.map(|line| Line::List { line }),
+            Key::Return(ref key) => lines::line_of(disk, key)?.map(|record| Line::Return { record }),
             _ => None,
         })
     }
@@ -359,6 +365,7 @@ fn put_line(txn: &mut Txn, line: Line, shelved: Option<&Shelved>, pin: Option<&P
             txn.made.head = Some(cursor(seq, row.events.len()));
             txn.put_row(|chunk| Key::Events { seq, chunk }, &row, 0);
         }
+        Line::Return { record } => lines::put(txn, record).map_err(|why| bad(&why))?,
         Line::Blob { file, row } => {
             let file = hash_of_text(&file).ok_or_else(|| bad(&"a file's name is no hash"))?;
             let caller = row.caller().map_err(|error| bad(&error))?;

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use ::sled::IVec;
 
 use super::{
-    SledStore, attempts,
-    blob_store::{check_claim, claim_set_aside},
+    SledStore,
+    blob_store::check_claim,
     care, codec,
     disk::{self, View},
     dkim,
@@ -17,8 +17,9 @@ use super::{
     keys::{Family, Key},
     list_check,
     merge::verify::{check_outcomes, check_retry},
+    quarantine::{quarantine, restore_derived, take_out_of_queue},
     referred::Referred,
-    routing,
+    returns, routing,
     txn::Txn,
     writer::{Patience, Weight},
     wrong::{Wrong, unreadable},
@@ -175,12 +176,13 @@ fn check_part(view: &impl View, store: &SledStore, part: &[IVec]) -> Result<Chec
 }
 
 /// Whether a key is that of a record, not of a further frame or of something derived.
-fn is_record(key: &[u8]) -> bool {
+pub(super) fn is_record(key: &[u8]) -> bool {
     match Key::parse(key) {
         Some(Key::Account { chunk, .. } | Key::Standing { chunk, .. } | Key::Job { chunk, .. })
         | Some(Key::Mark { chunk, .. } | Key::Body { chunk, .. } | Key::Events { chunk, .. })
         | Some(Key::Recipients { chunk, .. } | Key::Outcomes { chunk, .. } | Key::Tokens { chunk, .. })
         | Some(Key::Routing { chunk } | Key::Dkim { chunk, .. } | Key::DkimRules { chunk }) => chunk == 0,
+        Some(Key::Return(key)) => returns::verify::is_record(&key),
         Some(Key::Meta { .. } | Key::Idempotency { .. } | Key::Bucket { .. } | Key::FileEdge { .. })
         | Some(Key::Blob { .. }) => true,
         Some(Key::List(key)) => list_check::is_record(&key),
@@ -245,6 +247,7 @@ fn check(view: &impl View, store: &SledStore, key: &[u8]) -> Result<Option<Wrong
             };
             return Ok((expected.as_ref() != Some(&parsed)).then_some(Wrong::LeftOver));
         }
+        Key::Return(key) => return returns::verify::check(view, &key),
         Key::Ready { account, job, .. } => return check_ready(view, &parsed, account, job),
         _ => Ok(()),
     };
@@ -286,7 +289,9 @@ fn check_job(view: &impl View, store: &SledStore, id: JobId) -> Result<Option<Wr
     if missing.is_some() {
         return Ok(missing);
     }
-    let bare = [jobs::expiry_key(&stored.job), expected_divert(view, account, &stored)?];
+    let flight = jobs::flight_of(view, account, &stored.job)?;
+    let doubt = jobs::doubt_key(account, &stored.job, flight);
+    let bare = [jobs::expiry_key(&stored.job), expected_divert(view, account, &stored)?, doubt];
     let bare = bare.into_iter().flatten().map(|key| key.to_bytes());
     for key in bare.chain(held_keys(&stored.job)).map(IVec::from) {
         if view.get(&key)?.is_none() {
@@ -322,75 +327,6 @@ fn expected_ready(
     let flight = jobs::flight_of(view, account, &stored.job)?;
     let may_be_ready = flight == Flight::Grounded || stored.job.merge().is_some();
     Ok(jobs::ready_entry(account, &stored.job).filter(|_| may_be_ready))
-}
-
-/// Moves all frames of a value to quarantine, as they are.
-fn quarantine(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
-    let counts_frames = is_record(key)
-        && !matches!(
-            Family::of(key),
-            Some(Family::Meta | Family::Idempotency | Family::Bucket | Family::FileEdge | Family::Blob)
-                | Some(Family::Suppression | Family::SoftRun | Family::HeldBy | Family::Count)
-        );
-    let keys = match Key::parse(key).filter(|_| counts_frames) {
-        Some(parsed) => txn.keys_with(&parsed.stem())?,
-        None => vec![key.clone()],
-    };
-    let taken = txn.keys_with(&Family::Quarantine.prefix())?;
-    let numbers = taken.iter().filter_map(|key| match Key::parse(key) {
-        Some(Key::Quarantine { number, .. }) => Some(number),
-        _ => None,
-    });
-    let mut number = numbers.max().unwrap_or(0);
-    for key in keys {
-        let Some(value) = txn.get(&key)? else { continue };
-        number += 1;
-        let place = Key::Quarantine { number, original: key.to_vec() };
-        txn.put(IVec::from(place.to_bytes()), value);
-        txn.remove(key);
-    }
-    Ok(())
-}
-
-/// What quarantined records leave behind because others rely on it: a mark, without which its job would be sent again
-/// unasked, and an edge, without which a message's file would be deleted.
-fn restore_derived(txn: &mut Txn, store: &SledStore, key: &IVec) -> Result<(), StorageError> {
-    match Key::parse(key) {
-        Some(Key::Mark { account, job, index, chunk: 0 }) => {
-            if let Some(mark) = attempts::rebuilt_mark(txn, MessageKey { job, index })? {
-                txn.put_row(|chunk| Key::Mark { account, job, index, chunk }, &MarkRow::from(&mark), 0);
-            }
-        }
-        Some(Key::Routing { .. }) => routing::forgotten(txn),
-        Some(claim @ Key::Blob { .. }) => claim_set_aside(txn, &store.uploads, &claim),
-        Some(Key::Dkim { hash, .. }) => dkim::forgotten_key(txn, hash)?,
-        Some(Key::DkimRules { .. }) => dkim::forgotten_rules(txn),
-        Some(Key::List(key)) => list_check::restore(txn, &key)?,
-        Some(edge @ Key::FileEdge { file, job }) => {
-            let stored = disk::readable(jobs::load(txn, job))?;
-            let is_its = |stored: &jobs::StoredJob| {
-                stored.body.location == Location::File(file) || stored.body.cuts.iter().any(|cut| cut.file == file)
-            };
-            if stored.is_some_and(|stored| is_its(&stored) || stored.job.merge().is_some()) {
-                let (key, value) = codec::single(&edge, &[]);
-                txn.put(key, value);
-            }
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// Takes a job's entry out of the ready index, if it has one.
-fn take_out_of_queue(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> {
-    let Some(Key::Job { job, .. }) = Key::parse(key) else { return Ok(()) };
-    let Some(stored) = disk::readable(jobs::load(txn, job))? else { return Ok(()) };
-    let account = txn.accounts.get(&stored.job.account).map(|entry| entry.number);
-    if let Some(account) = account {
-        let derived = [jobs::ready_key(account, &stored.job), jobs::divert_key(account, &stored.job, Flight::Grounded)];
-        derived.iter().flatten().for_each(|key| txn.remove_key(key));
-    }
-    Ok(())
 }
 
 fn hex(bytes: &[u8]) -> String {

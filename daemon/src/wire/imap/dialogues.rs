@@ -16,13 +16,14 @@ use crate::{
     },
 };
 
-const HELLO: &str = "S: * OK hi\nC: H1 CAPABILITY\nS: * CAPABILITY IMAP4rev1 STARTTLS AUTH=XOAUTH2\nS: H1 OK done\n";
-const LOGIN: &str = "C: A0001 LOGIN \"alice\" \"secret\"\n";
+pub(super) const HELLO: &str =
+    "S: * OK hi\nC: H1 CAPABILITY\nS: * CAPABILITY IMAP4rev1 STARTTLS AUTH=XOAUTH2\nS: H1 OK done\n";
+pub(super) const LOGIN: &str = "C: A0001 LOGIN \"alice\" \"secret\"\n";
 const LOOK: &str = "C: A0002 LIST \"\" \"*\"\nS: * LIST (\\HasNoChildren) \".\" INBOX\nS: * LIST () \".\" {5}\nS: a b c\n\
     S: A0002 OK done\nC: A0003 STATUS \"INBOX\" (MESSAGES)\nS: * STATUS INBOX (MESSAGES 7)\nS: A0003 OK done\n\
     C: A0004 LOGOUT\nS: * BYE\nS: A0004 OK bye\n";
 
-fn endpoint(encryption: Encryption, authority: Option<&str>) -> Endpoint {
+pub(super) fn endpoint(encryption: Encryption, authority: Option<&str>) -> Endpoint {
     let [connect, greeting, command, data, end_of_data] = [1, 2, 3, 4, 5].map(Duration::from_secs);
     Endpoint {
         host: "imap.lab.test".parse().expect("a host"),
@@ -34,7 +35,7 @@ fn endpoint(encryption: Encryption, authority: Option<&str>) -> Endpoint {
     }
 }
 
-fn password(allow_plaintext: bool) -> MailboxAuth {
+pub(super) fn password(allow_plaintext: bool) -> MailboxAuth {
     let password = Secret::new("secret".to_owned());
     MailboxAuth::Password { user: "alice".to_owned(), password, apop: false, allow_plaintext }
 }
@@ -55,6 +56,7 @@ async fn each_way_to_sign_in_shows_the_folders_and_leaves_no_secret_behind() {
         let recorder = Recorder::default();
         let endpoint = endpoint(Encryption::None, None);
         let view = recorder.run(check(&endpoint, &auth, &server)).await.expect(&script);
+        server.finish().await;
         assert_eq!(view, MailboxView { folders: vec!["INBOX".to_owned(), "a b c".to_owned()], messages: 7 });
         let record = recorder.record();
         assert!(record.steps.iter().all(|step| step.succeeded), "{record:?}");

@@ -7,43 +7,55 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 
+use super::lines::{Excess, Lines};
 use crate::wire::dial::Stream;
 
-/// Most bytes that a server may say on one connection.
-const HEARD_BYTES_MAX: usize = 4_194_304;
 /// Most bytes that are kept of what it said.
 const KEPT_BYTES_MAX: usize = 16_384;
 
-/// A stream that is listened to.
+/// A stream that is listened to, and written to a command at a time.
 #[derive(Debug)]
 pub(super) struct Overheard {
-    stream: Box<dyn Stream>,
+    stream: BufWriter<Box<dyn Stream>>,
     words: Words,
-    heard: usize,
 }
 
-/// What was heard since it was last forgotten; the end of it when it was much.
+/// What was heard in the answer to a command, but messages: the end of it when it was much.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Words(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Words(Arc<Mutex<Heard>>);
+
+#[derive(Debug, Default)]
+struct Heard {
+    lines: Lines,
+    kept: Vec<u8>,
+    bytes_max: usize,
+    bytes: usize,
+}
 
 impl Overheard {
     pub(super) fn new(stream: Box<dyn Stream>, words: Words) -> Self {
-        Self { stream, words, heard: 0 }
+        Self { stream: BufWriter::new(stream), words }
     }
 }
 
 impl Words {
-    /// Begins anew.
-    pub(super) fn forget(&self) {
-        self.kept().clear();
+    /// Begins anew: forgets what was said, and lets the server say so many bytes.
+    pub(super) fn expect(&self, bytes_max: usize) {
+        let mut heard = self.heard();
+        heard.kept.clear();
+        (heard.bytes_max, heard.bytes) = (bytes_max, 0);
+    }
+
+    /// How many bytes were heard.
+    pub(super) fn bytes(&self) -> usize {
+        self.heard().bytes
     }
 
     /// All lines, joined by line feeds.
     pub(super) fn all(&self) -> String {
-        let text = String::from_utf8_lossy(&self.kept()).into_owned();
-        text.lines().collect::<Vec<_>>().join("\n")
+        String::from_utf8_lossy(&self.heard().kept).trim_end().to_owned()
     }
 
     /// The last line.
@@ -51,14 +63,30 @@ impl Words {
         self.all().lines().last().unwrap_or_default().to_owned()
     }
 
-    fn keep(&self, bytes: &[u8]) {
-        let mut kept = self.kept();
-        kept.extend_from_slice(bytes);
-        let surplus = kept.len().saturating_sub(KEPT_BYTES_MAX);
-        kept.drain(..surplus);
+    /// The last line that begins with these words, or the last of all.
+    pub(super) fn last_with(&self, beginning: &str) -> String {
+        let all = self.all();
+        let mut lines = all.lines().rev();
+        let found = lines.clone().find(|line| line.starts_with(beginning));
+        found.or_else(|| lines.next()).unwrap_or_default().to_owned()
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<u8>> {
+    fn hear(&self, said: &[u8]) -> Result<(), Excess> {
+        let heard = &mut *self.heard();
+        heard.bytes = heard.bytes.saturating_add(said.len());
+        if heard.bytes > heard.bytes_max {
+            return Err(Excess::Answer(heard.bytes_max));
+        }
+        let kept = &mut heard.kept;
+        heard.lines.follow(said, heard.bytes_max, |line| {
+            kept.extend_from_slice(line);
+            kept.push(b'\n');
+            let surplus = kept.len().saturating_sub(KEPT_BYTES_MAX);
+            kept.drain(..surplus);
+        })
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -67,14 +95,7 @@ impl AsyncRead for Overheard {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        let said = &buf.filled()[before..];
-        self.words.keep(said);
-        self.heard = self.heard.saturating_add(said.len());
-        if self.heard > HEARD_BYTES_MAX {
-            let error = format!("the server said more than {HEARD_BYTES_MAX} bytes");
-            return Poll::Ready(Err(io::Error::other(error)));
-        }
-        Poll::Ready(Ok(()))
+        Poll::Ready(self.words.hear(&buf.filled()[before..]).map_err(io::Error::from))
     }
 }
 

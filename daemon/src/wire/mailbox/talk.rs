@@ -21,12 +21,14 @@ use crate::{
 
 /// Longest line that is read. RFC 1939 3 allows 512 bytes; lists of IMAP capabilities are longer.
 const LINE_BYTES_MAX: usize = 8_192;
-/// Most bytes of a dialogue that are kept, about.
+/// Most bytes of a dialogue that are kept, about; of a longer one it is the end.
 const TRANSCRIPT_BYTES_MAX: usize = 16_384;
 /// Most bytes of a step's reply that are kept, about.
 const STEP_BYTES_MAX: usize = 4_096;
-/// Bytes that are read at once.
+/// Bytes of a line that are read at once.
 const PIECE_BYTES: usize = 2_048;
+/// Bytes of anything else that are read at once.
+const CONTENT_BYTES: usize = 16_384;
 /// The longest limit that is honoured: a day.
 const LIMIT_SECONDS_MAX: u64 = 86_400;
 /// How long saying goodbye may take.
@@ -138,13 +140,21 @@ impl Talk {
 
     fn remember(&mut self, who: &str, lines: &str) {
         for line in lines.lines() {
-            if self.transcript.len() > TRANSCRIPT_BYTES_MAX {
-                return;
-            }
+            self.forget_beginning();
             self.transcript.push_str(who);
             self.transcript.push_str(&one_line(keep(line)));
             self.transcript.push('\n');
         }
+    }
+
+    /// Forgets half of a dialogue that has become long: where a session broke, its end tells more.
+    fn forget_beginning(&mut self) {
+        if self.transcript.len() <= TRANSCRIPT_BYTES_MAX {
+            return;
+        }
+        let half = self.transcript.floor_char_boundary(self.transcript.len() / 2);
+        let end = self.transcript[half..].find('\n').map_or(self.transcript.len(), |at| half + at + 1);
+        self.transcript.replace_range(..end, "...\n");
     }
 
     /// Keeps `secret` out of whatever the server says from now on.
@@ -216,6 +226,50 @@ impl Talk {
                 bytes => self.buffer.extend_from_slice(&piece[..bytes]),
             }
         }
+    }
+
+    /// Waits within `limit` for the server to say something when nothing is [`unread`](Self::unread), and notes none of
+    /// it. At the end of the connection it fails.
+    pub(in crate::wire) async fn listen(&mut self, limit: Duration) -> Result<(), MailboxFailure> {
+        if !self.buffer.is_empty() {
+            return Ok(());
+        }
+        let read = timeout(limit.min(Duration::from_secs(LIMIT_SECONDS_MAX)), self.piece()).await;
+        let cause = match read {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(cause)) => cause,
+            Err(_) => MailboxCause::TimedOut(limit),
+        };
+        Err(self.failure(cause))
+    }
+
+    async fn piece(&mut self) -> Result<(), MailboxCause> {
+        let stream = self.stream.as_mut().ok_or(MailboxCause::Closed)?;
+        self.buffer.reserve(CONTENT_BYTES);
+        match stream.read_buf(&mut self.buffer).await? {
+            0 => Err(MailboxCause::Closed),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the server has said and nobody has read.
+    pub(in crate::wire) fn unread(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Takes so many bytes off what is unread.
+    pub(in crate::wire) fn consume(&mut self, bytes: usize) {
+        self.buffer.drain(..bytes.min(self.buffer.len()));
+    }
+
+    /// Ends the step, which the server has refused; the dialogue goes on. Its words without secrets, bounded.
+    pub(in crate::wire) fn refused(&mut self, words: &str) -> String {
+        let words = keep(&self.secrets.without(words)).to_owned();
+        let said = std::mem::take(&mut self.said);
+        if let Some(step) = self.step.take() {
+            step.end(said, Err::<&str, _>(&words));
+        }
+        words
     }
 
     /// The failure of this step.

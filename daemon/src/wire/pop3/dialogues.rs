@@ -16,11 +16,11 @@ use crate::{
     },
 };
 
-const HELLO: &str = "S: +OK hi\nC: CAPA\nS: +OK\nS: STLS\nS: SASL PLAIN XOAUTH2\nS: .\n";
-const LOGIN: &str = "C: USER alice\nS: +OK\nC: PASS secret\n";
-const QUIT: &str = "QUIT\r\n";
+pub(super) const HELLO: &str = "S: +OK hi\nC: CAPA\nS: +OK\nS: STLS\nS: USER\nS: UIDL\nS: SASL PLAIN XOAUTH2\nS: .\n";
+pub(super) const LOGIN: &str = "C: USER alice\nS: +OK\nC: PASS secret\n";
+pub(super) const QUIT: &str = "QUIT\r\n";
 
-fn endpoint(encryption: Encryption, authority: Option<&str>) -> Endpoint {
+pub(super) fn endpoint(encryption: Encryption, authority: Option<&str>) -> Endpoint {
     let [connect, greeting, command, data, end_of_data] = [1, 2, 3, 4, 5].map(Duration::from_secs);
     Endpoint {
         host: "pop.lab.test".parse().expect("a host"),
@@ -32,7 +32,7 @@ fn endpoint(encryption: Encryption, authority: Option<&str>) -> Endpoint {
     }
 }
 
-fn password(apop: bool, allow_plaintext: bool) -> MailboxAuth {
+pub(super) fn password(apop: bool, allow_plaintext: bool) -> MailboxAuth {
     let password = Secret::new("secret".to_owned());
     MailboxAuth::Password { user: "alice".to_owned(), password, apop, allow_plaintext }
 }
@@ -44,6 +44,8 @@ fn token() -> MailboxAuth {
 #[tokio::test(start_paused = true)]
 async fn each_way_to_sign_in_opens_the_mailbox_and_leaves_no_secret_behind() {
     let xoauth2 = "C: AUTH XOAUTH2\nS: + \nC: dXNlcj1hbGljZQFhdXRoPUJlYXJlciB0MGtlbgEB\nS: +OK in\n";
+    let plain =
+        "S: +OK\nC: CAPA\nS: +OK\nS: SASL LOGIN PLAIN\nS: .\nC: AUTH PLAIN\nS: +\nC: AGFsaWNlAHNlY3JldA==\nS: +OK\n";
     // The digest is that of RFC 1939 7, whose password is not ours.
     let stamped = "S: +OK POP3 server ready <1896.697170952@dbc.mtview.ca.us>\nC: CAPA\nS: -ERR what\n";
     let tanstaaf = MailboxAuth::Password {
@@ -54,6 +56,8 @@ async fn each_way_to_sign_in_opens_the_mailbox_and_leaves_no_secret_behind() {
     };
     let rows = [
         (password(false, true), format!("{HELLO}{LOGIN}S: +OK in\n")),
+        (password(false, true), format!("S: +OK\nC: CAPA\nS: -ERR what\n{LOGIN}S: +OK in\n")),
+        (password(false, true), plain.to_owned()),
         (token(), format!("{HELLO}{xoauth2}")),
         (tanstaaf, format!("{stamped}C: APOP mrose c4c9334bac560ecc979e58001b3e22fb\nS: +OK maildrop\n")),
     ];
@@ -67,7 +71,7 @@ async fn each_way_to_sign_in_opens_the_mailbox_and_leaves_no_secret_behind() {
         let record = recorder.record();
         assert!(record.steps.iter().all(|step| step.succeeded || step.name == StepName::Quit), "{record:?}");
         let shown = format!("{record:?}");
-        for secret in ["secret", "t0ken", "tanstaaf", "c4c9", "dXNl"] {
+        for secret in ["secret", "t0ken", "tanstaaf", "c4c9", "dXNl", "AGFs"] {
             assert!(!shown.contains(secret), "{shown}");
         }
     }
@@ -132,17 +136,36 @@ async fn what_keeps_us_out_is_told_with_its_phase() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_cannot_smuggle_a_command() {
-    let auth = MailboxAuth::Password {
-        user: "alice\r\nDELE 1".to_owned(),
-        password: Secret::new("secret".to_owned()),
-        apop: false,
-        allow_plaintext: true,
-    };
-    let server = Scripted::new(HELLO);
-    let failure = Pop3Session::open(&endpoint(Encryption::None, None), &auth, &server).await.expect_err("refused");
-    assert!(matches!(failure.cause, MailboxCause::BadCredentials));
-    assert!(!server.writes().concat().contains("DELE"));
+async fn a_password_goes_by_plain_as_carefully_as_by_pass() {
+    let hello = "S: +OK\nC: CAPA\nS: +OK\nS: SASL PLAIN\nS: .\n";
+    let wrong = format!("{hello}C: AUTH PLAIN\nS: + \ntake 22\nS: -ERR [AUTH] AGFsaWNlAHNlY3JldA==\n");
+    let rows = [
+        (true, wrong.as_str(), "sign-in: the server replied -ERR [AUTH] ***"),
+        (
+            false,
+            hello,
+            "sign-in: the connection is not encrypted and the settings do not allow credentials to be sent in the clear",
+        ),
+    ];
+    for (allow_plaintext, script, expected) in rows {
+        let (server, auth) = (Scripted::new(script), password(false, allow_plaintext));
+        let failure = Pop3Session::open(&endpoint(Encryption::None, None), &auth, &server).await.expect_err(script);
+        assert_eq!(failure.to_string(), expected);
+        assert_eq!(failure.refuses_credentials(), allow_plaintext);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_cannot_smuggle_a_command_or_another_name() {
+    let plain = "S: +OK\nC: CAPA\nS: +OK\nS: SASL PLAIN\nS: .\n";
+    for (user, script) in [("alice\r\nDELE 1", HELLO), ("bob\0alice", plain)] {
+        let password = Secret::new("secret".to_owned());
+        let auth = MailboxAuth::Password { user: user.to_owned(), password, apop: false, allow_plaintext: true };
+        let server = Scripted::new(script);
+        let failure = Pop3Session::open(&endpoint(Encryption::None, None), &auth, &server).await.expect_err("refused");
+        assert!(matches!(failure.cause, MailboxCause::BadCredentials));
+        assert!(!server.writes().concat().contains("DELE") && !server.writes().concat().contains("AUTH"));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(Rules::built_in);
 #[track_caller]
 fn check(status: Option<&str>, words: &str, reason: Reason, hard: bool) {
     let status = status.map(|status| status.parse().expect(status));
-    let got = RULES.judge(&Evidence { status, words, context: "" });
+    let got = RULES.judge(&Evidence { status, words, ..Evidence::default() });
     assert_eq!((got.reason, got.is_hard()), (reason, hard), "{words} (rule {})", got.ruling.rule);
 }
 
@@ -86,4 +86,27 @@ fn enhanced_codes_are_told_from_addresses_and_versions() {
     check_enhanced("the end is 5.4.4.", Some("5.4.4"));
     check_enhanced("from 5.1.1.1 or 15.1.1", None);
     check_enhanced("v5.1.1 and 2.1.5", None);
+}
+
+#[test]
+fn the_codes_of_joined_lines_are_no_words() {
+    let plain = |text: &str| without_marks(text.to_owned());
+    assert_eq!(
+        plain("at 192.0.2.4: 550-5.1.1 does not 550-5.1.1 exist 550 5.1.1 here"),
+        "at 192.0.2.4: 550-5.1.1 does not exist here"
+    );
+    assert_eq!(plain("550-no such 550-user 550 here"), "550-no such user 550 here");
+    assert_eq!(plain("450 busy 551 gone"), "450 busy 551 gone");
+    assert_eq!(plain("550-a 551-b 550-"), "550-a 551-b ");
+    assert_eq!(plain("飛-450-飛"), "飛-450-飛");
+}
+
+#[test]
+fn a_filter_may_hide_behind_words_that_are_passed_on() {
+    check(None, "Relay said: 550 user unknown", Reason::Filtered, false);
+    check(None, "Relay said to RCPT TO: 550 user unknown", Reason::UserUnknown, true);
+    check(None, "Relay said: 550 5.1.1 user unknown", Reason::UserUnknown, true);
+    check(None, "550 user unknown", Reason::UserUnknown, true);
+    let report = Evidence { words: "It said: 550 user unknown", origin: Origin::Report, ..Evidence::default() };
+    assert!(RULES.judge(&report).is_hard());
 }

@@ -177,6 +177,10 @@ fn each_bound_is_told_with_its_field() {
     );
     check(|s| s.reply_to = Some(v1::Mailbox::default()), &["settings.reply_to.address"]);
     check(|s| s.in_doubt = 7, &["settings.in_doubt"]);
+    check(
+        |s| s.suppression = Some(v1::SuppressionRules { soft_bounces_max: 1, ..Default::default() }),
+        &["settings.suppression.soft_bounces_max"],
+    );
     check(|s| s.may_send_as = vec!["@example.com".into(); 1_001], &["settings.may_send_as"]);
     check(|s| s.labels = (0..17).map(|label| label.to_string()).collect(), &["settings.labels"]);
     check(|s| s.labels = vec!["a".into(), "a".into(), String::new()], &["settings.labels[1]", "settings.labels[2]"]);
@@ -210,6 +214,18 @@ fn each_bound_is_told_with_its_field() {
         |burst| Some(v1::Limits { pace: Some(v1::Pace { messages_per_minute: 1, burst }), ..v1::Limits::default() });
     check(|s| s.limits = pace(1_440), &[]);
     check(|s| s.limits = pace(1_441), &["settings.limits.pace.burst"]);
+}
+
+#[test]
+fn only_a_sent_folder_reconciles() {
+    let sign_in = v1::MailboxSignIn { user: "me".into(), password: "p".into(), ..v1::MailboxSignIn::default() };
+    let mailbox = |protocol: v1::MailboxProtocol| {
+        Some(v1::IncomingMailbox { protocol: protocol.into(), sign_in: Some(sign_in.clone()), ..bare_mailbox() })
+    };
+    let reconcile = i32::from(v1::InDoubtPolicy::Reconcile);
+    check(|s| s.in_doubt = reconcile, &["settings.in_doubt"]);
+    check(|s| (s.in_doubt, s.mailbox) = (reconcile, mailbox(v1::MailboxProtocol::Imap)), &[]);
+    check(|s| (s.in_doubt, s.mailbox) = (reconcile, mailbox(v1::MailboxProtocol::Pop3)), &["settings.in_doubt"]);
 }
 
 #[test]

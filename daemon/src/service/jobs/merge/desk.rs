@@ -16,10 +16,12 @@ use crate::{
         ids::AccountId,
         merge::{MergeRecipient, MergeTemplate},
         routing::Routing,
+        statistics::Counted,
     },
     policy::{
         admission::message_bytes_max,
         routing::{Kind, Matching, Way},
+        statistics::MergeAcceptance,
     },
     service::{
         convert::violations::Violation,
@@ -28,7 +30,7 @@ use crate::{
             gate::check_hours,
             intake::{COMPOSED_ASIDE_BYTES, aside},
             route::{Routed, follow, named, sender_of},
-            warnings,
+            suppressed, warnings,
         },
         status::Refusal,
     },
@@ -48,6 +50,8 @@ pub(super) struct Desk<'a> {
     candidates: Vec<Candidate>,
     /// Accounts that the rules name and that cannot send the job.
     unfit: Vec<(AccountId, Refusal)>,
+    /// What is counted of the recipients.
+    accepted: MergeAcceptance,
 }
 
 /// An account by which the job may go.
@@ -57,6 +61,8 @@ struct Candidate {
     routed: Routed,
     /// What is wrong with the job or its recipients, as far as this account is concerned.
     checked: Result<(MergeTemplate, Incoming), Vec<Violation>>,
+    /// How many of the recipients must not be sent to.
+    suppressed: u32,
 }
 
 /// The account by which the job goes, and what it made of the recipients.
@@ -65,6 +71,7 @@ pub(super) struct Outcome {
     pub(super) template: MergeTemplate,
     pub(super) whole: Whole,
     pub(super) warnings: Vec<String>,
+    pub(super) counted: Vec<Counted>,
 }
 
 impl<'a> Desk<'a> {
@@ -75,7 +82,8 @@ impl<'a> Desk<'a> {
         opening: &'a Opening,
         routing: &'a Routing,
     ) -> Result<Self, Refusal> {
-        let mut desk = Self { storage, signers, opening, matching: None, candidates: Vec::new(), unfit: Vec::new() };
+        let (candidates, unfit, accepted) = (Vec::new(), Vec::new(), MergeAcceptance::default());
+        let mut desk = Self { storage, signers, opening, matching: None, candidates, unfit, accepted };
         match &opening.order.account {
             Some(id) => {
                 let candidate = desk.candidate(id.clone(), named(storage, id, &opening.visitor).await?).await?;
@@ -109,6 +117,10 @@ impl<'a> Desk<'a> {
                 Ok((template, incoming)) => {
                     let first = incoming.count();
                     let (incoming, taken) = check(incoming, given).await?;
+                    if let Ok(recipients) = &taken {
+                        let found = suppressed_among(self.storage, self.opening, &candidate.routed, recipients).await?;
+                        candidate.suppressed = candidate.suppressed.saturating_add(found);
+                    }
                     taken.map(|recipients| {
                         answer = answer.take().or(Some((first, recipients)));
                         (template, incoming)
@@ -117,7 +129,9 @@ impl<'a> Desk<'a> {
                 Err(violations) => Err(violations),
             };
         }
-        answer.ok_or_else(|| self.complaint())
+        let (first, recipients) = answer.ok_or_else(|| self.complaint())?;
+        recipients.iter().for_each(|recipient| self.accepted.add(&recipient.address));
+        Ok((first, recipients))
     }
 
     /// The account that is left, when these were all recipients.
@@ -137,7 +151,7 @@ impl<'a> Desk<'a> {
                 }
             }
         };
-        let Candidate { routed, checked, .. } = self.candidates.swap_remove(place);
+        let Candidate { routed, checked, suppressed, .. } = self.candidates.swap_remove(place);
         let (template, incoming) = checked?;
         let whole = incoming.finish()?;
         let Opening { order, now, .. } = self.opening;
@@ -147,8 +161,10 @@ impl<'a> Desk<'a> {
         warnings.extend(check_hours(windows, order.send_at, order.waits_for_somebody(), *now)?);
         warnings.extend(routed.warning.clone());
         warnings.extend(whole.warning.clone());
+        warnings.extend(suppressed::warning_of(suppressed, whole.recipients));
         warnings.extend(warnings_of(&template.draft));
-        Ok(Outcome { routed, template, whole, warnings })
+        let counted = self.accepted.counted(&order.labels);
+        Ok(Outcome { routed, template, whole, warnings, counted })
     }
 
     /// Takes note of who comes, and leaves the accounts that are still possible.
@@ -211,7 +227,7 @@ impl<'a> Desk<'a> {
     }
 
     async fn candidate(&self, account: AccountId, routed: Routed) -> Result<Candidate, Refusal> {
-        let Opening { order, id, now, .. } = self.opening;
+        let Opening { order, id, proof, now, .. } = self.opening;
         let settings = &routed.record.account.settings;
         let bounds = Bounds {
             message_bytes_max: message_bytes_max(&settings.limits, order.priority),
@@ -222,16 +238,16 @@ impl<'a> Desk<'a> {
         let (id, now, settings) = (*id, *now, settings.clone());
         let bytes = order.content.bytes();
         let content = if bytes < COMPOSED_ASIDE_BYTES {
-            content_of(order, &settings, id, now)
+            content_of(order, &settings, (id, proof), now)
         } else {
-            let order = order.clone();
-            aside(bytes, move || content_of(&order, &settings, id, now)).await?
+            let (order, proof) = (order.clone(), proof.clone());
+            aside(bytes, move || content_of(&order, &settings, (id, &proof), now)).await?
         };
         let checked = content.map(|MergeContent { template, renderer, identity }| {
             let template = MergeTemplate { forbid_dkim: routed.forbid_dkim, ..template };
             (template, Incoming::new(renderer, identity, bounds).signed_by(keys))
         });
-        Ok(Candidate { account, routed, checked })
+        Ok(Candidate { account, routed, checked, suppressed: 0 })
     }
 
     /// What is wrong in view of the account that would have been chosen.
@@ -239,6 +255,18 @@ impl<'a> Desk<'a> {
         let wrong = self.candidates.iter().find_map(|candidate| candidate.checked.as_ref().err());
         wrong.map_or(Refusal::Internal("nobody checked the recipients"), |violations| violations.clone().into())
     }
+}
+
+/// How many of these recipients must not be sent to by an account.
+async fn suppressed_among(
+    storage: &SharedStorage,
+    opening: &Opening,
+    routed: &Routed,
+    recipients: &[MergeRecipient],
+) -> Result<u32, Refusal> {
+    let addresses: Vec<Address> = recipients.iter().map(|recipient| recipient.address.clone()).collect();
+    let account = &routed.record.account.id;
+    Ok(suppressed::count(storage, account, &opening.order, &addresses, opening.now).await?)
 }
 
 /// Checks recipients. Templates that do more than name variables may take their time, so they get a thread of their own.

@@ -34,6 +34,7 @@ impl Player {
             all.push(format!("{job:?} {message:?}"));
             self.read_merge(*id, &mut all).await;
         }
+        self.read_returns(&mut all).await;
         self.read_lists(&mut all).await;
         self.read_events(&mut all).await;
         all
@@ -83,7 +84,7 @@ impl Player {
             vec![JobState::Deferred, JobState::InDoubt],
             vec![JobState::Submitted, JobState::PartlySubmitted],
             vec![JobState::Failed, JobState::Expired, JobState::Cancelled],
-            vec![JobState::Suppressed],
+            vec![JobState::Bounced, JobState::Suppressed],
         ];
         let mut filters: Vec<_> =
             states.into_iter().map(|states| JobFilter { states, ..JobFilter::default() }).collect();

@@ -3,11 +3,47 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::{ids::MessageKey, inbound::InboundId};
+
+fn any_return() -> impl Strategy<Value = Key> {
+    let message = any::<([u8; 16], u32)>().prop_map(|(job, index)| MessageKey { job: JobId::from_bytes(job), index });
+    let mail = any::<([u8; 16], u16)>().prop_map(|(id, chunk)| (InboundId::from_bytes(id), chunk));
+    let at = any::<u64>().prop_map(Timestamp::from_millis);
+    prop_oneof![
+        (any::<u32>(), at, message.clone()).prop_map(|(account, since, message)| ReturnKey::Doubt {
+            account,
+            since,
+            message
+        }),
+        any::<(u32, [u8; 16])>().prop_map(|(account, hash)| ReturnKey::Name { account, hash }),
+        (message, any::<(u32, [u8; 16])>()).prop_map(|(message, (account, hash))| ReturnKey::NameOf {
+            message,
+            account,
+            hash
+        }),
+        any::<(u32, [u8; 16], [u8; 16])>().prop_map(|(account, mailbox, message)| ReturnKey::Read {
+            account,
+            mailbox,
+            message
+        }),
+        any::<(u32, [u8; 16], [u8; 8])>().prop_map(|(account, mailbox, folder)| ReturnKey::ReadUpTo {
+            account,
+            mailbox,
+            folder
+        }),
+        any::<(u32, [u8; 16])>().prop_map(|(account, hash)| ReturnKey::Fingerprint { account, hash }),
+        any::<(u32, u32, [u8; 16])>().prop_map(|(day, account, hash)| ReturnKey::FingerprintDay { day, account, hash }),
+        mail.clone().prop_map(|(id, chunk)| ReturnKey::Mail { id, chunk }),
+        mail.prop_map(|(id, chunk)| ReturnKey::Content { id, chunk }),
+    ]
+    .prop_map(Key::Return)
+}
 
 fn any_key() -> impl Strategy<Value = Key> {
     let job = any::<[u8; 16]>().prop_map(JobId::from_bytes);
     let priority = prop::sample::select(Priority::ALL.to_vec());
     prop_oneof![
+        any_return(),
         any::<u8>().prop_map(|fact| Key::Meta { fact }),
         any::<(u32, u16)>().prop_map(|(account, chunk)| Key::Account { account, chunk }),
         any::<(u32, u16)>().prop_map(|(account, chunk)| Key::Standing { account, chunk }),

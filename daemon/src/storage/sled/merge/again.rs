@@ -126,7 +126,7 @@ impl OpenMerge {
                 txn.remove_retry(message, due);
             }
             txn.put_retry(message, Some(known.due));
-            self.note(message.index, known);
+            self.note(txn, message.index, known);
             if self.stored.job.schedule == Schedule::Idle {
                 self.stored.job.schedule = Schedule::Waiting { due: again.now };
             }

@@ -130,7 +130,7 @@ impl OpenMerge {
             txn.remove_retry(message, due);
         }
         txn.put_retry(message, due_of(&known));
-        self.note(index, known);
+        self.note(txn, index, known);
         Ok(())
     }
 

@@ -41,6 +41,7 @@ pub(in crate::storage::sled) fn doom(txn: &mut Txn, stored: &StoredJob) -> Resul
         }
         txn.remove(key);
     }
+    txn.forget_doubts(&stored.job.account, job)?;
     let (key, value) = codec::single(&Key::Doomed { job }, &[]);
     txn.put(key, value);
     Ok(())
@@ -69,6 +70,10 @@ pub(in crate::storage::sled) fn delete_some(txn: &mut Txn, job: JobId) -> Result
         }
         txn.remove(key);
     }
+    let names = txn.disk.tree.scan_prefix(Key::of_job(Family::NameOf, job)).keys().take(KEYS_PER_STEP);
+    let names: Vec<_> = names.map(|key| txn.disk.checked(key)).collect::<Result<_, _>>()?;
+    gone += names.len() as u64;
+    names.iter().try_for_each(|key| txn.forget_name(key))?;
     if gone == 0 {
         txn.remove_key(&Key::Doomed { job });
         gone = 1;

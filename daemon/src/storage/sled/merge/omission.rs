@@ -41,7 +41,7 @@ impl OpenMerge {
         if let Some(due) = old_due {
             txn.remove_retry(message, due);
         }
-        self.note(index, left);
+        self.note(txn, index, left);
         txn.put_held(message, &by.key);
         if self.progress().underway == 0 {
             self.refresh(txn)?;
@@ -93,7 +93,7 @@ impl OpenMerge {
         if self.stored.job.schedule == Schedule::Idle {
             self.stored.job.schedule = Schedule::Waiting { due: known.due };
         }
-        self.note(index, known);
+        self.note(txn, index, known);
         Ok(true)
     }
 }

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::outcomes::{OutcomePage, place_of};
 use crate::{
     domain::{
-        ids::JobId,
+        ids::{JobId, MessageKey},
         job::{Audience, Flight},
         merge::progress::{MergeOutcome, MergeProgress},
         time::Timestamp,
     },
-    storage::sled::jobs::{Before, StoredJob},
+    storage::sled::{
+        jobs::{Before, StoredJob},
+        txn::Txn,
+    },
 };
 
 /// The merge jobs of a commit in the making.
@@ -38,6 +41,11 @@ pub(super) struct ChangedPage {
 }
 
 impl MergeBook {
+    /// A job that this commit has open, to be given back.
+    pub(in crate::storage::sled) fn take(&mut self, job: JobId) -> Option<OpenMerge> {
+        self.open.remove(&job)
+    }
+
     /// Begins the next commit.
     pub(in crate::storage::sled) fn forget(&mut self) {
         self.added.clear();
@@ -54,7 +62,7 @@ impl OpenMerge {
         self.stored.job.id
     }
 
-    pub(super) const fn account(&self) -> u32 {
+    pub(in crate::storage::sled) const fn account(&self) -> u32 {
         self.account
     }
 
@@ -65,11 +73,19 @@ impl OpenMerge {
         }
     }
 
+    /// Whether it has a message of this number.
+    pub(in crate::storage::sled) fn has_message(&self, index: u32) -> bool {
+        self.stored.job.merge().is_some_and(|progress| index < progress.messages)
+    }
+
     /// Notes what is known of a message whose page was read.
-    pub(super) fn note(&mut self, index: u32, known: MergeOutcome) {
+    pub(super) fn note(&mut self, txn: &mut Txn, index: u32, known: MergeOutcome) {
+        let message = MessageKey { job: self.id(), index };
         let (page, place) = place_of(index);
         if let Some(changed) = self.pages.get_mut(&page) {
-            changed.page.outcomes.insert(place, known);
+            let after = known.state.doubtful_since();
+            let before = changed.page.outcomes.insert(place, known);
+            txn.move_doubt(self.account, message, before.and_then(|known| known.state.doubtful_since()), after);
             changed.is_changed = true;
         }
     }

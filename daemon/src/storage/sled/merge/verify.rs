@@ -15,6 +15,7 @@ use crate::{
             disk::{self, View},
             jobs,
             keys::Key,
+            returns::doubts::expected_of,
             wrong::{Wrong, unreadable},
         },
     },
@@ -35,8 +36,15 @@ pub(in crate::storage::sled) fn check_outcomes(
         let is_doomed = view.get(&Key::Doomed { job }.to_bytes())?.is_some();
         return Ok((!is_doomed).then_some(Wrong::LeftOver));
     };
+    let account = store.number_of(&stored.job.account);
     for (place, known) in &read.outcomes {
         let message = MessageKey { job, index: page * OUTCOMES_PER_PAGE + place };
+        let doubt = account.and_then(|account| expected_of(account, message, known));
+        if let Some(key) = doubt.map(|key| IVec::from(key.to_bytes()))
+            && view.get(&key)?.is_none()
+        {
+            return Ok(Some(Wrong::Missing(key, IVec::default())));
+        }
         if !known.state.is_pending() || is_marked(view, store, &stored, message)? {
             continue;
         }

@@ -70,8 +70,9 @@ pub(super) fn put_mark(txn: &mut Txn, account: u32, message: MessageKey, row: &M
         }
         None => {
             if let Some(stored) = stored {
-                let derived =
-                    [jobs::ready_key(account, &stored.job), jobs::divert_key(account, &stored.job, Flight::Grounded)];
+                let (job, flight) = (&stored.job, Flight::Grounded);
+                let (divert, doubt) = (jobs::divert_key(account, job, flight), jobs::doubt_key(account, job, flight));
+                let derived = [jobs::ready_key(account, job), divert, doubt];
                 derived.iter().flatten().for_each(|key| txn.remove_key(key));
             }
         }
@@ -95,9 +96,16 @@ pub(super) fn put_part(txn: &mut Txn, job: JobId, first: u32, row: PartRow, pin:
 /// Puts a page of outcomes with its entries of the retry index; a mark that comes later takes its own away.
 pub(super) fn put_outcomes(txn: &mut Txn, job: JobId, page: u32, row: OutcomesRow) -> Result<(), BadRow> {
     txn.put_row(|chunk| Key::Outcomes { job, page, chunk }, &row, 0);
-    for (place, known) in row.into_outcomes()? {
+    let outcomes = row.into_outcomes()?;
+    let is_doubtful = outcomes.values().any(|known| known.state.doubtful_since().is_some());
+    let account = is_doubtful.then(|| jobs::load(txn, job).ok().flatten()).flatten();
+    let account = account.and_then(|stored| txn.accounts.get(&stored.job.account)).map(|entry| entry.number);
+    for (place, known) in outcomes {
         let message = MessageKey { job, index: page.saturating_mul(OUTCOMES_PER_PAGE).saturating_add(place) };
         txn.put_retry(message, known.state.is_pending().then_some(known.due));
+        if let Some(account) = account {
+            txn.move_doubt(account, message, None, known.state.doubtful_since());
+        }
     }
     Ok(())
 }
@@ -130,8 +138,11 @@ pub(super) fn put_job(txn: &mut Txn, id: &str, row: JobRow, shelved: &Shelved) -
     if let Some((key, value)) = account.and_then(|account| jobs::ready_entry(account, &job)) {
         txn.put(key, value);
     }
-    if let Some(divert) = account.and_then(|account| jobs::divert_key(account, &job, Flight::Grounded)) {
-        txn.put(divert.to_bytes().into(), ::sled::IVec::default());
+    let bare = account.map(|account| {
+        [jobs::divert_key(account, &job, Flight::Grounded), jobs::doubt_key(account, &job, Flight::Grounded)]
+    });
+    for key in bare.into_iter().flatten().flatten() {
+        txn.put(key.to_bytes().into(), ::sled::IVec::default());
     }
     if let Some(expiry) = jobs::expiry_key(&job) {
         txn.put(expiry.to_bytes().into(), ::sled::IVec::default());

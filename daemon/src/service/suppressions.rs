@@ -1,0 +1,248 @@
+//! SuppressionService: who must not be sent to.
+//!
+//! Entries of an account are for those who see the account. Entries of labels and of all accounts are read by every known caller and
+//! changed by admins; but whoever submits jobs may say that an address has unsubscribed from a label.
+
+mod import;
+mod listing;
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream::BoxStream};
+use hikyaku_proto::v1::{self, suppression_service_server::SuppressionService};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{
+    convert::{
+        names::to_labels,
+        suppression::{Origin, from_suppression, to_scope, to_suppressed, to_suppression},
+        values::parse,
+        violations::Violations,
+    },
+    guard::visitor_of,
+    parts::Parts,
+    places::place,
+    status::{Refusal, Returned},
+    visibility::{View, Visitor},
+};
+use crate::{
+    domain::{
+        ids::AccountId,
+        suppression::{Suppression, SuppressionKey, SuppressionReason, SuppressionScope, SuppressionSource},
+        time::Clock,
+    },
+    storage::SharedStorage,
+};
+
+/// Most streams of imports at once, over all callers.
+const IMPORTS_MAX: usize = 16;
+
+/// The service.
+#[derive(Debug)]
+pub(super) struct SuppressionLists {
+    lists: Lists,
+    shutdown: CancellationToken,
+    imports: Arc<Semaphore>,
+}
+
+/// The lists, as calls and streams reach them.
+#[derive(Clone, Debug)]
+struct Lists {
+    storage: SharedStorage,
+    clock: Arc<dyn Clock>,
+}
+
+/// What a caller may do with an entry that it wants to add.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    /// It may replace the one that is there.
+    Replace,
+    /// It may add one where none holds.
+    AddOnly,
+}
+
+impl SuppressionLists {
+    pub(super) fn new(parts: &Parts) -> Self {
+        Self {
+            lists: Lists { storage: Arc::clone(&parts.storage), clock: Arc::clone(&parts.clock) },
+            shutdown: parts.shutdown.clone(),
+            imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
+        }
+    }
+}
+
+impl Lists {
+    async fn add(
+        &self,
+        wire: Option<v1::Suppression>,
+        visitor: &Visitor,
+    ) -> Result<v1::AddSuppressionResponse, Refusal> {
+        let origin = self.origin(visitor, SuppressionSource::Call);
+        let mut violations = Violations::default();
+        let suppression = to_suppression(wire, &origin, &mut violations);
+        let suppression = violations.finish(suppression)?;
+        let leave = leave_to_add(&suppression, visitor, &mut View::new(visitor, &self.storage)).await?;
+        if let Some(known) = self.known(&suppression, leave).await? {
+            return Ok(v1::AddSuppressionResponse { suppression: Some(from_suppression(&known)), replaced: false });
+        }
+        let told = from_suppression(&suppression);
+        let replaced = self.storage.suppress(vec![suppression]).await?.first().copied().unwrap_or_default();
+        tracing::info!(caller = %visitor.caller(), replaced, "address suppressed");
+        Ok(v1::AddSuppressionResponse { suppression: Some(told), replaced })
+    }
+
+    /// The entry that is there already, when the caller may not replace it: what an admin, a reader or a server said stays.
+    async fn known(&self, suppression: &Suppression, leave: Leave) -> Result<Option<Suppression>, Refusal> {
+        if leave == Leave::Replace {
+            return Ok(None);
+        }
+        let known = self.storage.suppression(&suppression.key).await?;
+        Ok(known.filter(|known| known.holds(self.clock.now())))
+    }
+
+    async fn check(
+        &self,
+        request: v1::CheckSuppressionRequest,
+        visitor: &Visitor,
+    ) -> Result<v1::CheckSuppressionResponse, Refusal> {
+        let mut violations = Violations::default();
+        let account = parse::<AccountId>(&request.account_id, "account_id", &mut violations);
+        let labels = to_labels(&request.labels, "labels", &mut violations);
+        let address = to_suppressed(&request.address, "address", &mut violations);
+        let ((account, labels), address) = violations.finish(account.zip(labels).zip(address))?;
+        find_account(&account, &mut View::new(visitor, &self.storage)).await?;
+        let now = self.clock.now();
+        let of_labels = labels.into_iter().map(SuppressionScope::Label);
+        let mut suppressions = Vec::new();
+        for scope in [SuppressionScope::Global, SuppressionScope::Account(account)].into_iter().chain(of_labels) {
+            let found = self.storage.suppression(&SuppressionKey::new(scope, &address)).await?;
+            suppressions.extend(found.filter(|found| found.holds(now)).as_ref().map(from_suppression));
+        }
+        Ok(v1::CheckSuppressionResponse { suppressions })
+    }
+
+    async fn remove(
+        &self,
+        request: v1::RemoveSuppressionRequest,
+        visitor: &Visitor,
+    ) -> Result<v1::RemoveSuppressionResponse, Refusal> {
+        let mut violations = Violations::default();
+        let scope = to_scope(request.scope, "scope", &mut violations);
+        let address = to_suppressed(&request.address, "address", &mut violations);
+        let (scope, address) = violations.finish(scope.zip(address))?;
+        match &scope {
+            SuppressionScope::Account(account) => {
+                check_account(account, &mut View::new(visitor, &self.storage)).await?;
+            }
+            SuppressionScope::Global | SuppressionScope::Label(_) if visitor.is_admin() => {}
+            SuppressionScope::Global | SuppressionScope::Label(_) => return Err(Refusal::NotAllowed(ONLY_ADMINS)),
+        }
+        let key = SuppressionKey::new(scope, &address);
+        let lifted = self.storage.lift(&key, request.requeue, self.clock.now()).await?;
+        let lifted = lifted.ok_or(Returned::NoSuppression(key))?;
+        tracing::info!(caller = %visitor.caller(), requeued = lifted.requeued, "suppression removed");
+        Ok(v1::RemoveSuppressionResponse {
+            suppression: Some(from_suppression(&lifted.suppression)),
+            requeued_recipients: lifted.requeued,
+        })
+    }
+
+    fn origin(&self, visitor: &Visitor, source: SuppressionSource) -> Origin {
+        Origin { source, caller: visitor.caller().clone(), now: self.clock.now() }
+    }
+}
+
+const ONLY_ADMINS: &str = "only admins may change what is suppressed for a label or for all accounts; others may add addresses \
+                           that have unsubscribed from a label";
+
+/// Whether a caller may add an entry, and instead of another one.
+async fn leave_to_add(suppression: &Suppression, visitor: &Visitor, view: &mut View<'_>) -> Result<Leave, Refusal> {
+    match &suppression.key.scope {
+        SuppressionScope::Account(account) => {
+            check_account(account, view)
+                .await
+                .map_err(|refusal| in_request(refusal, "suppression.scope.account_id"))?;
+            Ok(Leave::Replace)
+        }
+        SuppressionScope::Global | SuppressionScope::Label(_) if visitor.is_admin() => Ok(Leave::Replace),
+        SuppressionScope::Label(_) if suppression.reason == SuppressionReason::Unsubscribed => Ok(Leave::AddOnly),
+        SuppressionScope::Global | SuppressionScope::Label(_) => Err(Refusal::NotAllowed(ONLY_ADMINS)),
+    }
+}
+
+/// Refuses an account that does not exist, or that the caller does not see.
+async fn find_account(account: &AccountId, view: &mut View<'_>) -> Result<(), Refusal> {
+    let is_there = view.finds_account(account).await?;
+    if is_there { Ok(()) } else { Err(Refusal::no_account(account.clone())) }
+}
+
+/// Refuses an account of which the caller does not see what is left.
+async fn check_account(account: &AccountId, view: &mut View<'_>) -> Result<(), Refusal> {
+    let sees = view.sees_account(account).await?;
+    if sees { Ok(()) } else { Err(Refusal::no_account(account.clone())) }
+}
+
+/// The refusal of an account, by the field that names it.
+fn in_request(refusal: Refusal, field: &'static str) -> Refusal {
+    match refusal {
+        Refusal::NoAccount { id, .. } => Refusal::NoAccount { id, field },
+        other => other,
+    }
+}
+
+#[tonic::async_trait]
+impl SuppressionService for SuppressionLists {
+    type ImportSuppressionsStream = BoxStream<'static, Result<v1::ImportSuppressionsResponse, Status>>;
+
+    async fn add_suppression(
+        &self,
+        request: Request<v1::AddSuppressionRequest>,
+    ) -> Result<Response<v1::AddSuppressionResponse>, Status> {
+        let visitor = visitor_of(&request)?;
+        Ok(Response::new(self.lists.add(request.into_inner().suppression, &visitor).await?))
+    }
+
+    async fn import_suppressions(
+        &self,
+        request: Request<Streaming<v1::ImportSuppressionsRequest>>,
+    ) -> Result<Response<Self::ImportSuppressionsStream>, Status> {
+        let visitor = visitor_of(&request)?;
+        if self.shutdown.is_cancelled() {
+            return Err(Refusal::ShuttingDown.into());
+        }
+        let place = place(&self.imports, "imports of suppressions")?;
+        let answers = import::answers(self.lists.clone(), visitor, request.into_inner(), self.shutdown.clone());
+        // The place is free again when the stream is dropped.
+        let answers = answers.map(move |answer| {
+            let _held = &place;
+            answer
+        });
+        Ok(Response::new(answers.boxed()))
+    }
+
+    async fn check_suppression(
+        &self,
+        request: Request<v1::CheckSuppressionRequest>,
+    ) -> Result<Response<v1::CheckSuppressionResponse>, Status> {
+        let visitor = visitor_of(&request)?;
+        Ok(Response::new(self.lists.check(request.into_inner(), &visitor).await?))
+    }
+
+    async fn list_suppressions(
+        &self,
+        request: Request<v1::ListSuppressionsRequest>,
+    ) -> Result<Response<v1::ListSuppressionsResponse>, Status> {
+        let visitor = visitor_of(&request)?;
+        Ok(Response::new(self.lists.page(request.into_inner(), &visitor).await?))
+    }
+
+    async fn remove_suppression(
+        &self,
+        request: Request<v1::RemoveSuppressionRequest>,
+    ) -> Result<Response<v1::RemoveSuppressionResponse>, Status> {
+        let visitor = visitor_of(&request)?;
+        Ok(Response::new(self.lists.remove(request.into_inner(), &visitor).await?))
+    }
+}
