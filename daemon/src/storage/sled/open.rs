@@ -66,10 +66,7 @@ pub(super) fn open(
     let db_path = path.join("db");
     let db = open_fenced(path, &db_path, &settings, clock.as_ref())?;
     let (shelves, uploads, spool_writer) = open_shelves(path, &settings)?;
-    sync_names(path)?;
-    let disk = Disk { tree: (*db).clone(), failure: Failure::new() };
-    check_format(path, &disk)?;
-    seal::check(path, &disk, &sealer)?;
+    let disk = checked_disk(path, &db, &sealer)?;
     let (accounts, next_account) = load_accounts(&disk)?;
     let (head, next_seq) = load_head(&disk)?;
     let tip = open_tip(path, next_seq)?;
@@ -130,6 +127,15 @@ fn open_shelves(path: &Path, settings: &SledSettings) -> Result<(Shelves, Upload
     let (spool, writer) = Spool::open(&spool_path).map_err(broken(spool_path))?;
     let uploads = Uploads::open(&uploads_path, settings.uploads).map_err(broken(uploads_path))?;
     Ok((Shelves { spool, files }, uploads, writer))
+}
+
+/// The tree of a store, once it is known to be of our format and sealed with our key.
+fn checked_disk(path: &Path, db: &::sled::Db, sealer: &Sealer) -> Result<Disk, OpenError> {
+    sync_names(path)?;
+    let disk = Disk { tree: (**db).clone(), failure: Failure::new() };
+    check_format(path, &disk)?;
+    seal::check(path, &disk, sealer)?;
+    Ok(disk)
 }
 
 /// Makes the names of a store and of what is in it durable.

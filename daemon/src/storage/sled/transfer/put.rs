@@ -32,7 +32,7 @@ use crate::{
     },
 };
 
-/// Puts an account with its standing and its tokens.
+/// Puts an account with what stands beside it.
 pub(super) fn put_account(
     txn: &mut Txn,
     number: u32,
