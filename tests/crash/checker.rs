@@ -134,12 +134,14 @@ fn ends(entry: &Entry, job: &Job, times: &BTreeMap<(&str, &str), usize>, allowed
                 (received == 0 || unsure)
                     && (is_refused(recipient) || allowed.may_refuse.contains(&entry.submission.account))
             }
+            // Who was refused as unknown and is tried again is left out.
+            (RecipientState::Suppressed, _) => received == 0 && is_refused(recipient),
             (RecipientState::InDoubt, _) => allowed.in_doubt && received < 2,
             _ => false,
         };
         match state {
             RecipientState::Submitted => findings.submitted += 1,
-            RecipientState::Failed => findings.refused += 1,
+            RecipientState::Failed | RecipientState::Suppressed => findings.refused += 1,
             RecipientState::Cancelled => findings.cancelled += 1,
             RecipientState::InDoubt => findings.in_doubt += 1,
             _ => {}

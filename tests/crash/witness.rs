@@ -36,10 +36,15 @@ async fn watch(client: &Client, cursor: &mut String, told: &Told) {
     }
 }
 
-/// Whether nothing follows this state. Bounces, which may, are not taken in yet.
+/// Whether nothing follows this state here, where nothing comes back.
 const fn is_end(state: JobState) -> bool {
     matches!(
         state,
-        JobState::Submitted | JobState::PartlySubmitted | JobState::Failed | JobState::Expired | JobState::Cancelled
+        JobState::Submitted
+            | JobState::PartlySubmitted
+            | JobState::Failed
+            | JobState::Expired
+            | JobState::Cancelled
+            | JobState::Suppressed
     )
 }

@@ -33,6 +33,7 @@ pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<String> {
         books::every_job_has_ended(evidence),
         books::what_is_submitted_was_taken(evidence),
         books::what_was_taken_is_submitted_once(evidence),
+        books::only_dead_addresses_are_left_out(evidence),
         quotas::no_window_was_exceeded(evidence),
         hours::nothing_began_in_a_quiet_window(evidence),
         turns::nobody_was_overtaken_for_long(evidence),
@@ -43,6 +44,12 @@ pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use hikyaku_daemon::domain::{
+        job::Audience,
+        recipient::{Recipient, RecipientState},
+        suppression::{SuppressedBy, SuppressionReason, SuppressionScope},
+    };
+
     use super::*;
     use crate::{
         options::Options,
@@ -60,6 +67,19 @@ mod tests {
         (remains.seen, remains.book) = before;
     }
 
+    /// Calls a recipient suppressed whom nobody refused.
+    fn suppress(_: &mut Seen, book: &mut Book) {
+        let jobs = book.entries.iter_mut().filter_map(|entry| entry.last.as_mut());
+        let mut audiences = jobs.filter_map(|job| match &mut job.audience {
+            Audience::Together(recipients) => Some(recipients),
+            Audience::Each(_) => None,
+        });
+        let is_submitted = |one: &&mut Recipient| matches!(one.state, RecipientState::Submitted { .. });
+        let one = audiences.find_map(|recipients| recipients.iter_mut().find(is_submitted)).expect("most are");
+        let by = SuppressedBy { scope: SuppressionScope::Global, reason: SuppressionReason::HardBounce };
+        one.state = RecipientState::Suppressed { at: Timestamp::EPOCH, by: Box::new(by) };
+    }
+
     #[test]
     fn a_forged_book_is_found() {
         let mut remains = live(&Options::small(12, 0.1), 1, false);
@@ -67,6 +87,7 @@ mod tests {
         check_forged(&mut remains, |seen, _| drop(seen.taken.pop()), "submitted, but no provider took it");
         check_forged(&mut remains, |seen, _| seen.taken.extend_from_within(..), "taken 2 times, 0 attempts in doubt");
         check_forged(&mut remains, |seen, _| seen.taken[0].digest ^= 1, "other bytes");
+        check_forged(&mut remains, suppress, "left out, but nobody said that its address is dead");
         check_forged(&mut remains, |_, book| book.entries[0].last = None, "never seen to end");
         let at_once = |seen: &mut Seen, _: &mut Book| {
             let at = seen.taken[0].at;

@@ -198,7 +198,7 @@ impl Clients {
             digest: digest(text.bytes()),
         };
         let message = Message { bytes: Bytes::from(text), is_eight_bit: false };
-        let submission = Submission { job, message, idempotency: None };
+        let submission = Submission { job, message, idempotency: None, counted: Vec::new() };
         let answers = at_once(storage.accept(vec![submission])).expect("the store does not fail");
         assert_eq!(answers, [Acceptance::Accepted]);
         book.acknowledge(told)
@@ -253,6 +253,7 @@ impl Clients {
             fallbacks: None,
             approval: chance.one_in(30).then_some(Approval::Awaited),
             resent: None,
+            override_suppression: false,
         }
     }
 

@@ -186,6 +186,7 @@ impl Daemon {
         let signers = Signers::new(&storage);
         let dial: Arc<dyn Dial> = Arc::new(TcpDialer);
         let host_name = config.delivery.host_name.clone().unwrap_or_else(host::name);
+        let verp = VerpKey::new(Sealer::from_key_file(&config.seal_key_file)?.derive("verp"));
         let parts = Parts {
             storage: Arc::clone(&storage),
             clock: Arc::clone(&clock),
@@ -194,6 +195,7 @@ impl Daemon {
             dns: Arc::new(NameServers::new(config.dns_server)),
             tokens: tokens.clone(),
             signers: signers.clone(),
+            verp: verp.clone(),
             desk,
             dial: Arc::clone(&dial),
             scanner: scanner(&config),
@@ -369,6 +371,7 @@ mod tests {
             dns: Arc::new(NameServers::new(None)),
             tokens: tokens.clone(),
             signers: Signers::new(&storage),
+            verp: VerpKey::new([7; 32]),
             desk: desk::open().0,
             dial: Arc::new(TcpDialer),
             scanner: None,

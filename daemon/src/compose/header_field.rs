@@ -36,6 +36,13 @@ impl Field<'_> {
     }
 }
 
+/// The value of a message's Message-ID field, if it has one.
+#[must_use]
+pub fn message_id(message: &[u8]) -> Option<String> {
+    let found = fields(split(message).0).into_iter().find(|field| field.is("message-id"));
+    found.map(|field| field.value())
+}
+
 /// The header's lines, and the rest with the blank line that begins it.
 pub(super) fn split(message: &[u8]) -> (&[u8], &[u8]) {
     if message.starts_with(b"\r\n") {

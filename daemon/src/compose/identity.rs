@@ -15,6 +15,17 @@ pub struct Identity {
     pub date: Timestamp,
     /// The job that it belongs to, written into X-Hikyaku-Job.
     pub job: JobId,
+    /// Of a message of a merge job, what stands behind the job's id there.
+    pub place: Option<MergePlace>,
+}
+
+/// Which message of a merge job it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergePlace {
+    /// Its number.
+    pub index: u32,
+    /// What proves that the number was not guessed: a keyed hash over the message's key.
+    pub proof: String,
 }
 
 impl Identity {
@@ -22,14 +33,24 @@ impl Identity {
     /// knows ASCII only.
     #[must_use]
     pub fn of_job(job: JobId, from: &Address, date: Timestamp) -> Self {
-        Self { message_id: format!("<{job}@{}>", from.ascii_domain()), date, job }
+        Self { message_id: format!("<{job}@{}>", from.ascii_domain()), date, job, place: None }
     }
 
-    /// The identity of one message of a merge job: its number stands behind the job's id.
+    /// The identity of one message of a merge job: its number stands behind the job's id, in X-Hikyaku-Job with the proof of it.
     #[must_use]
-    pub fn of_merge(key: MessageKey, from: &Address, date: Timestamp) -> Self {
+    pub fn of_merge(key: MessageKey, proof: String, from: &Address, date: Timestamp) -> Self {
         let MessageKey { job, index } = key;
-        Self { message_id: format!("<{job}.{index}@{}>", from.ascii_domain()), date, job }
+        let message_id = format!("<{job}.{index}@{}>", from.ascii_domain());
+        Self { message_id, date, job, place: Some(MergePlace { index, proof }) }
+    }
+
+    /// The value of X-Hikyaku-Job.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        match &self.place {
+            None => self.job.to_string(),
+            Some(MergePlace { index, proof }) => format!("{}/{index}/{proof}", self.job),
+        }
     }
 
     /// The Date field's value in UTC (RFC 5322 3.3).

@@ -104,7 +104,7 @@ impl Renderer {
     pub fn new(template: &MergeTemplate, job: JobId) -> Result<Self, ComposeError> {
         let MergeTemplate { draft, variables, .. } = template;
         let first = MessageKey { job, index: 0 };
-        check_draft(draft, &Identity::of_merge(first, &draft.from.address, Timestamp::EPOCH))?;
+        check_draft(draft, &Identity::of_merge(first, String::new(), &draft.from.address, Timestamp::EPOCH))?;
         let mut known = variables.clone();
         let templates = Templates::parse(draft, &mut known)?;
         if known.len() > variables.len() {

@@ -63,10 +63,10 @@ pub(super) fn check_lines(bytes: &[u8]) -> Result<(), ComposeError> {
 
 /// The header but for the fields that begin with Content, which belong to the body.
 pub(super) fn header(senders: &str, receivers: &str, subject: &str, custom: &str, identity: &Identity) -> String {
-    let Identity { message_id, job, .. } = identity;
-    let date = identity.date_text();
+    let Identity { message_id, .. } = identity;
+    let (date, mark) = (identity.date_text(), identity.mark());
     format!(
-        "Date: {date}\r\n{senders}{receivers}{subject}Message-ID: {message_id}\r\n{custom}X-Hikyaku-Job: {job}\r\n\
+        "Date: {date}\r\n{senders}{receivers}{subject}Message-ID: {message_id}\r\n{custom}X-Hikyaku-Job: {mark}\r\n\
          MIME-Version: 1.0\r\n"
     )
 }

@@ -6,7 +6,7 @@ pub mod cuts;
 pub mod dkim;
 mod encode;
 mod file_name;
-mod header_field;
+pub mod header_field;
 pub mod identity;
 pub mod letterhead;
 mod list_unsubscribe;

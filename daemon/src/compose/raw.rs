@@ -53,7 +53,7 @@ pub fn adopt_raw(bytes: &[u8], identity: &Identity) -> Result<AdoptedMessage, Co
     let subject = one(&fields, "subject")?.map(|field| field.value()).unwrap_or_default();
 
     let mut out = Vec::with_capacity(text.len() + 256);
-    out.extend_from_slice(format!("X-Hikyaku-Job: {}\r\n", identity.job).as_bytes());
+    out.extend_from_slice(format!("X-Hikyaku-Job: {}\r\n", identity.mark()).as_bytes());
     if one(&fields, "date")?.is_none() {
         out.extend_from_slice(format!("Date: {}\r\n", identity.date_text()).as_bytes());
     }
@@ -155,7 +155,7 @@ mod tests {
     fn identity() -> Identity {
         let date = Timestamp::from_millis(1_700_000_000_000);
         let job = JobId::new(date, [7; 10]);
-        Identity { message_id: "<id@example.jp>".into(), date, job }
+        Identity { message_id: "<id@example.jp>".into(), date, job, place: None }
     }
 
     fn adopt(raw: &str) -> Result<AdoptedMessage, ComposeError> {

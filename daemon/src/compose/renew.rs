@@ -36,7 +36,7 @@ pub fn renew(message: &Message, identity: impl FnOnce(&Address) -> Identity) -> 
     let mut new = [
         ("message-id", Some(format!("Message-ID: {}\r\n", identity.message_id))),
         ("date", Some(format!("Date: {}\r\n", identity.date_text()))),
-        ("x-hikyaku-job", Some(format!("X-Hikyaku-Job: {}\r\n", identity.job))),
+        ("x-hikyaku-job", Some(format!("X-Hikyaku-Job: {}\r\n", identity.mark()))),
     ];
     let mut header = Vec::new();
     for field in fields {

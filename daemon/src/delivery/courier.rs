@@ -19,12 +19,17 @@ use super::{
 };
 use crate::{
     accounts::{live::LiveAccount, opening::NotOpened, pop_gate::refuses_to_relay},
+    compose::header_field::message_id,
     domain::{
         account::InDoubtPolicy,
+        mail::Message,
         time::Timestamp,
         verdict::{Phase, Verdict},
     },
-    policy::assess::{Connection, Met},
+    policy::{
+        assess::{Connection, Met},
+        provider_id::provider_id,
+    },
     storage::{Tenure, TenureError, settlement::MarkOutcome},
     wire::smtp::{EnvelopeReplies, Fault, Obstacle},
 };
@@ -205,7 +210,7 @@ impl Courier {
     }
 
     /// Brings back what the provider said.
-    async fn tried(&self, errand: Errand, trial: Trial, wear: &mut Wear) {
+    async fn tried(&self, mut errand: Errand, trial: Trial, wear: &mut Wear) {
         wear.carried();
         if trial.met.iter().any(|met| met.ruling.verdict == Verdict::RetryOnNewConnection) {
             wear.retire();
@@ -215,7 +220,8 @@ impl Courier {
         {
             gate.served();
         }
-        self.bring_back(errand, ErrandResult::Tried(Box::new(trial))).await;
+        let addressees = errand.take_addressees();
+        self.bring_back(errand, ErrandResult::Tried(Box::new(trial), addressees)).await;
     }
 
     /// What the recipients of a message met if their server may have forgotten the account's POP3 sign-in: it refuses to
@@ -234,7 +240,8 @@ impl Courier {
     /// What was met, now.
     fn trial(&self, errand: &Errand, connection: Connection, met: Vec<Met>) -> Trial {
         let (tries, started) = (errand.tries, errand.started);
-        Trial { tries, connection, started, ended: self.context.clock.now(), met }
+        let provider_id = given_id(&met, &errand.message);
+        Trial { tries, connection, started, ended: self.context.clock.now(), met, provider_id }
     }
 
     async fn bring_back(&self, errand: Errand, result: ErrandResult) {
@@ -245,6 +252,14 @@ impl Courier {
     fn judge(&self) -> Judge<'_> {
         Judge { rules: &self.context.rules, provider: self.account.settings().server.provider }
     }
+}
+
+/// The id that a provider gave a message when it took it, if that is not the message's own.
+fn given_id(met: &[Met], message: &Message) -> Option<Box<str>> {
+    let taken = met.iter().find(|met| met.phase == Phase::EndOfData && met.ruling.verdict == Verdict::Accepted)?;
+    let id = provider_id(taken.response.reply()?.text())?;
+    let own = message_id(&message.bytes).unwrap_or_default();
+    (own.trim_matches(['<', '>']) != id).then(|| id.into())
 }
 
 /// What is said of a server that held a slot while others waited.

@@ -4,7 +4,8 @@ use tokio::sync::oneshot;
 
 use crate::{
     domain::{
-        ids::MessageKey,
+        address::Address,
+        ids::{Label, MessageKey},
         job::Tries,
         ledger::Charge,
         mail::{Envelope, Message},
@@ -28,6 +29,10 @@ pub(super) struct Errand {
     pub(super) envelope: Envelope,
     /// What is said.
     pub(super) message: Message,
+    /// The labels of its job.
+    pub(super) labels: Vec<Label>,
+    /// Whether its recipients are sent to although they are suppressed.
+    pub(super) override_suppression: bool,
     /// When it was taken from the queue.
     pub(super) started: Timestamp,
     /// Its in-doubt mark, without which its final dot is not sent.
@@ -75,6 +80,16 @@ impl Errand {
         marked
     }
 
+    /// Whom it was for. It names nobody any more afterwards.
+    pub(super) fn take_addressees(&mut self) -> Addressees {
+        Addressees {
+            recipients: std::mem::take(&mut self.recipients),
+            addresses: std::mem::take(&mut self.envelope.recipients),
+            labels: std::mem::take(&mut self.labels),
+            override_suppression: self.override_suppression,
+        }
+    }
+
     /// The end of an errand on which the provider was not asked, or not to the end.
     pub(super) async fn returned(mut self, result: ErrandResult) -> Return {
         let marked = self.is_marked().await;
@@ -107,7 +122,7 @@ pub(super) enum ErrandResult {
     /// No connection came about.
     Obstructed { obstacle: Obstacle, started: Timestamp },
     /// The provider was asked.
-    Tried(Box<Trial>),
+    Tried(Box<Trial>, Addressees),
     /// The message cannot be read; nothing was sent.
     Unreadable(StorageError),
     /// The store failed, or another worker has taken the account over; nothing was sent.
@@ -122,4 +137,19 @@ pub(super) struct Trial {
     pub(super) started: Timestamp,
     pub(super) ended: Timestamp,
     pub(super) met: Vec<Met>,
+    /// The id that the provider gave the message when it took it, if that is not its Message-ID.
+    pub(super) provider_id: Option<Box<str>>,
+}
+
+/// Whom an errand was for.
+#[derive(Debug)]
+pub(super) struct Addressees {
+    /// The indexes of its recipients.
+    pub(super) recipients: Vec<u32>,
+    /// Their addresses, in the same order.
+    pub(super) addresses: Vec<Address>,
+    /// The labels of its job.
+    pub(super) labels: Vec<Label>,
+    /// Whether its recipients are sent to although they are suppressed.
+    pub(super) override_suppression: bool,
 }

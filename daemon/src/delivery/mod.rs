@@ -22,6 +22,7 @@ mod courier;
 pub mod desk;
 mod errand;
 mod exchange;
+mod omission;
 mod preparation;
 mod roster;
 mod session;

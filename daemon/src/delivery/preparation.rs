@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Context,
     errand::{Errand, ErrandResult, MarkStage, Return},
+    omission::leave_out_suppressed,
 };
 use crate::{
     accounts::signers::Signers,
@@ -24,8 +25,11 @@ use crate::{
         mail::Message,
         merge::MergeTemplate,
     },
-    policy::quota::permit::measured,
-    storage::{Consignment, Content, StorageError, Tenure, TenureError, settlement::MarkOutcome},
+    policy::{quota::permit::measured, verp::VerpKey},
+    storage::{
+        Consignment, Content, StorageError, Tenure, TenureError,
+        settlement::{Mark, MarkOutcome},
+    },
 };
 
 /// A message that a courier is to carry.
@@ -60,8 +64,9 @@ impl Preparation {
         let started = context.clock.now();
         let (mut marks, mut answers) = (Vec::new(), Vec::new());
         let (mut stranded, mut returns) = (Vec::new(), Vec::new());
-        let mut keys = BatchKeys { signers: context.signers.clone(), known: None, has_told: false };
-        let found = join_all(assignments.iter().map(|assignment| consignment(&context, assignment))).await;
+        let mut keys = BatchKeys::new(&context);
+        let mut found = join_all(assignments.iter().map(|assignment| consignment(&context, assignment))).await;
+        leave_out(&context, &tenure, &mut found).await?;
         for (assignment, found) in assignments.into_iter().zip(found) {
             let consignment = match found {
                 Ok(consignment) => consignment,
@@ -71,7 +76,8 @@ impl Preparation {
                     continue;
                 }
             };
-            let Consignment { key, tries, recipients, mut envelope, content, .. } = consignment;
+            let Consignment { key, tries, recipients, mut envelope, content, labels, override_suppression } =
+                consignment;
             let message = match message_of(content, key, &renderers, &mut keys).await {
                 Ok(message) => message,
                 Err(error) if error.is_fatal() => return Err(error.into()),
@@ -88,7 +94,8 @@ impl Preparation {
             // Of a merge job it was only known how long its messages are at most.
             let charges = measured(assignment.charges, message.bytes.len() as u64);
             let mark = MarkStage::Due(Vec::new());
-            let mut errand = Errand { key, tries, recipients, envelope, message, started, mark };
+            let mut errand =
+                Errand { key, tries, recipients, envelope, message, labels, override_suppression, started, mark };
             errand.mark = match policy {
                 // To send again what was never sent harms nobody: the mark is written while the envelope travels.
                 InDoubtPolicy::Resend => {
@@ -104,18 +111,46 @@ impl Preparation {
                 stranded.push(refused.into_inner());
             }
         }
-        if !marks.is_empty() {
-            let outcomes = context.storage.mark_in_doubt(&tenure, marks).await?;
-            for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                // A courier that has gone needs no answer.
-                let _ = answer.send(outcome == MarkOutcome::Marked);
-            }
-        }
+        set_marks(&context, &tenure, marks, answers).await?;
         for errand in stranded {
             returns.push(errand.returned(ErrandResult::Recalled).await);
         }
         Ok(returns)
     }
+}
+
+/// Sets marks, and answers those who wait for them.
+async fn set_marks(
+    context: &Context,
+    tenure: &Tenure,
+    marks: Vec<Mark>,
+    answers: Vec<oneshot::Sender<bool>>,
+) -> Result<(), TenureError> {
+    if marks.is_empty() {
+        return Ok(());
+    }
+    let outcomes = context.storage.mark_in_doubt(tenure, marks).await?;
+    for (answer, outcome) in answers.into_iter().zip(outcomes) {
+        // A courier that has gone needs no answer.
+        let _ = answer.send(outcome == MarkOutcome::Marked);
+    }
+    Ok(())
+}
+
+/// Takes out those of the messages that are others than they were when they got their permits: some of their recipients are
+/// suppressed.
+async fn leave_out(
+    context: &Context,
+    tenure: &Tenure,
+    found: &mut [Result<Consignment, Refused>],
+) -> Result<(), TenureError> {
+    let changed = leave_out_suppressed(context, tenure, found.iter().flatten()).await?;
+    for one in found {
+        if matches!(one, Ok(consignment) if changed.contains(&consignment.key)) {
+            *one = Err(Refused::Errand(ErrandResult::Changed));
+        }
+    }
+    Ok(())
 }
 
 /// The message that a content is, or becomes. A plain job was signed when it was accepted.
@@ -129,9 +164,10 @@ async fn message_of(
         Content::Composed(message) => return Ok(message),
         Content::Merge { template, recipient, date } => (template, recipient, date),
     };
+    let proof = keys.verp.proof_of(key);
     let keys = keys.of(key.job, &template).await?;
     let damaged = |error: ComposeError| StorageError::Damaged(error.to_string());
-    let identity = Identity::of_merge(key, &template.draft.from.address, date);
+    let identity = Identity::of_merge(key, proof, &template.draft.from.address, date);
     let known = renderers.lock().unwrap_or_else(PoisonError::into_inner).of(key.job);
     if let Some(renderer) = known.as_ref().filter(|renderer| keys.is_empty() && renderer.is_plain()) {
         return renderer.render(&recipient, &identity).map_err(damaged);
@@ -155,15 +191,21 @@ async fn message_of(
     composed.map_err(damaged)
 }
 
-/// The keys that sign the messages of a batch, most of which are of one job.
+/// What makes the messages of a batch ours: the keys that sign them, most of which are of one job.
 struct BatchKeys {
     signers: Signers,
+    /// Proves which message of a job each is.
+    verp: VerpKey,
     /// Those of the job that was asked for last; nothing when they cannot be used.
     known: Option<(JobId, Option<Vec<Arc<SigningKey>>>)>,
     has_told: bool,
 }
 
 impl BatchKeys {
+    fn new(context: &Context) -> Self {
+        Self { signers: context.signers.clone(), verp: context.verp.clone(), known: None, has_told: false }
+    }
+
     /// Keys that cannot be used are no fault of the messages, which wait until somebody has mended them.
     async fn of(&mut self, job: JobId, template: &MergeTemplate) -> Result<Vec<Arc<SigningKey>>, StorageError> {
         let unusable = StorageError::Overloaded("the DKIM keys or rules cannot be used: what they sign waits for them");
@@ -217,7 +259,8 @@ mod tests {
         storage.set_dkim_rules(rules(1, vec![id]), Etag(0)).await.expect("nobody set any");
         let submission = samples::merge_submission(samples::sample_merge("sales", 1, 2));
         let (job, template) = (submission.job.id, &MergeTemplate { forbid_dkim: false, ..submission.template });
-        let batch = || BatchKeys { signers: Signers::new(&storage), known: None, has_told: false };
+        let verp = VerpKey::new([7; 32]);
+        let batch = || BatchKeys { signers: Signers::new(&storage), verp: verp.clone(), known: None, has_told: false };
         let mut keys = batch();
         for _ in 0..2 {
             let error = keys.of(job, template).await.expect_err("it is no key");

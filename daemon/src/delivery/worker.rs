@@ -43,6 +43,7 @@ use crate::{
 };
 
 mod account;
+mod aftermath;
 mod diversion;
 mod hours;
 mod leap;

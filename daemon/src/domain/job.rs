@@ -5,6 +5,7 @@
 
 mod changes;
 mod diversion;
+mod omission;
 mod returns;
 
 pub use self::diversion::Fallbacks;

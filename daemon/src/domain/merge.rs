@@ -1,5 +1,6 @@
 //! One content for many: what a merge job is made of. What has become of its messages is in `progress`.
 
+mod omission;
 pub mod progress;
 pub mod untouched;
 

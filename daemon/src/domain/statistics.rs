@@ -80,7 +80,63 @@ pub struct Counted {
     pub counts: Counts,
 }
 
+/// Longest domain or label that is counted by name, in bytes.
+pub const GROUP_NAME_BYTES_MAX: usize = 255;
+
+impl StatisticsGroup {
+    /// The group in which it is counted together with others, when there are too many of its kind; nothing for one that always has
+    /// its own count.
+    #[must_use]
+    pub const fn shared(&self) -> Option<Self> {
+        match self {
+            Self::Domain(_) => Some(Self::OtherDomains),
+            Self::Label(_) => Some(Self::OtherLabels),
+            Self::All | Self::OtherDomains | Self::OtherLabels => None,
+        }
+    }
+
+    /// The group in which it is counted at best: a name that is too long has none of its own.
+    #[must_use]
+    pub fn bounded(&self) -> Self {
+        let bytes = match self {
+            Self::Domain(name) => name.len(),
+            Self::Label(label) => label.as_str().len(),
+            Self::All | Self::OtherDomains | Self::OtherLabels => 0,
+        };
+        let shared = self.shared().filter(|_| bytes > GROUP_NAME_BYTES_MAX);
+        shared.unwrap_or_else(|| self.clone())
+    }
+}
+
+/// The groups of one period with at most [`GROUPS_PER_PERIOD_MAX`] domains and labels by name: those of which most was counted, and
+/// of equals the first in the order of their names.
+#[must_use]
+pub fn bounded(mut groups: BTreeMap<StatisticsGroup, Counts>) -> BTreeMap<StatisticsGroup, Counts> {
+    for shared in [StatisticsGroup::OtherDomains, StatisticsGroup::OtherLabels] {
+        let is_named = |group: &&StatisticsGroup| group.shared().as_ref() == Some(&shared);
+        if groups.keys().filter(is_named).count() <= GROUPS_PER_PERIOD_MAX {
+            continue;
+        }
+        let mut named: Vec<_> = groups.iter().filter(|(group, _)| is_named(group)).collect();
+        named.sort_by_key(|(_, counts)| std::cmp::Reverse(counts.all()));
+        let surplus: Vec<_> = named[GROUPS_PER_PERIOD_MAX..].iter().map(|(group, _)| (*group).clone()).collect();
+        for group in surplus {
+            if let Some(counts) = groups.remove(&group) {
+                groups.entry(shared.clone()).or_default().add(&counts);
+            }
+        }
+    }
+    groups
+}
+
 impl Counts {
+    /// All that was counted, whatever it was: by it, groups are compared.
+    #[must_use]
+    pub const fn all(&self) -> u64 {
+        let sent = self.accepted + self.submitted + self.deferred + self.failed + self.expired + self.suppressed;
+        sent + self.bounced_hard + self.bounced_soft + self.complained + self.opened + self.clicked
+    }
+
     /// Adds others to these.
     pub fn add(&mut self, other: &Self) {
         let pairs = [
@@ -116,5 +172,45 @@ impl Counts {
         let arrived = self.submitted.saturating_sub(self.bounced_hard + self.bounced_soft);
         #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
         (ended > 0).then(|| arrived as f64 / ended as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn domain(number: u64) -> StatisticsGroup {
+        StatisticsGroup::Domain(format!("{number:03}.example").into())
+    }
+
+    fn accepted(accepted: u64) -> Counts {
+        Counts { accepted, ..Counts::default() }
+    }
+
+    #[test]
+    fn the_largest_groups_keep_their_names() {
+        let some = |many: u64| -> BTreeMap<_, _> { (0..many).map(|n| (domain(n), accepted(n.min(150)))).collect() };
+        assert_eq!(bounded(some(200)), some(200));
+        let mut given = some(202);
+        given.insert(StatisticsGroup::OtherDomains, accepted(5));
+        given.insert(StatisticsGroup::All, accepted(7));
+        let kept = bounded(given);
+        assert_eq!(kept.len(), 202);
+        assert_eq!(kept[&StatisticsGroup::OtherDomains], accepted(6), "the two smallest joined it");
+        assert!(!kept.contains_key(&domain(0)) && !kept.contains_key(&domain(1)) && kept.contains_key(&domain(2)));
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_has_no_count_of_its_own() {
+        assert_eq!(domain(1).bounded(), domain(1));
+        assert_eq!(StatisticsGroup::Domain("x".repeat(256).into()).bounded(), StatisticsGroup::OtherDomains);
+        assert_eq!(StatisticsGroup::All.bounded(), StatisticsGroup::All);
+    }
+
+    #[test]
+    fn the_success_rate_is_of_those_who_came_to_an_end() {
+        assert_eq!(Counts::default().success_rate(), None);
+        let counts = Counts { submitted: 8, failed: 1, expired: 1, bounced_hard: 2, ..accepted(99) };
+        assert_eq!(counts.success_rate().map(|rate| format!("{rate:.3}")).as_deref(), Some("0.600"));
     }
 }

@@ -40,6 +40,13 @@ impl Suppression {
     pub fn holds(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| end > now)
     }
+
+    /// Whether it ends when another one does, or later.
+    #[must_use]
+    pub fn lasts_as_long_as(&self, other: &Self) -> bool {
+        let end = |one: &Self| one.expires_at.map_or(u64::MAX, Timestamp::as_millis);
+        end(self) >= end(other)
+    }
 }
 
 /// Where a suppression holds, and for whom. There is at most one suppression of each key.
@@ -69,6 +76,12 @@ impl SuppressedMailbox {
     #[must_use]
     pub fn of(address: &Address) -> Self {
         Self(address.as_str().to_lowercase().into())
+    }
+
+    /// The form that was stored as this text.
+    #[must_use]
+    pub fn stored(text: &str) -> Self {
+        Self(text.into())
     }
 
     /// The form as text.

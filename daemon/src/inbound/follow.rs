@@ -1,4 +1,4 @@
-//! Which accounts have changed? The event log tells, unless so much else has happened that it is quicker to look at all.
+//! Which accounts does what happens concern? The event log tells, unless so much has happened that it is quicker to look at all.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -14,8 +14,8 @@ use crate::{
 
 /// How often the log is looked into, at most.
 const ROUND: Duration = Duration::from_secs(1);
-/// How long a log is that is read; of a longer one, all accounts are looked at.
-const EVENTS_READ_MAX: u64 = 5_000;
+/// Most pages of events that are read in a round; when there are more, all accounts are looked at.
+const PAGES_READ_MAX: usize = 5;
 /// Between two looks at all accounts.
 const ALL_ROUND: Duration = Duration::from_secs(15);
 
@@ -25,6 +25,8 @@ pub(super) struct Follower {
     storage: SharedStorage,
     head: watch::Receiver<Cursor>,
     after: Cursor,
+    /// Which events are of interest.
+    concerns: fn(&EventKind) -> bool,
 }
 
 /// What has changed.
@@ -37,54 +39,52 @@ pub(super) enum Changed {
 }
 
 impl Follower {
-    /// Follows what changes from now on.
-    pub(super) fn new(storage: &SharedStorage) -> Self {
-        let mut head = storage.head();
-        let after = *head.borrow_and_update();
-        Self { storage: SharedStorage::clone(storage), head, after }
+    /// Follows what happens from now on, as far as it is of interest.
+    pub(super) fn new(storage: &SharedStorage, concerns: fn(&EventKind) -> bool) -> Self {
+        let head = storage.head();
+        let after = *head.borrow();
+        Self { storage: SharedStorage::clone(storage), head, after, concerns }
     }
 
-    /// Waits for changes. Nothing is lost when it is cut off.
+    /// Waits for something of interest. Nothing is lost when it is cut off.
     ///
     /// # Errors
     /// When the store fails.
     pub(super) async fn changed(&mut self) -> Result<Changed, StorageError> {
         loop {
-            if self.head.changed().await.is_err() {
+            // Not only for what comes from now on: an earlier wait may have been cut off after it had heard of something.
+            let after = self.after;
+            if self.head.wait_for(|head| *head > after).await.is_err() {
                 // The store is closing: nothing will change any more.
                 std::future::pending::<()>().await;
             }
             sleep(ROUND).await;
             let head = *self.head.borrow();
-            if head.0.saturating_sub(self.after.0) > EVENTS_READ_MAX {
+            let Some(accounts) = self.read_up_to(head).await? else {
                 sleep(ALL_ROUND).await;
-                self.after = *self.head.borrow_and_update();
+                self.after = *self.head.borrow();
                 return Ok(Changed::Any);
-            }
-            let accounts = self.read_up_to(head).await?;
+            };
             if !accounts.is_empty() {
                 return Ok(Changed::Accounts(accounts));
             }
         }
     }
 
-    async fn read_up_to(&mut self, head: Cursor) -> Result<BTreeSet<AccountId>, StorageError> {
+    /// Whom what happened up to `head` concerns; nothing when that was very much.
+    async fn read_up_to(&mut self, head: Cursor) -> Result<Option<BTreeSet<AccountId>>, StorageError> {
         let mut accounts = BTreeSet::new();
         let mut after = self.after;
-        while after < head {
+        for _ in 0..PAGES_READ_MAX {
             let events = self.storage.events(after, PAGE_MAX).await?;
-            let Some((last, _)) = events.last() else { break };
-            after = *last;
-            for (_, event) in events {
-                if matches!(
-                    event.kind,
-                    EventKind::AccountCreated | EventKind::AccountUpdated | EventKind::AccountDeleted
-                ) {
-                    accounts.insert(event.account);
-                }
+            after = events.last().map_or(head, |(last, _)| *last);
+            let concerning = events.into_iter().filter(|(_, event)| (self.concerns)(&event.kind));
+            accounts.extend(concerning.map(|(_, event)| event.account));
+            if after >= head {
+                self.after = after;
+                return Ok(Some(accounts));
             }
         }
-        self.after = after;
-        Ok(accounts)
+        Ok(None)
     }
 }

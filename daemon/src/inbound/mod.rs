@@ -3,6 +3,8 @@
 //! The [`supervisor`] keeps a reader for each account with a mailbox. A reader looks in now and then, or when the server says that
 //! there is news: what is new by the store's marks is fetched, recognised, tied to a message of ours and taken in, one mail
 //! after the other; only then is anything deleted. So a look that is cut off anywhere is made again, and nothing counts twice.
+//!
+//! Beside the readers, [`reconcile`] asks the Sent folders for messages that are in doubt.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -28,6 +30,7 @@ mod mailbox;
 mod notice;
 mod opening;
 mod reader;
+pub mod reconcile;
 pub mod status;
 pub mod supervisor;
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::{
     status::{Ask, Asks, Board, Mailboxes, NotReadNow},
 };
 use crate::{
-    domain::ids::AccountId,
+    domain::{event::EventKind, ids::AccountId},
     storage::{PAGE_MAX, StorageError},
 };
 
@@ -72,6 +72,11 @@ pub(super) async fn run_with(
     result.and(drained)
 }
 
+/// Whether after this event an account may have a mailbox, or another one.
+const fn is_of_account(event: &EventKind) -> bool {
+    matches!(event, EventKind::AccountCreated | EventKind::AccountUpdated | EventKind::AccountDeleted)
+}
+
 struct Supervisor {
     shared: Shared,
     mailboxes: Mailboxes,
@@ -84,7 +89,7 @@ impl Supervisor {
     async fn supervise(&mut self, asks: &mut Asks) -> Result<(), InboundError> {
         let stopping = self.shared.context.stopping.clone();
         // First the place in the log, then the accounts: what changes between is met twice.
-        let mut follower = Follower::new(&self.shared.context.storage);
+        let mut follower = Follower::new(&self.shared.context.storage, is_of_account);
         self.look_at_all().await?;
         loop {
             let changed = tokio::select! {

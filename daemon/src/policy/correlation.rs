@@ -7,6 +7,7 @@ use std::{collections::HashSet, time::Duration};
 
 use super::{
     bounce::{Finding, Findings, Kind},
+    provider_id::without_amazon_domain,
     verp::VerpKey,
 };
 use crate::domain::{
@@ -108,11 +109,9 @@ pub fn is_same(told: &str, address: &Address) -> bool {
 }
 
 /// What our private header names: `job`, or `job/index/proof` for a message of a merge job.
-fn header(text: &str, _verp: &VerpKey) -> Option<Named> {
-    let mut parts = text.trim().split('/');
-    let job: JobId = parts.next()?.parse().ok()?;
-    let index = parts.next().map_or(Some(0), |index| index.parse().ok())?;
-    Some(Named { message: MessageKey { job, index }, by: Correlation::Header, is_proven: false })
+fn header(text: &str, verp: &VerpKey) -> Option<Named> {
+    let (message, is_proven) = verp.verify_header(text)?;
+    Some(Named { message, by: Correlation::Header, is_proven })
 }
 
 /// Our own Message-IDs begin with the job's id, of a merge job with a dot and the message's number behind it.
@@ -124,7 +123,8 @@ fn of_message_id(id: &str) -> Lead {
             let message = MessageKey { job, index };
             Lead::Message(Named { message, by: Correlation::MessageId, is_proven: false })
         }
-        _ => Lead::Name(id.into()),
+        // Of what Amazon SES writes into Message-ID, it told us but a part when it took the message.
+        _ => Lead::Name(without_amazon_domain(id).unwrap_or(id).into()),
     }
 }
 

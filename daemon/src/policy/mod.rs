@@ -16,11 +16,16 @@ pub mod outlook;
 pub mod pacing;
 pub mod parking;
 pub mod presets;
+pub mod provider_id;
 pub mod quiet;
 pub mod quota;
+pub mod reconcile;
 pub mod retry_schedule;
 pub mod routing;
 pub mod sent_folder;
+pub mod statistics;
+pub mod suppression;
+pub mod tried;
 pub mod verp;
 
 // Recognition is a crate of its own, which the command line shares.

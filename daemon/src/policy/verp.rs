@@ -1,4 +1,5 @@
-//! Variable envelope return paths: an address for each message, by which its bounces are known and cannot be forged.
+//! Variable envelope return paths: an address for each message, by which its bounces are known and cannot be forged. And a
+//! proof in each message of a merge job, for servers that bring back the message but not its address.
 //!
 //! A tag is the message's key and the beginning of a keyed hash over it, in base 32 (RFC 4648 6) of lower case, because
 //! some servers change the case of local parts. It stands after a `+` in the local part of the account's bounce address,
@@ -13,6 +14,9 @@ use crate::domain::{
 
 /// Bytes of the keyed hash in a tag: who guesses has one chance in 2^64.
 const PROOF_BYTES: usize = 8;
+/// How long a proof in a header is, in bytes.
+pub const HEADER_PROOF_BYTES: usize = (PROOF_BYTES * 8).div_ceil(5);
+const HEADER_CONTEXT: &[u8] = b"X-Hikyaku-Job:";
 const JOB_BYTES: usize = 16;
 const INDEX_BYTES_MAX: usize = 4;
 /// Longest local part that leaves room for `+` and any tag, in bytes.
@@ -58,6 +62,29 @@ impl VerpKey {
         // A second way to write the same key would be no tag of ours.
         let is_ours = key == key_bytes(message) && self.proof(key) == proof;
         is_ours.then_some(message)
+    }
+
+    /// What stands behind a message's number in its X-Hikyaku-Job; always [`HEADER_PROOF_BYTES`] long. It is for the messages of
+    /// merge jobs: who got one of them knows the job's id, and could otherwise write bounces that name the others.
+    #[must_use]
+    pub fn proof_of(&self, message: MessageKey) -> String {
+        // What is signed for one purpose must not serve the other: tags are signed without these words.
+        to_base32(&self.proof(&[HEADER_CONTEXT, &key_bytes(message)].concat()))
+    }
+
+    /// The message that the value of an X-Hikyaku-Job names, and whether a proof of ours stands in it.
+    ///
+    /// Without a proof it may be a plain job's, which writes its id alone: that has 74 random bits, so who knows it has seen the
+    /// message. Of a merge job an id alone, or with a wrong proof, says nothing.
+    #[must_use]
+    pub fn verify_header(&self, value: &str) -> Option<(MessageKey, bool)> {
+        let mut parts = value.trim().split('/');
+        let job = parts.next()?.parse().ok()?;
+        let index = parts.next().map(str::parse).transpose().ok()?.unwrap_or_default();
+        let message = MessageKey { job, index };
+        let proof = parts.next();
+        let is_ours = proof.is_some_and(|proof| proof.eq_ignore_ascii_case(&self.proof_of(message)));
+        parts.next().is_none().then_some((message, is_ours))
     }
 
     fn tag(&self, message: MessageKey) -> String {
@@ -147,6 +174,38 @@ mod tests {
                 prop_assert_eq!(key().message(&address), None);
             }
         }
+    }
+
+    #[test]
+    fn a_header_is_proven_for_its_own_message_only() {
+        let job = JobId::new(crate::domain::time::Timestamp::from_millis(1_700_000_000_000), [7; 10]);
+        let message = MessageKey { job, index: 12 };
+        let proof = key().proof_of(message);
+        assert_eq!(proof.len(), HEADER_PROOF_BYTES);
+        let plain = MessageKey::only(job);
+        for (value, expected) in [
+            (format!("{job}/12/{proof}"), Some((message, true))),
+            (format!(" {job}/12/{} ", proof.to_ascii_uppercase()), Some((message, true))),
+            (format!("{job}/13/{proof}"), Some((MessageKey { job, index: 13 }, false))),
+            (format!("{job}/12/"), Some((message, false))),
+            (format!("{job}/12"), Some((message, false))),
+            (format!("{job}"), Some((plain, false))),
+            (format!("{job}/0/{}", key().proof_of(plain)), Some((plain, true))),
+            (format!("{job}/12/{proof}/x"), None),
+            (format!("{job}/twelve/{proof}"), None),
+            (format!("{job}/4294967296/{proof}"), None),
+            ("42/1".into(), None),
+            (String::new(), None),
+        ] {
+            assert_eq!(key().verify_header(&value), expected, "{value}");
+        }
+        let other = VerpKey::new([8; 32]);
+        assert_eq!(other.verify_header(&format!("{job}/12/{proof}")), Some((message, false)));
+        // A tag's proof, which stands in the envelope, is none of a header.
+        let tag = key().address(&base(), message);
+        let proof =
+            &to_base32(&from_base32(tag.local_part().rsplit_once('+').expect("a tag").1).expect("base 32")[17..]);
+        assert_eq!(key().verify_header(&format!("{job}/12/{proof}")), Some((message, false)));
     }
 
     #[test]

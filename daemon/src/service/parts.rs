@@ -9,7 +9,7 @@ use crate::{
     delivery::desk::Desk,
     domain::{account::EhloName, time::Clock},
     platform::entropy::Entropy,
-    policy::classify::rules::Rules,
+    policy::{classify::rules::Rules, verp::VerpKey},
     storage::SharedStorage,
     wire::{clamd::Clamd, dial::Dial, dns::Dns},
 };
@@ -31,6 +31,8 @@ pub struct Parts {
     pub tokens: TokenKeeper,
     /// The keys that sign messages.
     pub signers: Signers,
+    /// Proves which message of a merge job a message is.
+    pub verp: VerpKey,
     /// Asks the accounts' workers.
     pub desk: Desk,
     /// How servers are reached that are tested.

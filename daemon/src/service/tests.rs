@@ -30,7 +30,7 @@ use crate::{
     delivery::desk,
     domain::time::{Clock, Timestamp},
     platform::entropy::SeededEntropy,
-    policy::classify::rules::Rules,
+    policy::{classify::rules::Rules, verp::VerpKey},
     storage::{SharedStorage, memory::MemoryStore},
     wire::{
         clamd::Clamd,
@@ -133,6 +133,7 @@ impl Api {
             dns: Arc::new(NameServers::new(None)),
             tokens,
             signers: Signers::new(&shared),
+            verp: VerpKey::new([7; 32]),
             desk: desk::open().0,
             dial: Arc::new(TcpDialer),
             scanner,

@@ -14,9 +14,10 @@ pub trait StoreCare: Send + Sync + fmt::Debug {
     async fn health(&self) -> Result<(), StorageError>;
 
     /// Deletes up to `limit` records: jobs that were accepted and finished before `finished_before`, events from before
-    /// it, mail that came before it, idempotency keys older than [`IDEMPOTENCY_DAYS`](super::IDEMPOTENCY_DAYS) at `now`, and
-    /// fingerprints of mail older than [`FINGERPRINT_DAYS`](super::FINGERPRINT_DAYS). Returns how many went; call again until it is
-    /// zero. Writes no events.
+    /// it, mail that came before it, idempotency keys older than [`IDEMPOTENCY_DAYS`](super::IDEMPOTENCY_DAYS) at `now`,
+    /// fingerprints of mail older than [`FINGERPRINT_DAYS`](super::FINGERPRINT_DAYS), suppressions that have ended, and
+    /// counts; these go a day of an account at a time, and old hours are summed up in their day before they go. Returns how many
+    /// went; call again until it is zero. Writes no events.
     async fn prune(&self, finished_before: Timestamp, limit: usize, now: Timestamp) -> Result<u64, StorageError>;
 
     /// Ends up to `limit` jobs whose client's time has run out at `now`, whether they wait or are held and whether or not

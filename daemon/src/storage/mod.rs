@@ -56,7 +56,7 @@ pub use self::{
     },
     queue::{Consignment, Content, Divertible, Queue, Ready, ReadyMessage, Tenure, TenureError, lane_of},
     routing_store::{ROUTING_BYTES_MAX, RoutingStore, SetRoutingError},
-    statistics_store::{DAYS_KEPT_DAYS, Groups, HOURS_KEPT_DAYS, Period, StatisticsQuery, StatisticsStore},
+    statistics_store::{DAYS_KEPT_DAYS, Groups, HOURS_KEPT_DAYS, Period, Statistics, StatisticsQuery, StatisticsStore},
     suppression_store::{
         Lifted, SUPPRESSION_SCAN_MAX, SuppressionFilter, SuppressionPage, SuppressionStore, Suppressions,
     },

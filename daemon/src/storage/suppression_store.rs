@@ -39,11 +39,14 @@ pub trait SuppressionStore: Send + Sync + fmt::Debug {
         page: SuppressionPage,
     ) -> Result<Suppressions, StorageError>;
 
-    /// Adds suppressions, each instead of the one of its key. Answers with whether each replaced one, in order.
+    /// Adds suppressions, each instead of the one of its key. Answers with whether each replaced one, in order. Very many may go
+    /// in several commits, the first ones first.
     async fn suppress(&self, suppressions: Vec<Suppression>) -> Result<Vec<bool>, StorageError>;
 
     /// Takes a suppression away, and with `requeue` lets the recipients wait again that it held back: those of jobs that are kept,
-    /// were not cancelled and have time left. They are looked at again before they go.
+    /// were not cancelled and have time left. They are due at once, or with those of their job that wait already, and are looked at
+    /// again before they go. Each job gets an event, as of a retry. Very many may go in several commits: a crash between them leaves
+    /// the rest held back.
     async fn lift(&self, key: &SuppressionKey, requeue: bool, now: Timestamp) -> Result<Option<Lifted>, StorageError>;
 }
 
@@ -60,6 +63,18 @@ pub struct SuppressionFilter {
     pub added_from: Option<Timestamp>,
     /// Added before this time.
     pub added_before: Option<Timestamp>,
+}
+
+impl SuppressionFilter {
+    /// Whether a suppression matches.
+    #[must_use]
+    pub fn is_met_by(&self, one: &Suppression) -> bool {
+        (self.scopes.is_empty() || self.scopes.contains(&one.key.scope))
+            && self.reason.is_none_or(|reason| one.reason == reason)
+            && self.address_contains.as_ref().is_none_or(|part| one.key.mailbox.as_str().contains(part.as_str()))
+            && self.added_from.is_none_or(|from| one.added_at >= from)
+            && self.added_before.is_none_or(|end| one.added_at < end)
+    }
 }
 
 /// Which part of a list is wanted.

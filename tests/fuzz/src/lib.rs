@@ -83,7 +83,7 @@ pub fn draft() -> Draft {
 pub fn identity() -> Identity {
     let date = Timestamp::from_millis(1_700_000_000_000);
     let job = JobId::new(date, [7; 10]);
-    Identity { message_id: "<id@example.jp>".into(), date, job }
+    Identity { message_id: "<id@example.jp>".into(), date, job, place: None }
 }
 
 /// The names of the fields of a message in lower case.

@@ -10,4 +10,5 @@ mod limits;
 mod obstacles;
 mod outcomes;
 mod pop;
+mod suppression;
 mod tokens;

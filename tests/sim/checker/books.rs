@@ -75,6 +75,29 @@ pub(super) fn what_was_taken_is_submitted_once(evidence: &Evidence<'_>) -> Vec<S
     found
 }
 
+/// Nobody is suppressed here but by replies, so a recipient that was left out was refused before as unknown.
+pub(super) fn only_dead_addresses_are_left_out(evidence: &Evidence<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for (number, entry) in evidence.book.entries.iter().enumerate() {
+        let Some(job) = &entry.last else { continue };
+        for (index, recipient) in job.recipients().iter().enumerate() {
+            let is_left_out = matches!(recipient.state, RecipientState::Suppressed { .. });
+            if is_left_out && !was_unknown(job, index) {
+                found.push(format!(
+                    "job {number}, recipient {index}: left out, but nobody said that its address is dead"
+                ));
+            }
+        }
+    }
+    found
+}
+
+fn was_unknown(job: &Job, recipient: usize) -> bool {
+    let recipient = u32::try_from(recipient).unwrap_or(u32::MAX);
+    let mut outcomes = job.attempts.iter().filter_map(|attempt| attempt.outcome_of(recipient));
+    outcomes.any(|outcome| outcome.finding.response.text().starts_with("550 5.1.1"))
+}
+
 fn times_taken(evidence: &Evidence<'_>) -> BTreeMap<(usize, usize), usize> {
     let mut times = BTreeMap::new();
     for taken in &evidence.seen.taken {

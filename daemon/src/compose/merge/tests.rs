@@ -48,7 +48,7 @@ fn key(index: u32) -> MessageKey {
 }
 
 fn identity(index: u32) -> Identity {
-    Identity::of_merge(key(index), &mailbox("", "shop@example.jp").address, DATE)
+    Identity::of_merge(key(index), "proof".into(), &mailbox("", "shop@example.jp").address, DATE)
 }
 
 fn recipient(values: &[&str]) -> MergeRecipient {
@@ -111,7 +111,7 @@ fn each_message_has_its_own_name_and_keeps_it() {
     let text = String::from_utf8(first.bytes.to_vec()).expect("text");
     let job = key(0).job;
     assert!(text.contains(&format!("Message-ID: <{job}.777777@example.jp>\r\n")), "{text}");
-    assert!(text.contains(&format!("X-Hikyaku-Job: {job}\r\n")), "{text}");
+    assert!(text.contains(&format!("X-Hikyaku-Job: {job}/777777/proof\r\n")), "{text}");
     assert!(text.contains("To: \"Taro, Yamada\" <taro@example.jp>\r\n"), "{text}");
     assert_ne!(text.as_bytes(), render(1).bytes);
 }

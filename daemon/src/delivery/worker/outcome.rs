@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Worker, WorkerError, learning::Learnt};
+use super::{Worker, WorkerError, aftermath::Circumstances, learning::Learnt};
 use crate::{
     delivery::{
-        errand::{ErrandResult, Return, Trial},
+        errand::{Addressees, ErrandResult, Return, Trial},
         exchange::Judge,
         window::{Then, Underway},
     },
@@ -21,6 +21,8 @@ use crate::{
         assess::{self, Assessment, Case},
         parking::{self, Obstacle},
         quota::permit::measured,
+        statistics::waited,
+        tried::reasons_of,
     },
     storage::settlement::Settlement,
 };
@@ -42,7 +44,7 @@ impl Worker {
             underway.charges = measured(underway.charges, bytes);
         }
         match result {
-            ErrandResult::Tried(trial) => self.tried(message, underway, *trial, marked).await,
+            ErrandResult::Tried(trial, addressees) => self.tried(message, underway, (*trial, addressees), marked).await,
             ErrandResult::Obstructed { obstacle, started } => {
                 tracing::debug!(%message, account = %self.tenure.account, %obstacle, transcript = obstacle.transcript, "no connection");
                 let met = self.judge().obstructed(&obstacle);
@@ -100,11 +102,18 @@ impl Worker {
         &mut self,
         message: MessageKey,
         underway: Underway,
-        trial: Trial,
+        (trial, addressees): (Trial, Addressees),
         marked: bool,
     ) -> Result<(), WorkerError> {
-        let Trial { tries, connection, started, ended, met } = trial;
+        let Trial { tries, connection, started, ended, met, provider_id } = trial;
         let learnt = self.lesson(&met);
+        let circumstances = Circumstances {
+            message,
+            addressees,
+            reasons: reasons_of(&self.context.rules, &met),
+            waited: waited(tries, underway.candidate.due, ended),
+            provider_id,
+        };
         let case = Case {
             tries,
             settings: self.account.settings(),
@@ -123,25 +132,17 @@ impl Worker {
             Assessment::DoesNotCount { parking } => (None, ended, parking),
         };
         let taken = attempt.as_ref().is_some_and(took_something);
-        if let Some(attempt) = &attempt {
-            self.log(message, attempt);
-        }
+        attempt.iter().for_each(|attempt| self.log(message, attempt));
         self.pacing.sent(ended);
+        let aftermath = attempt.as_ref().map(|attempt| self.aftermath(attempt, circumstances));
         let charges = match &attempt {
             Some(attempt) => self.charge(underway, attempt, ended, marked),
             None if may_have_counted => self.charge_in_full(underway, ended, marked),
             None => self.returned_charges(underway, marked),
         };
         if attempt.is_some() || marked || handed_over {
-            self.unsettled.push(Settlement {
-                message,
-                attempt,
-                retry_at,
-                charges,
-                now: ended,
-                handed_over,
-                aftermath: None,
-            });
+            let now = ended;
+            self.unsettled.push(Settlement { message, attempt, retry_at, charges, now, handed_over, aftermath });
         } else {
             self.owe(charges);
             self.window.reopen(message, Then::AskTheQueue);

@@ -346,7 +346,7 @@ impl MergeProgress {
         true
     }
 
-    fn note_end(&mut self, at: Option<Timestamp>) {
+    pub(super) fn note_end(&mut self, at: Option<Timestamp>) {
         self.last_end_at = self.last_end_at.max(at);
     }
 }

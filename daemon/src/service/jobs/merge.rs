@@ -30,10 +30,11 @@ use super::{
 use crate::{
     accounts::signers::Signers,
     domain::{
-        ids::JobId,
+        ids::{JobId, MessageKey},
         time::{Clock, Timestamp},
     },
     platform::entropy::Entropy,
+    policy::verp::VerpKey,
     service::{
         convert::{
             draft::{Order, to_merge_order},
@@ -58,6 +59,7 @@ pub(super) struct MergeIntake {
     planner: Planner,
     scanning: Scanning,
     signers: Signers,
+    verp: VerpKey,
     shutdown: CancellationToken,
     /// The streams under way. Each has a task of its own, which tidies up even when its caller has left.
     streams: TaskTracker,
@@ -68,6 +70,8 @@ struct Opening {
     order: Order,
     visitor: Visitor,
     id: JobId,
+    /// What proves that a message is the first one of the job.
+    proof: String,
     now: Timestamp,
     hash: Option<PayloadHash>,
 }
@@ -81,6 +85,7 @@ impl MergeIntake {
             planner,
             scanning: Scanning::new(parts.scanner.clone()),
             signers: parts.signers.clone(),
+            verp: parts.verp.clone(),
             shutdown: parts.shutdown.clone(),
             streams: TaskTracker::new(),
         }
@@ -120,7 +125,8 @@ impl MergeIntake {
         let hash = (!head.idempotency_key.is_empty() && !head.dry_run).then(|| PayloadHash::new(&head));
         let order = to_merge_order(head).map_err(Refusal::from)?;
         let now = self.clock.now();
-        let mut opening = Opening { order, visitor, id: self.new_id(now), now, hash };
+        let (id, proof) = self.new_id(now);
+        let mut opening = Opening { order, visitor, id, proof, now, hash };
         // What was accepted once is answered again, even when it could not be accepted any more.
         let known = match (&opening.order.key, &opening.hash) {
             (Some(_), Some(_)) => self.storage.submitted(&opening.idempotency([0; 32])).await.map_err(Refusal::from)?,
@@ -242,10 +248,12 @@ impl MergeIntake {
         Ok(answer)
     }
 
-    fn new_id(&self, now: Timestamp) -> JobId {
+    /// An id for a new job, with the proof of its first message.
+    fn new_id(&self, now: Timestamp) -> (JobId, String) {
         let mut random = [0; 10];
         self.entropy.fill(&mut random);
-        JobId::new(now, random)
+        let job = JobId::new(now, random);
+        (job, self.verp.proof_of(MessageKey { job, index: 0 }))
     }
 }
 

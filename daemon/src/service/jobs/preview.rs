@@ -89,7 +89,7 @@ impl Jobs {
         let recipient = found.messages.into_iter().next().ok_or(NotResent::Forgotten)?.recipient;
         let template = self.storage.template(job.id).await?.ok_or(NotResent::Forgotten)?;
         let key = MessageKey { job: job.id, index };
-        let identity = Identity::of_merge(key, &template.draft.from.address, job.accepted_at);
+        let identity = Identity::of_merge(key, self.verp.proof_of(key), &template.draft.from.address, job.accepted_at);
         let address = recipient.address.as_str().to_owned();
         let keys = self.intake.signers.of_template(&template).await?;
         let date = job.accepted_at;

@@ -22,6 +22,7 @@ use crate::{
         job::Control,
         time::Clock,
     },
+    policy::verp::VerpKey,
     service::{
         convert::job::{Detail, from_job},
         guard::{caller_of, visitor_of},
@@ -45,6 +46,8 @@ pub(in crate::service) struct Jobs {
     pub(super) planner: Planner,
     pub(super) intake: Intake,
     pub(super) merges: MergeIntake,
+    /// Proves which message of a merge job a message is.
+    pub(super) verp: VerpKey,
     shutdown: CancellationToken,
     submit_streams: Arc<Semaphore>,
     merge_streams: Arc<Semaphore>,
@@ -59,6 +62,7 @@ impl Jobs {
             clock: Arc::clone(&parts.clock),
             intake: Intake::new(parts, planner.clone()),
             merges: MergeIntake::new(parts, planner.clone()),
+            verp: parts.verp.clone(),
             planner,
             shutdown: parts.shutdown.clone(),
             submit_streams: Arc::new(Semaphore::new(SUBMIT_STREAMS_MAX)),

@@ -15,12 +15,15 @@ mod ledger;
 mod log;
 mod merges;
 mod names;
+mod omissions;
 mod player;
 mod ready;
 mod returns;
 pub mod samples;
 pub mod script;
+mod statistics;
 pub mod step;
+mod suppressions;
 mod tokens;
 mod transitions;
 pub mod unusual;
@@ -46,6 +49,7 @@ pub async fn check_all(make: impl AsyncFn() -> SharedStorage) {
     check_sending(&make).await;
     check_merges(&make).await;
     check_aftermath(&make).await;
+    check_lists(&make).await;
     check_returns(&make).await;
 }
 
@@ -225,6 +229,36 @@ async fn check_aftermath(make: &impl AsyncFn() -> SharedStorage) {
             pages_of_events_follow_each_other,
             the_head_is_the_cursor_after_the_last_event,
             changes_are_told_by_account,
+        }
+    }
+}
+
+async fn check_lists(make: &impl AsyncFn() -> SharedStorage) {
+    run! { make:
+        suppressions {
+            the_widest_suppression_that_holds_decides,
+            answers_stand_in_the_order_of_the_addresses,
+            an_address_is_suppressed_once_in_a_scope,
+            what_is_lifted_is_gone,
+            what_has_ended_is_pruned,
+            lists_stand_in_the_order_of_scope_and_address,
+        }
+        omissions {
+            others_wait_on_when_one_is_left_out,
+            what_is_under_way_or_another_accounts_is_not_left_out,
+            a_job_that_is_left_out_from_the_beginning_is_finished,
+            who_was_held_back_waits_again,
+            a_job_that_is_gone_takes_nobody_back,
+            a_lift_without_a_wish_lets_nobody_wait,
+            messages_of_a_merge_are_left_out_and_wait_again,
+            very_many_wait_again,
+        }
+        statistics {
+            what_is_counted_adds_up_by_hour_and_day,
+            only_what_is_accepted_counts,
+            an_hour_names_a_bounded_number_of_groups,
+            old_hours_are_summed_up_in_their_day,
+            counts_go_with_their_account,
         }
     }
 }

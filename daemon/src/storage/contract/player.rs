@@ -31,6 +31,7 @@ use crate::{
     },
 };
 
+mod lists;
 mod reading;
 mod returning;
 
@@ -112,6 +113,7 @@ impl Player {
                 while self.store.prune(before, 3, self.now).await.expect("an answer") > 0 {}
                 String::new()
             }
+            Step::Suppress { .. } | Step::Lift { .. } | Step::LeaveOut { .. } => self.change_lists(step).await,
             Step::ExpireOverdue { limit } => {
                 format!("{:?}", self.store.expire_overdue(self.now, *limit).await.expect("an answer"))
             }
@@ -266,7 +268,8 @@ impl Player {
     }
 
     async fn accept_merge(&mut self, new: &NewJob, messages: u8, surplus: bool) -> String {
-        let Submission { job, idempotency, .. } = self.submission(new);
+        let new = &NewJob { left_out: None, ..new.clone() };
+        let Submission { job, idempotency, counted, .. } = self.submission(new);
         let due = self.now.after(Duration::from_secs(new.due_seconds));
         let progress = MergeProgress::new(u32::from(messages), due);
         let job = Job { audience: Audience::Each(Box::new(progress)), ..job };
@@ -279,7 +282,7 @@ impl Player {
         let mut given = merge_submission(job);
         // Some contents are kept in the store itself, some in files.
         given.template.draft.text = Some("x".repeat(new.bytes));
-        let given = MergeSubmission { idempotency, ..given };
+        let given = MergeSubmission { idempotency, counted, ..given };
         format!("{:?}", self.store.accept_merge(given).await.map_err(|error| error.to_string()))
     }
 
@@ -312,6 +315,8 @@ impl Player {
         };
         self.submitted.push(job.id);
         let mut submission = submission(job);
+        submission.counted = lists::counted(new);
+        lists::leave_first_out(&mut submission.job, new.left_out);
         submission.message.bytes = Bytes::from(vec![b'a' + new.recipients; new.bytes]);
         submission.idempotency = new.key.map(|(key, hash)| idempotency("local", &format!("k{key}"), hash));
         submission

@@ -34,6 +34,8 @@ use crate::{
     },
 };
 
+pub mod lists;
+
 /// The time that is `seconds` after the beginning of every test.
 #[must_use]
 pub fn at(seconds: u64) -> Timestamp {

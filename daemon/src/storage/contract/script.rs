@@ -52,6 +52,12 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(account, limit, settled, fates)| Step::Work { account, limit, settled, fates }),
         5 => (account(), vec(job(), 1..6), account(), rarely())
             .prop_map(|(account, jobs, to, stale)| Step::Divert { account, jobs, to, stale }),
+        2 => (scope(), vec(0..6_u8, 1..4), option::of(0..200_u64))
+            .prop_map(|(scope, addresses, lasts_seconds)| Step::Suppress { scope, addresses, lasts_seconds }),
+        5 => (scope(), 0..6_u8, proptest::bool::weighted(0.8))
+            .prop_map(|(scope, address, requeue)| Step::Lift { scope, address, requeue }),
+        6 => (account(), job(), scope(), indexes(), rarely())
+            .prop_map(|(account, job, scope, indexes, stale)| Step::LeaveOut { account, job, scope, indexes, stale }),
         6 => (account(), 0..9_u8, any::<bool>(), option::weighted(0.3, 0..5_u8), reports()).prop_map(
             |(account, uid, imap, fingerprint, reports)| Step::Ingest { account, uid, imap, fingerprint, reports }
         ),
@@ -69,6 +75,11 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn account() -> impl Strategy<Value = u8> {
     prop_oneof![6 => Just(0), 3 => Just(1), 1 => Just(2)]
+}
+
+/// Everywhere, for an account, or for a label.
+fn scope() -> impl Strategy<Value = u8> {
+    prop_oneof![6 => Just(0), 1 => Just(1), 1 => Just(2)]
 }
 
 fn job() -> impl Strategy<Value = u8> {
@@ -109,11 +120,11 @@ fn new_job() -> impl Strategy<Value = NewJob> {
         (rarely(), rarely()),
         option::weighted(0.3, (0..4_u8, 0..2_u8)),
         bytes,
-        option::of(account()),
+        (option::of(account()), option::weighted(0.2, scope())),
     );
     (account(), priority, times, rest).prop_map(|(account, priority, times, rest)| {
         let (due_seconds, expires_seconds) = times;
-        let (label, recipients, (held, approval), key, bytes, fallback) = rest;
+        let (label, recipients, (held, approval), key, bytes, (fallback, left_out)) = rest;
         NewJob {
             account,
             priority,
@@ -126,6 +137,7 @@ fn new_job() -> impl Strategy<Value = NewJob> {
             key,
             bytes,
             fallback,
+            left_out,
         }
     })
 }

@@ -88,6 +88,25 @@ pub enum Step {
         to: u8,
         stale: bool,
     },
+    /// Suppresses addresses in a scope.
+    Suppress {
+        scope: u8,
+        addresses: Vec<u8>,
+        lasts_seconds: Option<u64>,
+    },
+    Lift {
+        scope: u8,
+        address: u8,
+        requeue: bool,
+    },
+    /// Suppresses addresses and leaves them out of a job.
+    LeaveOut {
+        account: u8,
+        job: u8,
+        scope: u8,
+        indexes: Vec<u8>,
+        stale: bool,
+    },
     /// Takes a mail in that says something of some recipients.
     Ingest {
         account: u8,
@@ -150,4 +169,6 @@ pub struct NewJob {
     pub bytes: usize,
     /// The account that may take it over.
     pub fallback: Option<u8>,
+    /// The scope by which its first two recipients are suppressed from the beginning; not of a merge job.
+    pub left_out: Option<u8>,
 }

@@ -218,7 +218,9 @@ fn server(port: u16, provider: ProviderKind) -> Server {
     }
 }
 
-fn incoming() -> IncomingMailbox {
+/// A mailbox in which nothing is as it is by default.
+#[must_use]
+pub fn incoming() -> IncomingMailbox {
     IncomingMailbox {
         protocol: MailboxProtocol::Pop3,
         server: server(995, ProviderKind::YahooJapan),

@@ -11,6 +11,7 @@ use crate::{
         inbound::InboundId,
         job::{Control, ControlRefusal, Flight, Job},
         merge::MergeRecipient,
+        statistics::Counted,
         time::Timestamp,
     },
     storage::{
@@ -57,11 +58,17 @@ impl Model {
     }
 
     pub(super) fn accept(&mut self, submission: Submission) -> Acceptance {
-        let Submission { job, message, idempotency, .. } = submission;
-        self.accept_job(job, Stored::Plain(message), idempotency)
+        let Submission { job, message, idempotency, counted } = submission;
+        self.accept_job(job, Stored::Plain(message), idempotency, &counted)
     }
 
-    pub(super) fn accept_job(&mut self, job: Job, content: Stored, idempotency: Option<Idempotency>) -> Acceptance {
+    pub(super) fn accept_job(
+        &mut self,
+        job: Job,
+        content: Stored,
+        idempotency: Option<Idempotency>,
+        counted: &[Counted],
+    ) -> Acceptance {
         if let Some(known) = idempotency.as_ref().and_then(|idempotency| self.submitted(idempotency)) {
             return known;
         }
@@ -74,6 +81,7 @@ impl Model {
         if let Some(Idempotency { caller, key, payload_hash }) = idempotency {
             self.keys.insert(key_of(&caller, &key), UsedKey { job: job.id, payload_hash, at: job.accepted_at });
         }
+        self.count(&job.account, counted, job.accepted_at);
         self.note_job(job.accepted_at, &job, Flight::Grounded, JobChange::Accepted);
         self.touch(&job.account);
         let id = job.id;
@@ -170,7 +178,9 @@ impl Model {
         });
         self.pruned = pruned;
         self.keys.retain(|_, used| !may_go(now.since(used.at) > remembered));
-        self.prune_blobs(now, may_go);
+        self.prune_suppressions(now, &mut may_go);
+        self.prune_blobs(now, &mut may_go);
+        gone += self.prune_counts(now);
         gone as u64
     }
 

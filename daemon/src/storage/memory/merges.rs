@@ -38,13 +38,13 @@ impl Model {
     }
 
     pub(super) fn accept_merge(&mut self, submission: MergeSubmission) -> Result<Acceptance, StorageError> {
-        let MergeSubmission { job, template, idempotency, .. } = submission;
+        let MergeSubmission { job, template, idempotency, counted } = submission;
         let recipients = self.staged.remove(&job.id).unwrap_or_default();
         if job.merge().is_none_or(|progress| progress.messages as usize != recipients.len()) {
             return Err(StorageError::Overloaded("the recipients of the merge job are not staged (any more)"));
         }
         let content = Stored::Merge { template: Arc::new(template), recipients, outcomes: Default::default() };
-        Ok(self.accept_job(job, content, idempotency))
+        Ok(self.accept_job(job, content, idempotency, &counted))
     }
 }
 

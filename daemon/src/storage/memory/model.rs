@@ -8,6 +8,8 @@ use std::{
 use super::{
     dkim::DkimModel,
     returns::Returns,
+    statistics::CountModel,
+    suppressions::SuppressionModel,
     uploaded::{Part, Whole},
 };
 use crate::{
@@ -56,6 +58,10 @@ pub(super) struct Model {
     pub(super) routing: Arc<Routing>,
     /// DKIM keys and rules.
     pub(super) dkim: DkimModel,
+    /// Who must not be sent to.
+    pub(super) suppressions: SuppressionModel,
+    /// What was counted.
+    pub(super) counts: CountModel,
     /// What came back.
     pub(super) returns: Returns,
     /// Recipients of merge jobs to come.
@@ -156,6 +162,7 @@ impl Model {
         self.returns.forget_account(id);
         self.ledger.retain(|(account, ..), _| account != id);
         self.observed.retain(|(account, _), _| account != id);
+        self.counts.retain(|(account, ..), _| account != id);
         self.begin_epoch(id);
         self.note(now, id, EventKind::AccountDeleted);
         self.touch(id);

@@ -1,26 +1,16 @@
-//! What was counted, by account and time.
-
-use std::collections::BTreeMap;
+//! What was counted, in the model.
 
 use async_trait::async_trait;
 
 use super::engine::MemoryStore;
 use crate::{
-    domain::{
-        ids::AccountId,
-        statistics::{Counts, StatisticsGroup},
-        time::Timestamp,
-    },
-    storage::{StatisticsQuery, StatisticsStore, StorageError},
+    domain::ids::AccountId,
+    storage::{Statistics, StatisticsQuery, StatisticsStore, StorageError},
 };
 
 #[async_trait]
 impl StatisticsStore for MemoryStore {
-    async fn statistics(
-        &self,
-        _account: &AccountId,
-        _query: StatisticsQuery,
-    ) -> Result<BTreeMap<(Timestamp, StatisticsGroup), Counts>, StorageError> {
-        Err(StorageError::Unfinished("not built yet".into()))
+    async fn statistics(&self, account: &AccountId, query: StatisticsQuery) -> Result<Statistics, StorageError> {
+        Ok(self.model().statistics(account, &query))
     }
 }

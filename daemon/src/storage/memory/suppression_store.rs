@@ -1,4 +1,4 @@
-//! Suppressions: who must not be sent to.
+//! Suppressions as their callers see them, in the model.
 
 use async_trait::async_trait;
 
@@ -17,36 +17,35 @@ use crate::{
 impl SuppressionStore for MemoryStore {
     async fn suppressed(
         &self,
-        _account: &AccountId,
-        _labels: &[Label],
+        account: &AccountId,
+        labels: &[Label],
         addresses: &[Address],
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<Vec<Option<Suppression>>, StorageError> {
-        Ok(vec![None; addresses.len()])
+        let model = self.model();
+        Ok(addresses.iter().map(|address| model.suppressed(account, labels, address, now)).collect())
     }
 
-    async fn suppression(&self, _key: &SuppressionKey) -> Result<Option<Suppression>, StorageError> {
-        Ok(None)
+    async fn suppression(&self, key: &SuppressionKey) -> Result<Option<Suppression>, StorageError> {
+        Ok(self.model().suppressions.all.get(key).cloned())
     }
 
     async fn list_suppressions(
         &self,
-        _filter: &SuppressionFilter,
-        _page: SuppressionPage,
+        filter: &SuppressionFilter,
+        page: SuppressionPage,
     ) -> Result<Suppressions, StorageError> {
-        Err(StorageError::Unfinished("not built yet".into()))
+        Ok(self.model().list_suppressions(filter, &page))
     }
 
-    async fn suppress(&self, _suppressions: Vec<Suppression>) -> Result<Vec<bool>, StorageError> {
-        Err(StorageError::Unfinished("not built yet".into()))
+    async fn suppress(&self, suppressions: Vec<Suppression>) -> Result<Vec<bool>, StorageError> {
+        self.change(|model| {
+            let add = |one: Suppression| model.suppressions.all.insert(one.key.clone(), one).is_some();
+            suppressions.into_iter().map(add).collect()
+        })
     }
 
-    async fn lift(
-        &self,
-        _key: &SuppressionKey,
-        _requeue: bool,
-        _now: Timestamp,
-    ) -> Result<Option<Lifted>, StorageError> {
-        Err(StorageError::Unfinished("not built yet".into()))
+    async fn lift(&self, key: &SuppressionKey, requeue: bool, now: Timestamp) -> Result<Option<Lifted>, StorageError> {
+        self.change(|model| model.lift(key, requeue, now))
     }
 }

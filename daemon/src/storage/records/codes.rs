@@ -16,7 +16,7 @@ use crate::domain::{
     quiet::QuietRule,
     recipient::RecipientField,
     report::ReportKind,
-    suppression::SuppressionReason,
+    suppression::{SuppressionReason, SuppressionSource},
     verdict::{Blame, ParkCause, Phase, Verdict},
 };
 
@@ -77,6 +77,7 @@ codes!(Correlation, "correlation": 1 Verp, 2 Header, 3 MessageId, 4 ProviderId, 
 codes!(Effect, "effect": 0 None, 1 Bounced, 2 Complained, 3 Noted, 4 Repeated);
 codes!(InboundField, "inbound field": 1 To, 2 Cc, 3 From);
 codes!(SuppressionReason, "suppression reason": 1 HardBounce, 2 SoftBounces, 3 Complaint, 4 Unsubscribed, 5 Manual);
+codes!(SuppressionSource, "suppression source": 1 Bounce, 2 Reply, 3 Feedback, 4 Call, 5 Import);
 codes!(TlsVersion, "TLS version": 0 V1_2, 1 V1_3);
 codes!(ProxyKind, "proxy kind": 1 Socks5, 2 HttpConnect);
 codes!(OauthMechanism, "OAuth mechanism": 0 Auto, 1 Xoauth2, 2 Oauthbearer);
@@ -145,6 +146,7 @@ mod tests {
         check::<RecipientField>();
         check::<ReportKind>();
         check::<SuppressionReason>();
+        check::<SuppressionSource>();
         check::<Kind>();
         check::<Nature>();
         check::<Action>();

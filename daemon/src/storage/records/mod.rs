@@ -20,6 +20,7 @@ pub mod report;
 pub mod routing;
 pub mod standing;
 mod state;
+pub mod statistics;
 pub mod suppression;
 pub mod template;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use prost::Message as _;
 
 use super::{
     SledStore, codec,
+    holding::held_keys,
     jobs::{SPOOLED_BYTES_MAX, divert_key, expiry_key, job_event, ready_entry},
     kept_file::KeptFile,
     keys::Key,
@@ -22,6 +23,7 @@ use crate::{
         event::{Event, JobChange},
         ids::{AccountId, JobId, MessageKey},
         job::{Flight, Job, Priority},
+        statistics::Counted,
         time::Timestamp,
     },
     storage::{
@@ -53,6 +55,8 @@ pub(super) struct Prepared {
     name: Option<[u8; 16]>,
     key: Option<PreparedKey>,
     event: Event,
+    /// What is counted when it is accepted.
+    pub(super) counted: Vec<Counted>,
     bytes: usize,
     /// Whether its account had too many open jobs already, so that its message was not even written.
     is_full: bool,
@@ -102,7 +106,7 @@ impl SledStore {
     }
 
     async fn prepare(&self, submission: Submission) -> Result<Prepared, StorageError> {
-        let Submission { job, message, idempotency, .. } = submission;
+        let Submission { job, message, idempotency, counted } = submission;
         let entry = self.entry_of(&job.account);
         let is_full = self.is_full(&job.account);
         // The committer refuses what comes without its account's number or is full, so no file is written for it.
@@ -117,6 +121,7 @@ impl SledStore {
         let entries = files.iter().map(edge).collect();
         let mut prepared = self.prepared(&job, &body, entries, files, idempotency);
         prepared.is_full = is_full && is_large;
+        prepared.counted = counted;
         if let Some(spooled) = spooled {
             prepared.bytes += spooled.len();
             prepared.message = Some(spooled);
@@ -144,6 +149,7 @@ impl SledStore {
         let divert = number.and_then(|number| divert_key(number, job, Flight::Grounded));
         entries.extend(divert.map(|key| (IVec::from(key.to_bytes()), IVec::default())));
         entries.extend(expiry_key(job).map(|key| (IVec::from(key.to_bytes()), IVec::default())));
+        entries.extend(held_keys(job).into_iter().map(|key| (IVec::from(key), IVec::default())));
         let bytes: usize = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
         Prepared {
             account: job.account.clone(),
@@ -159,6 +165,7 @@ impl SledStore {
             name: own_name_hash(job),
             key: idempotency.map(|idempotency| prepare_key(&idempotency, job.id, job.accepted_at)),
             event: job_event(job, JobChange::Accepted, Flight::Grounded, job.accepted_at),
+            counted: Vec::new(),
             is_full: false,
             _files: files,
         }
@@ -301,7 +308,7 @@ fn accept_one(txn: &mut Txn, one: &mut Prepared, open_jobs_max: u64) -> Result<A
         return Ok(known);
     }
     let entry = txn.accounts.get(&one.account);
-    let Some(entry) = entry.filter(|entry| Some(entry.number) == one.number) else {
+    let Some(entry) = entry.filter(|entry| Some(entry.number) == one.number).copied() else {
         return Ok(Acceptance::UnknownAccount);
     };
     if one.is_full || entry.open_jobs >= open_jobs_max {
@@ -325,6 +332,7 @@ fn accept_one(txn: &mut Txn, one: &mut Prepared, open_jobs_max: u64) -> Result<A
     }
     txn.count_open(&one.account, false, one.is_open);
     txn.count_queued(&one.account, one.priority, Queued::default(), one.queued);
+    txn.count(entry.number, &one.counted, one.event.at);
     txn.made.changed.insert(one.account.clone());
     txn.event(one.event.clone());
     Ok(Acceptance::Accepted)

@@ -16,10 +16,11 @@ use super::{
     SledSettings, SledStore,
     disk::{Disk, Failure},
     jobs::{self, Shelves},
+    journal::Journal,
     keys::{Family, Key},
     open,
     shelving::SoundFiles,
-    txn::{Journal, Txn},
+    txn::Txn,
     writer::{Patience, Weight},
 };
 use crate::{

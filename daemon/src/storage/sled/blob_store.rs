@@ -13,7 +13,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{
-    SledStore, disk,
+    SledStore,
+    disk::{self, View},
     kept_file::KeptFile,
     keys::{Family, Key},
     txn::Txn,
@@ -193,6 +194,17 @@ pub(super) fn claim_set_aside(txn: &mut Txn, uploads: &Uploads, key: &Key) {
         txn.made.claims.push((caller, *file, None));
     }
     txn.made.loose_files.insert(*file);
+}
+
+/// Whether a caller's claim to a file can be read, and its file is what it says.
+pub(super) fn check_claim(view: &impl View, store: &SledStore, key: &Key, file: &FileHash) -> Result<(), StorageError> {
+    let damaged = |error: &dyn std::fmt::Display| StorageError::Damaged(format!("{key:?}: {error}"));
+    let row = disk::read_row::<BlobRow>(view, |_| key.clone())?;
+    row.map(|row| row.value.caller()).transpose().map_err(|error| damaged(&error))?;
+    store.sound.check(&store.shelves.files, file).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::InvalidData => damaged(&error),
+        _ => StorageError::Overloaded("an uploaded file cannot be read at present"),
+    })
 }
 
 /// Reads who has uploaded what from a store that is being opened. A claim that cannot be read is none until the store is

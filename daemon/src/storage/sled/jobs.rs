@@ -1,6 +1,9 @@
 //! How jobs are read and rewritten together with what is derived from them.
 
-use std::io::{self, ErrorKind};
+use std::{
+    collections::BTreeSet,
+    io::{self, ErrorKind},
+};
 
 use ::sled::IVec;
 use bytes::Bytes;
@@ -9,6 +12,7 @@ use prost::Message as _;
 use super::{
     codec,
     disk::{self, Disk, View},
+    holding::held_keys,
     keys::{Key, ReturnKey},
 };
 use crate::{
@@ -191,6 +195,7 @@ pub(super) struct Before {
     pub(super) ready: Option<Key>,
     pub(super) expiry: Option<Key>,
     pub(super) divert: Option<Key>,
+    pub(super) held: BTreeSet<Vec<u8>>,
     pub(super) doubt: Option<Key>,
     pub(super) is_open: bool,
     pub(super) queued: Queued,
@@ -202,6 +207,7 @@ impl Before {
         let ready = ready_now(account, job, flight);
         let divert = divert_key(account, job, flight);
         let (is_open, queued) = (job.is_open(), Queued::of_job(job));
-        Self { ready, expiry: expiry_key(job), divert, doubt: doubt_key(account, job, flight), is_open, queued }
+        let (held, doubt) = (held_keys(job), doubt_key(account, job, flight));
+        Self { ready, expiry: expiry_key(job), divert, held, doubt, is_open, queued }
     }
 }

@@ -1,8 +1,15 @@
 //! Which key stands for what: the one place where keys are spelt. Big-endian, fixed width, one prefix byte a family.
 
+mod lists;
+mod ready;
 mod returns;
 
-pub(super) use self::returns::ReturnKey;
+use self::ready::{priority_of_rank, priority_rank};
+pub(super) use self::{
+    lists::{ListKey, scope_prefix},
+    ready::{ready_lane_end, ready_lane_start, ready_priority},
+    returns::ReturnKey,
+};
 use crate::{
     domain::{ids::JobId, job::Priority, time::Timestamp},
     storage::spool::Place,
@@ -84,6 +91,18 @@ pub(super) enum Family {
     Blob = 0x73,
     /// Records that could not be read, as they were.
     Quarantine = 0x7f,
+    /// Suppressions, in the order of scope and address.
+    Suppression = 0x80,
+    /// Runs of messages that came back from an address for reasons that may pass.
+    SoftRun = 0x81,
+    /// Suppressions and runs that end by themselves, by the time at which they do. Derived.
+    Ending = 0x82,
+    /// Recipients that a suppression holds back, by its key. Derived.
+    Held = 0x83,
+    /// By which suppression a message of a merge job is held back.
+    HeldBy = 0x84,
+    /// What was counted of an account in an hour or a day.
+    Count = 0x88,
 }
 
 /// A key. `chunk` counts the pieces of a value that is longer than one; the first one is 0.
@@ -117,11 +136,12 @@ pub(super) enum Key {
     Blob { file: [u8; 32], caller: [u8; 16] },
     Tail { place: Place, chunk: u16 },
     Quarantine { number: u32, original: Vec<u8> },
+    List(ListKey),
 }
 
 impl Family {
     /// All families.
-    pub(super) const ALL: [Self; 36] = [
+    pub(super) const ALL: [Self; 42] = [
         Self::Meta,
         Self::Account,
         Self::Standing,
@@ -158,6 +178,12 @@ impl Family {
         Self::Blob,
         Self::Tail,
         Self::Quarantine,
+        Self::Suppression,
+        Self::SoftRun,
+        Self::Ending,
+        Self::Held,
+        Self::HeldBy,
+        Self::Count,
     ];
 
     /// What all its keys begin with.
@@ -210,6 +236,7 @@ impl Key {
             Self::Blob { .. } => Family::Blob,
             Self::Tail { .. } => Family::Tail,
             Self::Quarantine { .. } => Family::Quarantine,
+            Self::List(key) => key.family(),
         }
     }
 
@@ -256,6 +283,7 @@ impl Key {
             Self::FileEdge { file, job } => put(&[file, &job.to_bytes()]),
             Self::Blob { file, caller } => put(&[file, caller]),
             Self::Quarantine { number, original } => put(&[&number.to_be_bytes(), original]),
+            Self::List(key) => key.put(&mut bytes),
         }
         bytes
     }
@@ -328,49 +356,18 @@ impl Key {
                 let number = rest.u32()?;
                 Self::Quarantine { number, original: std::mem::take(&mut rest.0).to_vec() }
             }
+            Family::Suppression | Family::SoftRun | Family::Ending | Family::Held | Family::HeldBy | Family::Count => {
+                Self::List(ListKey::parse(family, &mut rest)?)
+            }
             family => Self::Return(ReturnKey::parse(family, &mut rest)?),
         };
         rest.0.is_empty().then_some(key)
     }
 }
 
-/// The end of an account's keys of one priority and lane in the ready index: `bytes` that sort after all of them.
-pub(super) fn ready_lane_end(account: u32, priority: Priority, lane: u32) -> Vec<u8> {
-    let mut bytes = ready_lane_start(account, priority, lane);
-    bytes.extend_from_slice(&[0xff; 25]);
-    bytes
-}
-
-/// The beginning of an account's keys of one priority and lane in the ready index.
-pub(super) fn ready_lane_start(account: u32, priority: Priority, lane: u32) -> Vec<u8> {
-    let mut bytes = ready_priority(account, priority);
-    bytes.extend_from_slice(&lane.to_be_bytes());
-    bytes
-}
-
-/// What an account's keys of one priority in the ready index begin with.
-pub(super) fn ready_priority(account: u32, priority: Priority) -> Vec<u8> {
-    let mut bytes = Family::Ready.of_account(account).to_vec();
-    bytes.push(priority_rank(priority));
-    bytes
-}
-
-const fn priority_rank(priority: Priority) -> u8 {
-    match priority {
-        Priority::High => 0x10,
-        Priority::Normal => 0x20,
-        Priority::Low => 0x30,
-        Priority::Bulk => 0x40,
-    }
-}
-
-fn priority_of_rank(rank: u8) -> Option<Priority> {
-    Priority::ALL.into_iter().find(|priority| priority_rank(*priority) == rank)
-}
-
 struct Rest<'a>(&'a [u8]);
 
-impl Rest<'_> {
+impl<'a> Rest<'a> {
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, tail) = self.0.split_first_chunk::<N>()?;
         self.0 = tail;
@@ -395,6 +392,11 @@ impl Rest<'_> {
 
     fn job(&mut self) -> Option<JobId> {
         self.take().map(JobId::from_bytes)
+    }
+
+    /// All that is left.
+    fn all(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) mod book;
 pub(super) mod forget;
 #[cfg(test)]
 mod measure;
+mod omission;
 pub(super) mod open;
 pub(super) mod outcomes;
 pub(super) mod read;

@@ -36,14 +36,19 @@ mod divert;
 mod dkim;
 mod event_log;
 mod expiry;
+mod holding;
 mod inbound_store;
 mod job_store;
 mod jobs;
+mod journal;
 mod kept_file;
 mod keys;
 #[cfg(test)]
 mod killing;
 mod known;
+mod list_check;
+#[cfg(test)]
+mod list_tests;
 mod loaded;
 #[cfg(test)]
 mod measure;
@@ -109,6 +114,7 @@ pub struct SledStore {
     known: Arc<KnownAccounts>,
     routing: routing::KnownRouting,
     dkim: dkim::KnownDkim,
+    lists: suppressions::KnownLists,
     space: Space,
     directory: Directory,
     changed: Arc<Changed>,
@@ -207,6 +213,7 @@ struct Publisher {
     known: Arc<KnownAccounts>,
     routing: routing::KnownRouting,
     dkim: dkim::KnownDkim,
+    lists: suppressions::KnownLists,
     tip: Tip,
 }
 
@@ -229,6 +236,7 @@ impl Audience for Publisher {
             self.uploads.note(caller, hash, claim);
         }
         self.dkim.learn(made.dkim);
+        self.lists.look(&txn.disk, &made.scopes);
         for hash in made.loose_files {
             care::collect_file(&txn.disk, &self.shelves.files, &hash);
         }

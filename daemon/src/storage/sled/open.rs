@@ -31,6 +31,7 @@ use super::{
     settings::SledSettings,
     shelving::SoundFiles,
     space::Space,
+    suppressions::KnownLists,
     tip::{TIP_FILE, Tip},
     txn::{META_FORMAT, Txn},
     writer::Writer,
@@ -78,6 +79,7 @@ pub(super) fn open(
     let known = Arc::<KnownAccounts>::default();
     let routing = KnownRouting::load(&disk)?;
     let dkim = KnownDkim::load(&disk)?;
+    let lists = KnownLists::load(&disk)?;
     let head = watch::Sender::new(head);
     let publisher = Publisher {
         directory: Arc::clone(&directory),
@@ -88,6 +90,7 @@ pub(super) fn open(
         known: Arc::clone(&known),
         routing: routing.clone(),
         dkim: dkim.clone(),
+        lists: lists.clone(),
         tip,
     };
     let txn = Txn::new(disk.clone(), accounts, next_account, next_seq, spool_writer);
@@ -103,6 +106,7 @@ pub(super) fn open(
         known,
         routing,
         dkim,
+        lists,
         space,
         directory,
         changed,

@@ -6,10 +6,13 @@ use super::{
     SledStore,
     accept::day_of,
     blob_store::forget_claim,
-    codec, disk, jobs,
-    keys::{Family, Key},
+    codec, disk,
+    holding::held_keys,
+    jobs,
+    keys::{Family, Key, ListKey},
     merge::forget::{delete_some, doom},
     returns::{self, old::OldReturn},
+    statistics_store::{OldCounts, forget_old_counts},
     txn::{META_HEAD, META_PRUNED, Txn, cursor},
     writer::{CHANGES_PER_COMMIT_MAX, Patience, Weight},
 };
@@ -35,6 +38,13 @@ enum Old {
         day: u32,
         hash: [u8; 16],
     },
+    /// A suppression, or a run of bounces, that has ended.
+    Ended {
+        at: Timestamp,
+        of: Vec<u8>,
+        now: Timestamp,
+    },
+    Counts(OldCounts),
     Return(OldReturn),
     /// What a caller has uploaded.
     Claim {
@@ -83,6 +93,9 @@ impl SledStore {
         self.find_old_jobs(finished_before, limit, &mut found)?;
         self.find_old_events(finished_before, limit, &mut found)?;
         self.find_old_keys(now, limit, &mut found)?;
+        self.find_ended(now, limit, &mut found)?;
+        let counts = self.find_old_counts(now, limit.saturating_sub(found.len()))?;
+        found.extend(counts.into_iter().map(Old::Counts));
         let returns = self.find_old_returns(finished_before, limit.saturating_sub(found.len()), now)?;
         found.extend(returns.into_iter().map(Old::Return));
         let claims = self.uploads.old_claims(now, limit.saturating_sub(found.len()));
@@ -120,6 +133,20 @@ impl SledStore {
                 break;
             }
             found.push(Old::Events(seq));
+        }
+        Ok(())
+    }
+
+    fn find_ended(&self, now: Timestamp, limit: usize, found: &mut Vec<Old>) -> Result<(), StorageError> {
+        for entry in self.disk.tree.scan_prefix(Family::Ending.prefix()).keys() {
+            if found.len() >= limit {
+                break;
+            }
+            let Some(Key::List(ListKey::Ending { at, of })) = Key::parse(&self.disk.checked(entry)?) else { continue };
+            if at > now {
+                break;
+            }
+            found.push(Old::Ended { at, of, now });
         }
         Ok(())
     }
@@ -177,6 +204,8 @@ fn forget(txn: &mut Txn, old: Old, before: Timestamp) -> Result<u64, StorageErro
             txn.remove_key(&Key::IdempotencyDay { day, hash });
             Ok(1)
         }
+        Old::Ended { at, of, now } => txn.forget_ended(at, &of, now),
+        Old::Counts(old) => forget_old_counts(txn, &old),
         Old::Return(old) => returns::old::forget(txn, old),
         Old::Claim { caller, file, now } => forget_claim(txn, caller, file, now),
     }
@@ -203,6 +232,7 @@ fn forget_job(txn: &mut Txn, id: JobId, before: Timestamp) -> Result<u64, Storag
             }
         }
     }
+    held_keys(&stored.job).into_iter().for_each(|key| txn.remove(key.into()));
     if stored.job.merge().is_some() {
         doom(txn, &stored)?;
     } else {

@@ -9,7 +9,7 @@ use super::{
     disk::View,
     dkim, jobs,
     keys::{Family, Key},
-    returns, routing,
+    list_check, returns, routing,
     txn::Txn,
     verify::is_record,
 };
@@ -27,6 +27,7 @@ pub(super) fn quarantine(txn: &mut Txn, key: &IVec) -> Result<(), StorageError> 
         && !matches!(
             Family::of(key),
             Some(Family::Meta | Family::Idempotency | Family::Bucket | Family::FileEdge | Family::Blob)
+                | Some(Family::Suppression | Family::SoftRun | Family::HeldBy | Family::Count)
         );
     let counts_frames = match Key::parse(key) {
         Some(Key::Return(key)) => returns::verify::counts_frames(&key),
@@ -66,6 +67,7 @@ pub(super) fn restore_derived(txn: &mut Txn, store: &SledStore, key: &IVec) -> R
         Some(claim @ Key::Blob { .. }) => claim_set_aside(txn, &store.uploads, &claim),
         Some(Key::Dkim { hash, .. }) => dkim::forgotten_key(txn, hash)?,
         Some(Key::DkimRules { .. }) => dkim::forgotten_rules(txn),
+        Some(Key::List(key)) => list_check::restore(txn, &key)?,
         Some(edge @ Key::FileEdge { file, job }) => {
             let stored = disk::readable(jobs::load(txn, job))?;
             let is_its = |stored: &jobs::StoredJob| {

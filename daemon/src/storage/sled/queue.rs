@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    SledStore, account_store, attempts, disk, divert,
+    SledStore, account_store, attempts, disk, divert, holding,
     jobs::{self, StoredJob},
     keys::{Family, Key},
     returns::doubts,
@@ -136,8 +136,10 @@ impl Queue for SledStore {
         self.writer.commit(weight, Patience::Wait, move |txn| divert::divert_all(txn, &tenure, &moves, most)).await?
     }
 
-    async fn leave_out(&self, _tenure: &Tenure, _omissions: Vec<Omission>) -> Result<(), TenureError> {
-        Ok(())
+    async fn leave_out(&self, tenure: &Tenure, omissions: Vec<Omission>) -> Result<(), TenureError> {
+        let tenure = tenure.clone();
+        let weight = weight(omissions.len());
+        self.writer.commit(weight, Patience::Wait, move |txn| holding::leave_out_all(txn, &tenure, omissions)).await?
     }
 
     async fn doubts(&self, account: &AccountId, limit: usize) -> Result<Vec<Doubt>, StorageError> {

@@ -3,6 +3,7 @@
 use ::sled::IVec;
 
 use super::{
+    holding::held_keys,
     jobs::{Before, StoredJob, divert_key, doubt_key, expiry_key, job_frames, ready_now, ready_value},
     keys::Key,
     txn::Txn,
@@ -31,6 +32,9 @@ impl Txn {
         self.replace_bare(before.expiry.as_ref(), expiry_key(job));
         self.replace_bare(before.divert.as_ref(), divert_key(account, job, flight));
         self.replace_bare(before.doubt.as_ref(), doubt_key(account, job, flight));
+        let held = held_keys(job);
+        before.held.difference(&held).for_each(|old| self.remove(IVec::from(old.as_slice())));
+        held.difference(&before.held).for_each(|new| self.put(IVec::from(new.as_slice()), IVec::default()));
         self.count_open(&job.account, before.is_open, job.is_open());
         self.count_queued(&job.account, job.priority, before.queued, Queued::of_job(job));
     }

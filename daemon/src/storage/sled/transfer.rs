@@ -45,15 +45,17 @@ use crate::{
 };
 
 mod files;
+mod lists;
 mod put;
 
 use files::{Written, hash_of_text, text_of_hash};
+use lists::ListLine;
 use put::{put_job, put_mark, put_outcomes, put_part};
 
 /// The form of the lines that this version writes.
 const LINES_FORMAT: u32 = 2;
 /// What is exported, in an order in which it can be imported.
-const EXPORTED: [Family; 12] = [
+const EXPORTED: [Family; 16] = [
     Family::Account,
     Family::Routing,
     Family::DkimKey,
@@ -66,6 +68,10 @@ const EXPORTED: [Family; 12] = [
     Family::Bucket,
     Family::Events,
     Family::Blob,
+    Family::Suppression,
+    Family::SoftRun,
+    Family::HeldBy,
+    Family::Count,
 ];
 /// After how many lines progress is told.
 const LINES_PER_REPORT: u64 = 1_000;
@@ -140,6 +146,10 @@ enum Line {
     Blob {
         file: String,
         row: BlobRow,
+    },
+    List {
+        #[serde(flatten)]
+        line: ListLine,
     },
     /// What came back.
     Return {
@@ -240,6 +250,7 @@ impl SledStore {
                 self.check_exported(&file)?;
                 row.map(|row| Line::Blob { file: text_of_hash(&file), row: row.value })
             }
+            Key::List(ref key) => lists::line_of(disk, key)?.map(|line| Line::List { line }),
             Key::Return(ref key) => lines::line_of(disk, key)?.map(|record| Line::Return { record }),
             _ => None,
         })
@@ -377,6 +388,7 @@ fn put_line(txn: &mut Txn, line: Line, shelved: Option<&Shelved>, pin: Option<&P
             let caller = row.caller().map_err(|error| bad(&error))?;
             put_claim(txn, caller, file, Claim { bytes: row.bytes, used_at: row.used_at() });
         }
+        Line::List { line } => lists::put(txn, line)?,
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::Arc,
 };
 
 use ::sled::{Batch, IVec};
@@ -13,9 +13,12 @@ use prost::Message;
 use super::{
     codec,
     disk::{self, Disk, Stored, View},
+    journal::{Journal, Journals},
     keys::{Family, Key},
     merge::open::MergeBook,
     referred::Referred,
+    statistics::CountBook,
+    suppressions::ScopeKind,
     tally::{AccountEntry, tally_bytes},
 };
 use crate::{
@@ -78,22 +81,9 @@ pub(super) struct Txn {
     pub(super) segments: HashMap<u32, Referred>,
     /// The merge jobs that this commit changes.
     pub(super) merges: MergeBook,
-    /// Those who want to know which keys are written, as long as they live.
-    journals: Vec<Weak<JournalKeys>>,
-}
-
-/// The keys that were written since a backup began. It ends with its owner, so that a caller who leaves in the middle
-/// leaves nothing behind.
-#[derive(Clone, Debug)]
-pub(super) struct Journal(Arc<JournalKeys>);
-
-type JournalKeys = Mutex<HashSet<IVec>>;
-
-impl Journal {
-    /// The keys that were written since this was last asked.
-    pub(super) fn take(&self) -> HashSet<IVec> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+    /// What this commit counts.
+    pub(super) counts: CountBook,
+    journals: Journals,
 }
 
 /// What a commit has to tell when it is durable.
@@ -109,6 +99,8 @@ pub(super) struct Made {
     pub(super) dkim: Vec<DkimNews>,
     /// Accounts whose queue, settings or standing changed.
     pub(super) changed: HashSet<AccountId>,
+    /// Kinds of scopes of which a suppression came or went.
+    pub(super) scopes: HashSet<ScopeKind>,
     /// Segments of the spool to which nothing refers any more.
     pub(super) empty_segments: Vec<u32>,
     /// Files that have lost a reference.
@@ -163,21 +155,20 @@ impl Txn {
             spool,
             segments: HashMap::new(),
             merges: MergeBook::default(),
-            journals: Vec::new(),
+            counts: CountBook::default(),
+            journals: Journals::default(),
         }
     }
 
     /// Begins to note which keys are written, this commit's included.
     pub(super) fn journal(&mut self) -> Journal {
-        let keys = Arc::default();
-        self.journals.push(Arc::downgrade(&keys));
-        Journal(keys)
+        self.journals.begin()
     }
 
     /// How many journals are kept.
     #[cfg(test)]
     pub(super) fn journals_count(&self) -> usize {
-        self.journals.iter().filter(|journal| journal.strong_count() > 0).count()
+        self.journals.count()
     }
 
     /// Stores an entry as it is.
@@ -327,20 +318,16 @@ impl Txn {
         self.events.len() >= EVENTS_PER_COMMIT_MAX / 4
     }
 
-    /// Everything to be written, and what is to be told once it is. [`Txn::flush_merges`] comes first.
+    /// Everything to be written, and what is to be told once it is. [`Txn::flush_merges`] and [`Txn::flush_counts`] come first.
     pub(super) fn finish(&mut self) -> (Batch, Made) {
         self.write_buckets();
         self.write_tallies();
         self.write_segments();
         self.write_events();
         self.merges.forget();
-        self.journals.retain(|journal| journal.strong_count() > 0);
-        let journals: Vec<_> = self.journals.iter().filter_map(Weak::upgrade).collect();
+        self.journals.note(self.overlay.keys());
         let mut batch = Batch::default();
         for (key, value) in self.overlay.drain() {
-            for journal in &journals {
-                journal.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
-            }
             match value {
                 Some(value) => batch.insert(key, value),
                 None => batch.remove(key),

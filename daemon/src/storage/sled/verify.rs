@@ -2,15 +2,20 @@
 //!
 //! The check reads in the background; the committer looks again at what it changes, so the store may be in use.
 
-use std::{collections::HashMap, io::ErrorKind};
+use std::collections::HashMap;
 
 use ::sled::IVec;
 
 use super::{
-    SledStore, care, codec,
+    SledStore,
+    blob_store::check_claim,
+    care, codec,
     disk::{self, View},
-    dkim, jobs,
+    dkim,
+    holding::held_keys,
+    jobs,
     keys::{Family, Key},
+    list_check,
     merge::verify::{check_outcomes, check_retry},
     quarantine::{quarantine, restore_derived, take_out_of_queue},
     referred::Referred,
@@ -28,8 +33,8 @@ use crate::{
     storage::{
         Findings, Progress, StorageError,
         records::{
-            account::AccountRow, blob::BlobRow, event::EventsRow, idempotency::IdempotencyRow, job::Location,
-            ledger::MarkRow, ledger::UsageRow, merge::PartRow, standing::StandingRow, tokens::TokensRow,
+            account::AccountRow, event::EventsRow, idempotency::IdempotencyRow, job::Location, ledger::MarkRow,
+            ledger::UsageRow, merge::PartRow, standing::StandingRow, tokens::TokensRow,
         },
     },
 };
@@ -180,6 +185,7 @@ pub(super) fn is_record(key: &[u8]) -> bool {
         Some(Key::Return(key)) => returns::verify::is_record(&key),
         Some(Key::Meta { .. } | Key::Idempotency { .. } | Key::Bucket { .. } | Key::FileEdge { .. })
         | Some(Key::Blob { .. }) => true,
+        Some(Key::List(key)) => list_check::is_record(&key),
         _ => false,
     }
 }
@@ -228,6 +234,7 @@ fn check(view: &impl View, store: &SledStore, key: &[u8]) -> Result<Option<Wrong
         }
         Key::FileEdge { file, job } => disk::read(view, |_| Key::FileEdge { file, job }).map(drop),
         Key::Blob { file, .. } => check_claim(view, store, &parsed, &file),
+        Key::List(key) => return list_check::check(view, &key),
         Key::Expiry { job, .. } => {
             let stored = disk::readable(jobs::load(view, job))?;
             let is_expected = stored.is_some_and(|stored| jobs::expiry_key(&stored.job).as_ref() == Some(&parsed));
@@ -285,22 +292,13 @@ fn check_job(view: &impl View, store: &SledStore, id: JobId) -> Result<Option<Wr
     let flight = jobs::flight_of(view, account, &stored.job)?;
     let doubt = jobs::doubt_key(account, &stored.job, flight);
     let bare = [jobs::expiry_key(&stored.job), expected_divert(view, account, &stored)?, doubt];
-    for key in bare.into_iter().flatten().map(|key| IVec::from(key.to_bytes())) {
+    let bare = bare.into_iter().flatten().map(|key| key.to_bytes());
+    for key in bare.chain(held_keys(&stored.job)).map(IVec::from) {
         if view.get(&key)?.is_none() {
             return Ok(Some(Wrong::Missing(key, IVec::default())));
         }
     }
     Ok(None)
-}
-
-/// Whether a caller's claim to a file can be read, and its file is what it says.
-fn check_claim(view: &impl View, store: &SledStore, key: &Key, file: &[u8; 32]) -> Result<(), StorageError> {
-    let row = disk::read_row::<BlobRow>(view, |_| key.clone())?;
-    bad(row.map(|row| row.value.caller()))?;
-    store.sound.check(&store.shelves.files, file).map_err(|error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::InvalidData => StorageError::Damaged(format!("{key:?}: {error}")),
-        _ => StorageError::Overloaded("an uploaded file cannot be read at present"),
-    })
 }
 
 fn expected_divert(view: &impl View, account: u32, stored: &jobs::StoredJob) -> Result<Option<Key>, StorageError> {

@@ -237,6 +237,7 @@ impl<A: Audience> Committer<A> {
             next = if is_full { None } else { calls.try_recv().ok() };
         }
         self.txn.flush_merges()?;
+        self.txn.flush_counts()?;
         if !self.txn.is_empty() {
             // What the batch refers to is durable before it.
             let spooled = self.txn.write_spool();

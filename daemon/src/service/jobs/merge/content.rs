@@ -32,11 +32,11 @@ pub(super) struct MergeContent {
     pub(super) identity: Identity,
 }
 
-/// Checks the head of a merge job and reads its templates.
+/// Checks the head of a merge job and reads its templates. The job's id comes with the proof of its first message.
 pub(super) fn content_of(
     order: &Order,
     settings: &AccountSettings,
-    id: JobId,
+    (id, proof): (JobId, &str),
     now: Timestamp,
 ) -> Result<MergeContent, Vec<Violation>> {
     let mut violations = order.address_violations(&settings.content);
@@ -63,7 +63,8 @@ pub(super) fn content_of(
     }
     let made = read_template(draft).and_then(|template| Ok((Renderer::new(&template, id)?, template)));
     let made = made.map_err(|ComposeError { field, reason }| violations.add(on_the_wire(&field), reason)).ok();
-    let identity = Identity::of_merge(MessageKey { job: id, index: 0 }, &from.address, now);
+    let first = MessageKey { job: id, index: 0 };
+    let identity = Identity::of_merge(first, proof.to_owned(), &from.address, now);
     violations.finish(made.map(|(renderer, template)| MergeContent { template, renderer, identity }))
 }
 

@@ -211,7 +211,7 @@ impl<'a> Desk<'a> {
     }
 
     async fn candidate(&self, account: AccountId, routed: Routed) -> Result<Candidate, Refusal> {
-        let Opening { order, id, now, .. } = self.opening;
+        let Opening { order, id, proof, now, .. } = self.opening;
         let settings = &routed.record.account.settings;
         let bounds = Bounds {
             message_bytes_max: message_bytes_max(&settings.limits, order.priority),
@@ -222,10 +222,10 @@ impl<'a> Desk<'a> {
         let (id, now, settings) = (*id, *now, settings.clone());
         let bytes = order.content.bytes();
         let content = if bytes < COMPOSED_ASIDE_BYTES {
-            content_of(order, &settings, id, now)
+            content_of(order, &settings, (id, proof), now)
         } else {
-            let order = order.clone();
-            aside(bytes, move || content_of(&order, &settings, id, now)).await?
+            let (order, proof) = (order.clone(), proof.clone());
+            aside(bytes, move || content_of(&order, &settings, (id, &proof), now)).await?
         };
         let checked = content.map(|MergeContent { template, renderer, identity }| {
             let template = MergeTemplate { forbid_dkim: routed.forbid_dkim, ..template };

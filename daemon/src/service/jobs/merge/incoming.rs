@@ -174,8 +174,8 @@ impl Incoming {
         }
         bytes_max += self.signature_bytes;
         if bytes_max > self.bounds.message_bytes_max {
-            // Each message has its own id, which is longer by up to six digits than the first one's.
-            let bytes = self.renderer.message_bytes(recipient, &self.identity)? as u64 + self.signature_bytes + 6;
+            // Each message has its own number, which is longer by up to six digits than the first one's, in two places.
+            let bytes = self.renderer.message_bytes(recipient, &self.identity)? as u64 + self.signature_bytes + 12;
             let most = self.bounds.message_bytes_max;
             if bytes > most {
                 let reason = format!("its message would have {bytes} bytes, the account allows {most}");

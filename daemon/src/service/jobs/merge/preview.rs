@@ -33,7 +33,8 @@ impl MergeIntake {
         let now = self.clock.now();
         attached.check(&order, MESSAGE_BYTES_MAX)?;
         attached.fetch(&self.storage, visitor.caller(), &mut order, now).await?;
-        let opening = Opening { order, visitor, id: self.new_id(now), now, hash: None };
+        let (id, proof) = self.new_id(now);
+        let opening = Opening { order, visitor, id, proof, now, hash: None };
         let routing = self.storage.routing().await?;
         let mut desk = Desk::open(&self.storage, &self.signers, &opening, &routing).await?;
         let (_, taken) = desk.take(vec![recipient]).await?;
@@ -42,7 +43,8 @@ impl MergeIntake {
 
         let MergeTemplate { draft, .. } = &outcome.template;
         let sender = outcome.routed.record.account.settings.results.sender_of(&draft.from.address);
-        let identity = Identity::of_merge(MessageKey { job: opening.id, index: 0 }, &draft.from.address, now);
+        let first = MessageKey { job: id, index: 0 };
+        let identity = Identity::of_merge(first, opening.proof.clone(), &draft.from.address, now);
         let recipients = vec![recipient.address.as_str().to_owned()];
         let template = outcome.template;
         let keys = self.signers.of_template(&template).await?;

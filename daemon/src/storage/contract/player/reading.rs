@@ -25,7 +25,9 @@ impl Player {
         }
         for number in (0..).take(ACCOUNTS.len()) {
             self.read_account(&account(number), &mut all).await;
+            self.read_statistics(number, &mut all).await;
         }
+        self.read_suppressions(&mut all).await;
         for id in &self.submitted {
             let job = self.store.job(*id).await.expect("an answer");
             let message = self.store.message(*id).await.expect("an answer");

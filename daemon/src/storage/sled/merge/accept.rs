@@ -17,11 +17,12 @@ use crate::{
 
 impl SledStore {
     pub(super) async fn accept_staged(&self, submission: MergeSubmission) -> Result<Acceptance, StorageError> {
-        let MergeSubmission { job, template, idempotency, .. } = submission;
+        let MergeSubmission { job, template, idempotency, counted } = submission;
         let staged = self.staging.take(job.id).unwrap_or_default();
         self.space.check()?;
         let prepare = move |store: &Self| store.prepare_merge(&job, &template, staged, idempotency);
-        let prepared = self.in_background(prepare).await?;
+        let mut prepared = self.in_background(prepare).await?;
+        prepared.counted = counted;
         self.accept_prepared(prepared).await
     }
 

@@ -52,7 +52,7 @@ impl OpenMerge {
     }
 
     /// What is known of a message.
-    fn known(&mut self, txn: &Txn, index: u32) -> Result<Option<MergeOutcome>, StorageError> {
+    pub(super) fn known(&mut self, txn: &Txn, index: u32) -> Result<Option<MergeOutcome>, StorageError> {
         let progress = self.progress();
         if index >= progress.messages || progress.untouched.contains(index) {
             return Ok(None);
@@ -93,8 +93,7 @@ impl OpenMerge {
             }
             known => known?,
         };
-        let waits = |known: &MergeOutcome| known.state.is_pending().then_some(known.due);
-        let old_due = known.as_ref().and_then(waits);
+        let old_due = known.as_ref().and_then(due_of);
         let Some(attempt) = attempt else {
             if flight == Flight::UnderWay {
                 self.progress().give_back(message.index, known.as_ref());
@@ -121,8 +120,7 @@ impl OpenMerge {
         (attempt, retry_at): (&Attempt, Timestamp),
     ) -> Result<(), StorageError> {
         let index = message.index;
-        let waits = |known: &MergeOutcome| known.state.is_pending().then_some(known.due);
-        let old_due = known.as_ref().and_then(waits).filter(|_| flight == Flight::Grounded);
+        let old_due = known.as_ref().and_then(due_of).filter(|_| flight == Flight::Grounded);
         // The page of an untouched message was not read yet.
         self.page(txn, place_of(index).0)?;
         let Some(known) = self.stored.job.settle_message(index, known, flight, attempt, retry_at) else {
@@ -131,7 +129,7 @@ impl OpenMerge {
         if let Some(due) = old_due {
             txn.remove_retry(message, due);
         }
-        txn.put_retry(message, waits(&known));
+        txn.put_retry(message, due_of(&known));
         self.note(txn, index, known);
         Ok(())
     }
@@ -142,6 +140,11 @@ impl OpenMerge {
         self.stored.job.reschedule_merge(first_retry);
         Ok(())
     }
+}
+
+/// When a message is due that was tried and waits.
+pub(super) fn due_of(known: &MergeOutcome) -> Option<Timestamp> {
+    known.state.is_pending().then_some(known.due)
 }
 
 impl Txn {

@@ -1,16 +1,21 @@
 //! How a finished merge job goes: the job, its content and its recipients at once; what is known of its messages, which
 //! may be tens of thousands of records, bit by bit.
 
+use ::sled::IVec;
+
 use crate::{
-    domain::ids::JobId,
+    domain::{
+        ids::{JobId, MessageKey},
+        suppression::SuppressionKey,
+    },
     storage::{
         StorageError,
-        records::merge::PartRow,
+        records::{merge::PartRow, suppression::SuppressionKeyRow},
         sled::{
             SledStore, codec, disk,
             disk::View,
             jobs::StoredJob,
-            keys::{Family, Key},
+            keys::{Family, Key, ListKey},
             txn::Txn,
         },
     },
@@ -55,6 +60,16 @@ pub(in crate::storage::sled) fn delete_some(txn: &mut Txn, job: JobId) -> Result
         gone += keys.len() as u64;
         keys.into_iter().for_each(|key| txn.remove(key));
     }
+    for key in held_back(txn, job)? {
+        gone += 1;
+        if let Some(Key::List(ListKey::HeldBy { message })) = Key::parse(&key)
+            && let Some(row) = disk::readable(disk::read_row::<SuppressionKeyRow>(txn, |_| held_by(message)))?
+            && let Ok(by) = SuppressionKey::try_from(&row.value)
+        {
+            txn.remove_held(message, &by);
+        }
+        txn.remove(key);
+    }
     let names = txn.disk.tree.scan_prefix(Key::of_job(Family::NameOf, job)).keys().take(KEYS_PER_STEP);
     let names: Vec<_> = names.map(|key| txn.disk.checked(key)).collect::<Result<_, _>>()?;
     gone += names.len() as u64;
@@ -64,6 +79,15 @@ pub(in crate::storage::sled) fn delete_some(txn: &mut Txn, job: JobId) -> Result
         gone = 1;
     }
     Ok(gone)
+}
+
+fn held_back(txn: &Txn, job: JobId) -> Result<Vec<IVec>, StorageError> {
+    let prefix = Key::of_job(Family::HeldBy, job);
+    txn.disk.tree.scan_prefix(prefix).keys().take(KEYS_PER_STEP).map(|key| txn.disk.checked(key)).collect()
+}
+
+const fn held_by(message: MessageKey) -> Key {
+    Key::List(ListKey::HeldBy { message })
 }
 
 impl SledStore {

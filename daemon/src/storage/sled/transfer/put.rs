@@ -17,7 +17,9 @@ use crate::{
             merge::{OutcomesRow, PartRow},
         },
         sled::{
-            codec, jobs,
+            codec,
+            holding::held_keys,
+            jobs,
             keys::Key,
             merge::outcomes::{OUTCOMES_PER_PAGE, load_page, place_of},
             shelving::Shelved,
@@ -115,6 +117,7 @@ pub(super) fn put_job(txn: &mut Txn, id: &str, row: JobRow, shelved: &Shelved) -
     if let Some(expiry) = jobs::expiry_key(&job) {
         txn.put(expiry.to_bytes().into(), ::sled::IVec::default());
     }
+    held_keys(&job).into_iter().for_each(|key| txn.put(key.into(), ::sled::IVec::default()));
     txn.count_open(&job.account, false, job.is_open());
     txn.count_queued(&job.account, job.priority, Queued::default(), Queued::of_job(&job));
     Ok(())

@@ -33,7 +33,7 @@ fn incoming(text: &str, message_bytes_max: u64) -> Incoming {
     let job = JobId::new(Timestamp::EPOCH, [7; 10]);
     let renderer = Renderer::new(&template, job).expect("a renderer");
     let address = template.draft.from.address;
-    let identity = Identity::of_merge(MessageKey { job, index: 0 }, &address, Timestamp::EPOCH);
+    let identity = Identity::of_merge(MessageKey { job, index: 0 }, "proof".into(), &address, Timestamp::EPOCH);
     Incoming::new(renderer, identity, Bounds { message_bytes_max, recipient_names: true, lenient_addresses: false })
 }
 

@@ -1,0 +1,77 @@
+//! Whom must not be sent to? They are left out of their messages before a courier gets those.
+
+use std::collections::HashSet;
+
+use super::Context;
+use crate::{
+    domain::{address::Address, ids::MessageKey, suppression::Suppression, time::Timestamp},
+    policy::statistics,
+    storage::{Consignment, StorageError, Tenure, TenureError, settlement::Omission},
+};
+
+/// Leaves suppressed recipients out of messages that are about to go, and says which messages are others than before: their
+/// permits are for too many recipients. Messages of jobs with the same labels are looked up together.
+pub(super) async fn leave_out_suppressed(
+    context: &Context,
+    tenure: &Tenure,
+    consignments: impl Iterator<Item = &Consignment>,
+) -> Result<HashSet<MessageKey>, TenureError> {
+    let now = context.clock.now();
+    let asked: Vec<_> = consignments.filter(|consignment| !consignment.override_suppression).collect();
+    let mut omissions = Vec::new();
+    // Most messages that go together are of one job, or of jobs without labels.
+    for alike in asked.chunk_by(|one, next| one.labels == next.labels) {
+        let found = match suppressed(context, tenure, alike, now).await {
+            // One that cannot be read is told of when the list is looked at.
+            Err(StorageError::Damaged(error)) => {
+                tracing::error!(account = %tenure.account, error, "a suppression cannot be read: verify the store");
+                continue;
+            }
+            found => found?,
+        };
+        let mut found = found.into_iter();
+        for consignment in alike {
+            let holding: Vec<_> = found.by_ref().take(consignment.recipients.len()).collect();
+            omissions.extend(omission(consignment, holding, now));
+        }
+    }
+    let changed = omissions.iter().map(|omission| omission.message).collect();
+    if !omissions.is_empty() {
+        for Omission { message, recipients, .. } in &omissions {
+            tracing::info!(%message, account = %tenure.account, recipients = recipients.len(), "suppressed");
+        }
+        context.storage.leave_out(tenure, omissions).await?;
+    }
+    Ok(changed)
+}
+
+/// For each recipient of these messages, in order, what keeps it out.
+async fn suppressed(
+    context: &Context,
+    tenure: &Tenure,
+    alike: &[&Consignment],
+    now: Timestamp,
+) -> Result<Vec<Option<Suppression>>, StorageError> {
+    let all: Vec<Address>;
+    let (labels, addresses) = match alike {
+        [] => return Ok(Vec::new()),
+        [only] => (&only.labels, &only.envelope.recipients),
+        [first, ..] => {
+            all = alike.iter().flat_map(|consignment| consignment.envelope.recipients.iter().cloned()).collect();
+            (&first.labels, &all)
+        }
+    };
+    context.storage.suppressed(&tenure.account, labels, addresses, now).await
+}
+
+fn omission(consignment: &Consignment, holding: Vec<Option<Suppression>>, now: Timestamp) -> Option<Omission> {
+    if holding.iter().all(Option::is_none) {
+        return None;
+    }
+    let addresses = consignment.envelope.recipients.iter().zip(&holding);
+    let out = addresses.filter_map(|(address, suppression)| suppression.as_ref().map(|_| address));
+    let counted = statistics::of_omission(out, &consignment.labels);
+    let recipients = consignment.recipients.iter().copied().zip(holding);
+    let recipients = recipients.filter_map(|(recipient, suppression)| Some((recipient, suppression?))).collect();
+    Some(Omission { message: consignment.key, recipients, counted, now })
+}
