@@ -161,9 +161,7 @@ const ONLY_ADMINS: &str = "only admins may change what is suppressed for a label
 async fn leave_to_add(suppression: &Suppression, visitor: &Visitor, view: &mut View<'_>) -> Result<Leave, Refusal> {
     match &suppression.key.scope {
         SuppressionScope::Account(account) => {
-            check_account(account, view)
-                .await
-                .map_err(|refusal| in_request(refusal, "suppression.scope.account_id"))?;
+            find_account(account, view).await.map_err(|refusal| in_request(refusal, "suppression.scope.account_id"))?;
             Ok(Leave::Replace)
         }
         SuppressionScope::Global | SuppressionScope::Label(_) if visitor.is_admin() => Ok(Leave::Replace),

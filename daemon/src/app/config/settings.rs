@@ -175,8 +175,8 @@ pub(super) const DELIVERY_HOST_NAME: Setting<EhloName> = Setting {
 pub(super) const INBOUND_FOLDER: Setting<PathBuf> = Setting {
     key: "inbound.folder",
     doc: "\
-Folder below which accounts archive the mail that comes into their mailboxes, and save its attachments. It is made when it is
-needed.",
+Folder below which accounts archive the mail that comes into their mailboxes, and save its attachments. It is made
+when it is needed.",
     default: Default::Place(Places::inbound),
     parse: path,
 };
