@@ -25,7 +25,7 @@ use crate::{
 #[derive(Debug)]
 pub enum MailboxSession {
     /// By POP3.
-    Pop3(Pop3Session),
+    Pop3(Box<Pop3Session>),
     /// By IMAP.
     Imap(Box<ImapSession>),
 }
@@ -129,7 +129,9 @@ async fn enter(
     dial: &dyn Dial,
 ) -> Result<MailboxSession, MailboxFailure> {
     Ok(match protocol {
-        MailboxProtocol::Pop3 => MailboxSession::Pop3(Box::pin(Pop3Session::open(endpoint, auth, dial)).await?),
+        MailboxProtocol::Pop3 => {
+            MailboxSession::Pop3(Box::new(Box::pin(Pop3Session::open(endpoint, auth, dial)).await?))
+        }
         MailboxProtocol::Imap => {
             MailboxSession::Imap(Box::new(Box::pin(ImapSession::open(endpoint, auth, dial)).await?))
         }

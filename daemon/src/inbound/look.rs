@@ -61,8 +61,8 @@ pub(super) enum Ended {
     Done,
     /// There is more: look again at once.
     Cut,
-    /// There may be more, but the session was ended.
-    SessionEnded,
+    /// There may be more, but the session has no more to give.
+    Broken,
 }
 
 /// A look into the mailbox of an account.
@@ -129,7 +129,7 @@ impl Look<'_> {
         let then = read?;
         self.delete(mailbox, &mut place).await?;
         Ok(match then {
-            Then::SessionEnded => Ended::SessionEnded,
+            Then::SessionEnded => Ended::Broken,
             Then::GoOn if is_cut => Ended::Cut,
             Then::GoOn | Then::LeaveIt => Ended::Done,
         })

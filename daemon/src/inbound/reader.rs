@@ -102,7 +102,7 @@ impl Reader {
                     self.answer(&mut callers, read_for_callers);
                     Next::In(interval)
                 }
-                Ok(Ended::Cut | Ended::SessionEnded) => Next::AtOnce,
+                Ok(Ended::Cut | Ended::Broken) => Next::AtOnce,
                 Err(NotRead::Storage(error)) if error.is_fatal() => return Err(error),
                 Err(error) => {
                     let pause = self.failed(&record, &error).await;
@@ -150,7 +150,7 @@ impl Reader {
         let limit = Duration::from_secs(LOOK_SECONDS_MAX);
         let looked = timeout(limit, Box::pin(look.look(&mut *session.mailbox))).await;
         match looked {
-            Ok(Ok(Ended::SessionEnded)) => Ok(Ended::SessionEnded),
+            Ok(Ok(Ended::Broken)) => Ok(Ended::Broken),
             Ok(Ok(ended)) => self.keep_or_close(session, settings, ended).await,
             Ok(Err(error)) => {
                 session.mailbox.leave().await;

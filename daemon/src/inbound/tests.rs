@@ -27,10 +27,7 @@ use crate::{
     },
     platform::{clock::VirtualClock, entropy::SeededEntropy},
     policy::{classify::rules::Rules, verp::VerpKey},
-    storage::{
-        AccountStore, EventLog, InboundFilter, InboundStore, JobStore, PAGE_MAX, SharedStorage, Tenure,
-        contract::samples, memory::MemoryStore,
-    },
+    storage::{InboundFilter, PAGE_MAX, SharedStorage, Tenure, contract::samples, memory::MemoryStore},
     wire::{dial::TcpDialer, oauth::fake::FakeIssuer},
 };
 
