@@ -2,13 +2,17 @@
 
 mod lists;
 mod ready;
+mod rest;
 mod returns;
 
-use self::ready::{priority_of_rank, priority_rank};
 pub(super) use self::{
     lists::{ListKey, scope_prefix},
     ready::{ready_lane_end, ready_lane_start, ready_priority},
     returns::ReturnKey,
+};
+use self::{
+    ready::{priority_of_rank, priority_rank},
+    rest::Rest,
 };
 use crate::{
     domain::{ids::JobId, job::Priority, time::Timestamp},
@@ -362,41 +366,6 @@ impl Key {
             family => Self::Return(ReturnKey::parse(family, &mut rest)?),
         };
         rest.0.is_empty().then_some(key)
-    }
-}
-
-struct Rest<'a>(&'a [u8]);
-
-impl<'a> Rest<'a> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, tail) = self.0.split_first_chunk::<N>()?;
-        self.0 = tail;
-        Some(*head)
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.take().map(u8::from_be_bytes)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.take().map(u16::from_be_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take().map(u32::from_be_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.take().map(u64::from_be_bytes)
-    }
-
-    fn job(&mut self) -> Option<JobId> {
-        self.take().map(JobId::from_bytes)
-    }
-
-    /// All that is left.
-    fn all(&mut self) -> &'a [u8] {
-        std::mem::take(&mut self.0)
     }
 }
 
