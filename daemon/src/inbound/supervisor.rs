@@ -205,7 +205,3 @@ impl Supervisor {
         result
     }
 }
-/// Whether an event tells that an account is another one now.
-fn changes_an_account(event: &EventKind) -> bool {
-    matches!(event, EventKind::AccountCreated | EventKind::AccountUpdated | EventKind::AccountDeleted)
-}
