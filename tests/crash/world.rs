@@ -8,7 +8,7 @@ use hikyaku_client::{
     Client, Code,
     proto::{
         AccountSettings, Encryption, InDoubtPolicy, Job, JobControl, JobFilter, JobState, Limits, Mailbox, Quota,
-        QuotaUnit, Retry, Server, Timeouts, job_selector::Selection, quota::Window,
+        QuotaUnit, Retry, Server, SuppressionRules, Timeouts, job_selector::Selection, quota::Window,
     },
 };
 use tempfile::TempDir;
@@ -131,6 +131,8 @@ impl World {
             }),
             retry: Some(Retry { first_delay: seconds(1), multiplier: 1.0, delay_max: seconds(1), ..Retry::default() }),
             in_doubt: in_doubt.into(),
+            // The books expect every recipient to be tried, whatever was said of the address before.
+            suppression: Some(SuppressionRules { ignore_replies: true, ..SuppressionRules::default() }),
             ..AccountSettings::default()
         }
     }

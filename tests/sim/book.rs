@@ -164,7 +164,10 @@ impl Book {
                 self.standings.push((at, account, None));
                 None
             }
-            EventKind::AccountCreated | EventKind::AccountUpdated | EventKind::AccountDeleted => None,
+            EventKind::AccountCreated
+            | EventKind::AccountUpdated
+            | EventKind::AccountDeleted
+            | EventKind::Mailbox(_) => None,
         }
     }
 

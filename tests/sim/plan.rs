@@ -6,7 +6,10 @@ use std::{
 };
 
 use hikyaku_daemon::domain::{
-    account::{Account, AccountSettings, Encryption, InDoubtPolicy, PasswordMechanism, Retry, Server, SignIn, Stamp},
+    account::{
+        Account, AccountSettings, Encryption, InDoubtPolicy, PasswordMechanism, Retry, Server, SignIn, Stamp,
+        SuppressionRules,
+    },
     ids::{AccountId, Caller, Etag},
     limits::{CalendarSpan, Limits, Quota, QuotaUnit, QuotaWindow},
     mail::Mailbox,
@@ -136,6 +139,8 @@ fn account(seed: u64, number: u64, provider: u64) -> Planned {
         },
         quiet_windows: quiet.iter().map(Quiet::setting).collect(),
         in_doubt: if chance.one_in(4) { InDoubtPolicy::Hold } else { InDoubtPolicy::Resend },
+        // The books expect every recipient to be tried, whatever was said of the address before.
+        suppression: SuppressionRules { ignore_replies: true, ..SuppressionRules::default() },
         ..AccountSettings::new(from, server)
     };
     let id: AccountId = name.parse().expect("an id");

@@ -224,6 +224,9 @@ fn ends(book: &Book) -> String {
             State::InDoubt { .. } => "in doubt",
             State::Expired { .. } => "expired",
             State::Cancelled { .. } => "cancelled",
+            State::Bounced { .. } => "bounced",
+            State::Complained { .. } => "complained",
+            State::Suppressed { .. } => "suppressed",
         };
         *ends.entry(end).or_default() += 1;
     }

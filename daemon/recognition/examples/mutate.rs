@@ -128,6 +128,12 @@ fn giants() -> Vec<Vec<u8>> {
         filled("Final-Recipient: rfc822; a@b.jp\nAction: failed\n\n"),
         of_type("text/html", "<a href=\"mailto:a@b.jp\">"),
         of_type("text/html", "<"),
+        of_type("text/html", "<pre>\n"),
+        of_type("text/html", "</td>"),
+        filled("taro@example.jp, "),
+        filled("Unknown user: <taro@example.jp>, <jiro@example.jp>, "),
+        filled("<a@b.jp> (expanded from <c@d.jp>): "),
+        filled("550-5.1.1 no 550 5.1.1 "),
         of_type("multipart/mixed; boundary=b", "--b\n"),
         of_type("multipart/mixed; boundary=b", "--b\nContent-Type: multipart/mixed; boundary=b\n\n"),
         of_type(

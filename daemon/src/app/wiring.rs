@@ -26,7 +26,6 @@ use crate::{
     inbound::{
         self,
         status::{self, Mailboxes},
-        supervisor::InboundError,
     },
     platform::{
         clock::SystemClock,
@@ -145,7 +144,7 @@ struct Daemon {
     /// Nothing once it has ended.
     delivery: Option<JoinHandle<Result<(), DeliveryError>>>,
     /// Nothing once it has ended.
-    inbound: Option<JoinHandle<Result<(), InboundError>>>,
+    inbound: Option<JoinHandle<anyhow::Result<()>>>,
     /// Ends both.
     stop_delivery: CancellationToken,
     grace: Duration,
@@ -302,13 +301,13 @@ impl Daemon {
     }
 }
 
-/// Reads the mailboxes of all accounts, with what delivery works with.
+/// Reads the mailboxes of all accounts and looks for what is in doubt, with what delivery works with.
 fn read_mailboxes(
     config: &Config,
     delivery: &delivery::Context,
     mailboxes: Mailboxes,
     questions: status::Asks,
-) -> impl Future<Output = Result<(), InboundError>> + use<> {
+) -> impl Future<Output = anyhow::Result<()>> + use<> {
     let context = inbound::Context {
         storage: Arc::clone(&delivery.storage),
         rules: Arc::clone(&delivery.rules),
@@ -322,17 +321,23 @@ fn read_mailboxes(
         reading_max: config.inbound.reading_max,
         stopping: delivery.stopping.clone(),
     };
-    inbound::supervisor::run(context, mailboxes, questions)
+    async move {
+        let reconciling = inbound::reconcile::run(context.clone());
+        let reading = inbound::supervisor::run(context, mailboxes, questions);
+        // When one of the two fails the daemon ends, and the other with it.
+        tokio::try_join!(async { anyhow::Ok(reading.await?) }, async { anyhow::Ok(reconciling.await?) })?;
+        Ok(())
+    }
 }
 
 /// Waits for the reading of mailboxes to end; at once when it has ended before.
-async fn mailboxes_ended(inbound: &mut Option<JoinHandle<Result<(), InboundError>>>) -> anyhow::Result<()> {
+async fn mailboxes_ended(inbound: &mut Option<JoinHandle<anyhow::Result<()>>>) -> anyhow::Result<()> {
     let Some(task) = inbound else {
         return Ok(());
     };
     let ended = task.await;
     *inbound = None;
-    Ok(ended.context("reading mailboxes broke down")??)
+    ended.context("reading mailboxes broke down")?
 }
 
 /// Waits for delivery to end; at once when it has ended before.

@@ -14,8 +14,8 @@ use crate::{
 
 /// How often the log is looked into, at most.
 const ROUND: Duration = Duration::from_secs(1);
-/// How long a log is that is read; of a longer one, all accounts are looked at.
-const EVENTS_READ_MAX: u64 = 5_000;
+/// Most pages of events that are read in a round; when there are more, all accounts are looked at.
+const PAGES_READ_MAX: usize = 5;
 /// Between two looks at all accounts.
 const ALL_ROUND: Duration = Duration::from_secs(15);
 
@@ -60,32 +60,31 @@ impl Follower {
             }
             sleep(ROUND).await;
             let head = *self.head.borrow();
-            if head.0.saturating_sub(self.after.0) > EVENTS_READ_MAX {
+            let Some(accounts) = self.read_up_to(head).await? else {
                 sleep(ALL_ROUND).await;
                 self.after = *self.head.borrow();
                 return Ok(Changed::Any);
-            }
-            let accounts = self.read_up_to(head).await?;
+            };
             if !accounts.is_empty() {
                 return Ok(Changed::Accounts(accounts));
             }
         }
     }
 
-    async fn read_up_to(&mut self, head: Cursor) -> Result<BTreeSet<AccountId>, StorageError> {
+    /// Whom what happened up to `head` concerns; nothing when that was very much.
+    async fn read_up_to(&mut self, head: Cursor) -> Result<Option<BTreeSet<AccountId>>, StorageError> {
         let mut accounts = BTreeSet::new();
         let mut after = self.after;
-        while after < head {
+        for _ in 0..PAGES_READ_MAX {
             let events = self.storage.events(after, PAGE_MAX).await?;
-            let Some((last, _)) = events.last() else {
-                after = head;
-                break;
-            };
-            after = *last;
+            after = events.last().map_or(head, |(last, _)| *last);
             let concerning = events.into_iter().filter(|(_, event)| (self.concerns)(&event.kind));
             accounts.extend(concerning.map(|(_, event)| event.account));
+            if after >= head {
+                self.after = after;
+                return Ok(Some(accounts));
+            }
         }
-        self.after = after;
-        Ok(accounts)
+        Ok(None)
     }
 }

@@ -33,7 +33,7 @@ impl Opener for RealOpener {
             return Err(MailboxNotOpened::NoMailbox.into());
         };
         Ok(match open(account, &self.0.tokens, &*self.0.dial).await? {
-            MailboxSession::Pop3(session) => Box::new(Pop3Mailbox(session)),
+            MailboxSession::Pop3(session) => Box::new(Pop3Mailbox::new(session, settings)),
             MailboxSession::Imap(session) => Box::new(ImapMailbox::new(*session, settings)),
         })
     }

@@ -14,6 +14,7 @@ use super::{
     follow::{Changed, Follower},
     opening::{Opener, RealOpener},
     reader::{Reader, Shared},
+    reconcile::{self, ReconcileError},
     status::{Ask, Asks, Board, Mailboxes, NotReadNow},
 };
 use crate::{
@@ -39,16 +40,21 @@ pub enum InboundError {
     /// A reader panicked.
     #[error("mailboxes cannot be read any more: a reader broke down")]
     Reader(#[from] JoinError),
+    /// Messages in doubt are not looked for any more.
+    #[error(transparent)]
+    Reconcile(#[from] ReconcileError),
 }
 
 /// Reads the mailboxes of all accounts until the daemon stops, and tells of them through `mailboxes`. What is being taken in then
-/// is finished; mail that was not is read at the next start.
+/// is finished; mail that was not is read at the next start. Beside that, messages in doubt are looked for in Sent folders.
 ///
 /// # Errors
 /// When the store fails or a reader breaks down; nothing is lost by that.
 pub async fn run(context: Context, mailboxes: Mailboxes, asks: Asks) -> Result<(), InboundError> {
     let opener = Arc::new(RealOpener(context.clone()));
-    run_with(context, opener, mailboxes, asks).await
+    let reconciling = async { Ok(reconcile::run(context.clone()).await?) };
+    let reading = run_with(context.clone(), opener, mailboxes, asks);
+    tokio::try_join!(Box::pin(reading), Box::pin(reconciling)).map(drop)
 }
 
 /// As [`run`], with mailboxes that are opened so.

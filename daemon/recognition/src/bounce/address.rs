@@ -21,7 +21,7 @@ pub(super) fn addresses_in(text: &str) -> impl Iterator<Item = &str> {
 pub(super) fn clean(text: &str) -> &str {
     let text = text.trim();
     let text = text.rsplit_once(';').map_or(text, |(_, address)| address);
-    let strip = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | ',' | '.' | '\'' | '(' | ')' | '`');
+    let strip = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | ',' | '.' | '\'' | '(' | ')' | '`' | '|' | '*');
     text.trim_matches(strip)
 }
 

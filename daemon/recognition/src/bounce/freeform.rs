@@ -22,6 +22,9 @@ const SAID_BYTES_MAX: usize = 4_096;
 /// Most addresses that are read beside the first one of a line.
 const BESIDE_MAX: usize = 20;
 
+/// Most addresses of a text that are looked at when one of them must be the recipient.
+const ONLY_MAX: usize = 50;
+
 /// One recipient as a text has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Heard {
@@ -133,6 +136,9 @@ pub(super) fn read(mail: &Mail, signs: &Signs, report: &str, copy: &str) -> Vec<
         with_failed_header(mail, report, action, &mut heard);
         if heard.is_empty() && speaks_of_failure {
             from_copy(mail, signs, report, copy, action, &mut heard);
+        }
+        if heard.is_empty() && speaks_of_failure && signs.from_system && signs.failure_subject && !signs.vague_subject {
+            from_only_address(mail, without_signature(report), action, &mut heard);
         }
     }
     heard
@@ -305,6 +311,28 @@ fn from_copy(mail: &Mail, signs: &Signs, report: &str, copy: &str, action: Actio
             said: tidy(report),
             action,
             format: "returned-copy",
+        });
+    }
+}
+
+/// A failure in words of no known form: the only address that is neither ours nor there to be asked must be it.
+fn from_only_address(mail: &Mail, report: &str, action: Action, heard: &mut Vec<Heard>) {
+    if TAKEN.is_match(report) {
+        return;
+    }
+    let domain = |address: &str| address.rsplit_once('@').map_or(String::new(), |(_, domain)| domain.to_lowercase());
+    let ours: Vec<String> = mail.headers.all("to").flat_map(addresses_in).map(domain).collect();
+    let is_ours = |address: &str| ours.contains(&domain(address));
+    let is_asked = |address: &str| report.find(address).is_some_and(|at| is_contact(report, at, address));
+    let mut others = addresses_in(report).take(ONLY_MAX).filter(|address| !is_ours(address) && !is_asked(address));
+    let Some(only) = others.next() else { return };
+    if others.all(|other| same(only, other)) {
+        heard.push(Heard {
+            recipient: only.to_owned(),
+            final_recipient: None,
+            said: tidy(report),
+            action,
+            format: "only-address",
         });
     }
 }

@@ -82,11 +82,16 @@ fn read_part(headers: &Headers, media_type: &str, content_type: &str, body: &[u8
 /// HTML whose cells of tables end their lines, since what stands beside an address is not of it, and whose preformatted
 /// texts keep theirs.
 fn with_line_ends(html: String) -> String {
-    static END: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new("(?is)</t[dh]>|<pre\\b[^>]*>.*?</pre>").expect("tested below"));
+    static END: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?i)</t[dh]>|</?pre\b|\n").expect("tested below"));
+    let mut is_preformatted = false;
     let with_breaks = |found: &Captures<'_>| match &found[0] {
-        text if text.starts_with("</") => format!("<br>{text}"),
-        text => text.replace('\n', "<br>"),
+        "\n" if is_preformatted => "<br>".to_owned(),
+        "\n" => "\n".to_owned(),
+        tag if tag.to_ascii_lowercase().ends_with("pre") => {
+            is_preformatted = !tag.starts_with("</");
+            tag.to_owned()
+        }
+        cell => format!("<br>{cell}"),
     };
     match END.replace_all(&html, with_breaks) {
         Cow::Borrowed(_) => html,

@@ -19,7 +19,7 @@ impl MergeProgress {
             return None;
         }
         let state = RecipientState::Suppressed { at: now, by: Box::new(by) };
-        let mut left = known.unwrap_or_else(|| MergeOutcome {
+        let mut left = known.unwrap_or(MergeOutcome {
             state: RecipientState::Pending { deferral: None },
             due: now,
             attempts_made: 0,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{Entered, Fetched, Item, Listing, Mailbox, Place, ReadBefore, Stop};
 use crate::{
-    domain::inbound::ReadMark,
+    domain::{account::IncomingMailbox, inbound::ReadMark},
     wire::{
         mailbox::MailboxFailure,
         pop3::{Deletion, Pop3Session, Retrieved},
@@ -15,7 +15,17 @@ use crate::{
 
 /// A POP3 session. What it marks is deleted when it is closed well.
 #[derive(Debug)]
-pub(in crate::inbound) struct Pop3Mailbox(pub(in crate::inbound) Pop3Session);
+pub(in crate::inbound) struct Pop3Mailbox {
+    session: Pop3Session,
+    /// Whether all mail is ours, so that it may be marked as read.
+    all_mail: bool,
+}
+
+impl Pop3Mailbox {
+    pub(in crate::inbound) const fn new(session: Pop3Session, settings: &IncomingMailbox) -> Self {
+        Self { session, all_mail: settings.all_mail }
+    }
+}
 
 #[async_trait]
 impl Mailbox for Pop3Mailbox {
@@ -30,7 +40,7 @@ impl Mailbox for Pop3Mailbox {
     async fn list(&mut self, read: ReadBefore, owed: &[ReadMark], limit: usize) -> Result<Listing, MailboxFailure> {
         let mut known = Known::of(read, owed);
         let (mut wanted, mut is_cut) = (0, false);
-        let maildrop = self.0.list(|id| {
+        let maildrop = self.session.list(|id| {
             let is_wanted = known.meet(hash(id));
             if is_wanted && wanted == limit {
                 is_cut = true;
@@ -54,7 +64,12 @@ impl Mailbox for Pop3Mailbox {
 
     async fn fetch(&mut self, item: &Item, bytes_max: u64) -> Result<Fetched, MailboxFailure> {
         let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-        Ok(match self.0.retrieve(item.number, bytes_max).await? {
+        let retrieved = if self.all_mail {
+            self.session.retrieve(item.number, bytes_max).await?
+        } else {
+            self.session.peek(item.number, bytes_max).await?
+        };
+        Ok(match retrieved {
             Retrieved::Whole(bytes) => Fetched::Message(bytes),
             Retrieved::TooLarge { session_ended } => Fetched::TooLarge { bytes: item.octets, session_ended },
             Retrieved::Refused(words) => Fetched::Refused(words),
@@ -63,7 +78,7 @@ impl Mailbox for Pop3Mailbox {
 
     async fn delete(&mut self, items: &[Item]) -> Result<(), MailboxFailure> {
         for item in items {
-            if let Deletion::Refused(words) = self.0.delete(item.number).await? {
+            if let Deletion::Refused(words) = self.session.delete(item.number).await? {
                 tracing::debug!(uid = %item.uid, words, "the server does not delete a mail");
             }
         }
@@ -83,11 +98,11 @@ impl Mailbox for Pop3Mailbox {
     }
 
     async fn close(self: Box<Self>) -> Result<(), MailboxFailure> {
-        self.0.commit().await
+        self.session.commit().await
     }
 
     async fn leave(self: Box<Self>) {
-        self.0.quit().await;
+        self.session.quit().await;
     }
 }
 

@@ -10,8 +10,10 @@ use bytes::Bytes;
 
 use super::{
     samples::{
-        account_id, at, attempt, attempt_of, caller, charge, idempotency, label, mark, mark_of, merge_recipient,
-        merge_submission, parked, per_minute, recipient, sample_account, sample_job, settlement_of, submission,
+        account_id, at, attempt, attempt_of, caller, charge, idempotency, label,
+        lists::{accepted, suppression},
+        mark, mark_of, merge_recipient, merge_submission, parked, per_minute, recipient, sample_account, sample_job,
+        settlement_of, submission,
     },
     step::{NewJob, Step},
 };
@@ -23,6 +25,8 @@ use crate::{
         job::{Approval, Audience, Fallbacks, Job, Schedule},
         merge::progress::MergeProgress,
         parking::{ParkingCause, Standing},
+        statistics::StatisticsGroup,
+        suppression::SuppressionScope,
         time::Timestamp,
     },
     storage::{
@@ -258,7 +262,15 @@ impl Player {
         });
         let charges = vec![charge(0, -1), charge(1, 1)];
         let provider_id = met.as_ref().map(|met| format!("p{}", (met.number + message.index) % 5).into());
-        let aftermath = Some(Box::new(Aftermath { provider_id, ..Aftermath::default() }));
+        let refused = met.as_ref().is_some_and(|met| met.number == 2);
+        let aftermath = Some(Box::new(Aftermath {
+            provider_id,
+            counted: vec![accepted(StatisticsGroup::OtherDomains, 1)],
+            suppressions: refused
+                .then(|| suppression(SuppressionScope::Global, "user2@example.com"))
+                .into_iter()
+                .collect(),
+        }));
         Settlement { charges, aftermath, ..settlement_of(message, met, self.now) }
     }
 

@@ -2,13 +2,17 @@
 
 mod lists;
 mod ready;
+mod rest;
 mod returns;
 
-use self::ready::{priority_of_rank, priority_rank};
 pub(super) use self::{
     lists::{ListKey, scope_prefix},
     ready::{ready_lane_end, ready_lane_start, ready_priority},
     returns::ReturnKey,
+};
+use self::{
+    ready::{priority_of_rank, priority_rank},
+    rest::Rest,
 };
 use crate::{
     domain::{ids::JobId, job::Priority, time::Timestamp},
@@ -312,7 +316,7 @@ impl Key {
     /// The key that is stored as these bytes, if it is one.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let family = Family::of(bytes)?;
-        let mut rest = Rest(bytes.get(1..)?);
+        let mut rest = Rest::new(bytes.get(1..)?);
         let key = match family {
             Family::Meta => Self::Meta { fact: rest.u8()? },
             Family::Account => Self::Account { account: rest.u32()?, chunk: rest.u16()? },
@@ -354,49 +358,14 @@ impl Key {
             Family::Blob => Self::Blob { file: rest.take()?, caller: rest.take()? },
             Family::Quarantine => {
                 let number = rest.u32()?;
-                Self::Quarantine { number, original: std::mem::take(&mut rest.0).to_vec() }
+                Self::Quarantine { number, original: rest.all().to_vec() }
             }
             Family::Suppression | Family::SoftRun | Family::Ending | Family::Held | Family::HeldBy | Family::Count => {
                 Self::List(ListKey::parse(family, &mut rest)?)
             }
             family => Self::Return(ReturnKey::parse(family, &mut rest)?),
         };
-        rest.0.is_empty().then_some(key)
-    }
-}
-
-struct Rest<'a>(&'a [u8]);
-
-impl<'a> Rest<'a> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, tail) = self.0.split_first_chunk::<N>()?;
-        self.0 = tail;
-        Some(*head)
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.take().map(u8::from_be_bytes)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.take().map(u16::from_be_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take().map(u32::from_be_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.take().map(u64::from_be_bytes)
-    }
-
-    fn job(&mut self) -> Option<JobId> {
-        self.take().map(JobId::from_bytes)
-    }
-
-    /// All that is left.
-    fn all(&mut self) -> &'a [u8] {
-        std::mem::take(&mut self.0)
+        rest.is_empty().then_some(key)
     }
 }
 

@@ -1,6 +1,7 @@
 //! How a store is opened without trusting sled: its leftovers are removed, its panics caught, a copy is tried.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, TryLockError},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -32,12 +33,13 @@ use super::{
     shelving::SoundFiles,
     space::Space,
     suppressions::KnownLists,
+    tally::AccountEntry,
     tip::{TIP_FILE, Tip},
     txn::{META_FORMAT, Txn},
     writer::Writer,
 };
 use crate::{
-    domain::time::Clock,
+    domain::{ids::AccountId, time::Clock},
     platform::sealing::Sealer,
     storage::{
         blobs::{Files, sync_dir},
@@ -64,15 +66,11 @@ pub(super) fn open(
     let db_path = path.join("db");
     let db = open_fenced(path, &db_path, &settings, clock.as_ref())?;
     let (shelves, uploads, spool_writer) = open_shelves(path, &settings)?;
-    sync_names(path)?;
-    let disk = Disk { tree: (*db).clone(), failure: Failure::new() };
-    check_format(path, &disk)?;
-    seal::check(path, &disk, &sealer)?;
+    let disk = checked_disk(path, &db, &sealer)?;
     let (accounts, next_account) = load_accounts(&disk)?;
-    returns::doubts::build(&disk, &accounts)?;
     let (head, next_seq) = load_head(&disk)?;
     let tip = open_tip(path, next_seq)?;
-    tidy(&disk, &shelves, &uploads)?;
+    tidy(&disk, &shelves, &uploads, &accounts)?;
     let space = Space::new(path, &settings);
     let directory = Arc::new(RwLock::new(accounts.clone()));
     let changed = Arc::new(Changed::default());
@@ -131,6 +129,15 @@ fn open_shelves(path: &Path, settings: &SledSettings) -> Result<(Shelves, Upload
     Ok((Shelves { spool, files }, uploads, writer))
 }
 
+/// The tree of a store, once it is known to be of our format and sealed with our key.
+fn checked_disk(path: &Path, db: &::sled::Db, sealer: &Sealer) -> Result<Disk, OpenError> {
+    sync_names(path)?;
+    let disk = Disk { tree: (**db).clone(), failure: Failure::new() };
+    check_format(path, &disk)?;
+    seal::check(path, &disk, sealer)?;
+    Ok(disk)
+}
+
 /// Makes the names of a store and of what is in it durable.
 fn sync_names(path: &Path) -> Result<(), OpenError> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -140,8 +147,14 @@ fn sync_names(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Removes what a crash left, once it is known what is referred to.
-fn tidy(disk: &Disk, shelves: &Shelves, uploads: &Uploads) -> Result<(), OpenError> {
+/// Removes what a crash left, once it is known what is referred to, and makes what an older store does not have.
+fn tidy(
+    disk: &Disk,
+    shelves: &Shelves,
+    uploads: &Uploads,
+    accounts: &BTreeMap<AccountId, AccountEntry>,
+) -> Result<(), OpenError> {
+    returns::doubts::build(disk, accounts)?;
     load_claims(disk, uploads)?;
     care::collect_left_files(disk, &shelves.files);
     segments::restore(disk, &shelves.spool)?;

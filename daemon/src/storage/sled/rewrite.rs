@@ -38,6 +38,7 @@ impl Txn {
         self.count_open(&job.account, before.is_open, job.is_open());
         self.count_queued(&job.account, job.priority, before.queued, Queued::of_job(job));
     }
+
     /// Puts a derived entry that says all by its key in the place of another one.
     fn replace_bare(&mut self, before: Option<&Key>, after: Option<Key>) {
         if let Some(old) = before.filter(|old| after.as_ref() != Some(old)) {

@@ -9,18 +9,17 @@ use super::{
     SledStore,
     accept::day_of,
     blob_store::put_claim,
-    codec, disk, dkim, jobs,
+    disk, dkim, jobs,
     keys::{Family, Key},
     returns::lines::{self, ReturnLine},
     routing,
     shelving::Shelved,
-    tally::AccountEntry,
-    txn::{META_NEXT_ACCOUNT, Txn, cursor},
+    txn::{Txn, cursor},
     writer::{Patience, Weight},
 };
 use crate::{
     domain::{
-        ids::{Etag, JobId, MessageKey},
+        ids::{JobId, MessageKey},
         time::Timestamp,
     },
     storage::{
@@ -50,7 +49,7 @@ mod put;
 
 use files::{Written, hash_of_text, text_of_hash};
 use lists::ListLine;
-use put::{put_job, put_mark, put_outcomes, put_part};
+use put::{put_account, put_job, put_mark, put_outcomes, put_part};
 
 /// The form of the lines that this version writes.
 const LINES_FORMAT: u32 = 2;
@@ -332,23 +331,7 @@ fn put_line(txn: &mut Txn, line: Line, shelved: Option<&Shelved>, pin: Option<&P
     let bad = |error: &dyn std::fmt::Display| bad_line(0, error);
     match line {
         Line::Store { .. } | Line::File { .. } | Line::End { .. } => {}
-        Line::Account { number, row, standing, tokens } => {
-            let id: crate::domain::ids::AccountId = row.id.parse().map_err(|error| bad(&error))?;
-            txn.next_account = txn.next_account.max(number.saturating_add(1));
-            let (key, value) = codec::single(&META_NEXT_ACCOUNT, &txn.next_account.to_be_bytes());
-            txn.put(key, value);
-            txn.put_row(|chunk| Key::Account { account: number, chunk }, &*row, 0);
-            if let Some(standing) = standing {
-                txn.put_row(|chunk| Key::Standing { account: number, chunk }, &standing, 0);
-            }
-            if let Some(tokens) = tokens {
-                txn.put_row(|chunk| Key::Tokens { account: number, chunk }, &tokens, 0);
-            }
-            txn.accounts.insert(id.clone(), AccountEntry::new(number, Etag(row.etag)));
-            txn.made.entries.insert(id.clone());
-            txn.made.rewritten.insert(id.clone());
-            txn.made.changed.insert(id);
-        }
+        Line::Account { number, row, standing, tokens } => put_account(txn, number, &row, standing, tokens)?,
         Line::Routing { row } => routing::put(txn, &row)?,
         Line::DkimKey { row } => dkim::put_key(txn, &row)?,
         Line::DkimRules { row } => dkim::put_rules(txn, &row)?,

@@ -21,6 +21,8 @@ use crate::wire::{
 const LISTING_BYTES_MAX: usize = 33_554_432;
 /// How long a response of many lines may take from its first line to its last, besides a wait for a last piece.
 const RESPONSE_SECONDS_MAX: u64 = 1_800;
+/// More lines than a message has that is read: servers keep the number in 32 bits with a sign.
+const LINES_ALL: u32 = 1_000_000_000;
 /// What is read away at least of a message that is too large.
 const SURPLUS_BYTES_MIN: usize = 65_536;
 /// Most bytes that are shown of what was said unasked.
@@ -92,8 +94,25 @@ impl Pop3Session {
     /// hour.
     pub async fn retrieve(&mut self, number: u32, bytes_max: usize) -> Result<Retrieved, MailboxFailure> {
         self.begin()?;
-        let retrieved = self.retrieved(number, bytes_max).await;
+        let retrieved = self.retrieved(&format!("RETR {number}"), bytes_max).await;
         self.end(retrieved).await
+    }
+
+    /// Reads a message as [`retrieve`](Self::retrieve) does, but by TOP (RFC 1939 7) with more lines than it has: many servers let
+    /// other programs see what RETR gives as read. By RETR where TOP is not offered or refused.
+    ///
+    /// # Errors
+    /// As those of [`retrieve`](Self::retrieve).
+    pub async fn peek(&mut self, number: u32, bytes_max: usize) -> Result<Retrieved, MailboxFailure> {
+        if !self.may_offer("TOP", None) {
+            return self.retrieve(number, bytes_max).await;
+        }
+        self.begin()?;
+        let peeked = self.retrieved(&format!("TOP {number} {LINES_ALL}"), bytes_max).await;
+        match self.end(peeked).await? {
+            Retrieved::Refused(_) => self.retrieve(number, bytes_max).await,
+            peeked => Ok(peeked),
+        }
     }
 
     /// Marks a message to be deleted (DELE, RFC 1939 5), which [`commit`](Self::commit) does.
@@ -213,9 +232,8 @@ impl Pop3Session {
         self.accepted(said).map(drop)
     }
 
-    async fn retrieved(&mut self, number: u32, bytes_max: usize) -> Result<Retrieved, MailboxFailure> {
-        let command = format!("RETR {number}");
-        let said = self.talk.ask(StepName::Messages, &command, &command).await?;
+    async fn retrieved(&mut self, command: &str, bytes_max: usize) -> Result<Retrieved, MailboxFailure> {
+        let said = self.talk.ask(StepName::Messages, command, command).await?;
         if said.starts_with("-ERR") {
             return Ok(Retrieved::Refused(self.talk.refused(&said)));
         }

@@ -224,3 +224,14 @@ async fn a_long_session_remembers_its_end_and_no_mail() {
     assert!(!transcript.contains("content"));
     assert!(!format!("{:?}", recorder.record()).contains("content"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_only_looked_at_is_read_by_top_where_the_server_has_it() {
+    let hello = "S: +OK hi\nC: CAPA\nS: +OK\nS: TOP\nS: USER\nS: .\n";
+    let top = "C: TOP 1 1000000000\nS: +OK\nS: a\nS: .\nC: TOP 2 1000000000\nS: -ERR no\nC: RETR 2\nS: +OK\nS: b\nS: .\n";
+    let (mut session, server) = open(hello, top).await;
+    assert_eq!(session.peek(1, BYTES_MAX).await.expect("an answer"), Retrieved::Whole(b"a\r\n".to_vec()));
+    assert_eq!(session.peek(2, BYTES_MAX).await.expect("an answer"), Retrieved::Whole(b"b\r\n".to_vec()));
+    session.quit().await;
+    assert_eq!(server.finish().await.rest, QUIT);
+}

@@ -7,12 +7,18 @@ use crate::{
     domain::{
         ids::MessageKey,
         inbound::{InboundId, InboundMail, MailboxId, Nature, ReadMark},
-        report::Report,
+        report::{Report, ReportKind},
+        statistics::StatisticsGroup,
+        suppression::{SoftBounce, Suppression, SuppressionScope},
     },
     storage::{
-        InboundFilter, Ingestion, PAGE_MAX,
+        Consequence, InboundFilter, Ingestion, PAGE_MAX,
         contract::{
-            samples::{consequence, finding_about, inbound_mail, ingestion, report},
+            samples::{
+                consequence, finding_about, inbound_mail, ingestion,
+                lists::{accepted, suppression},
+                report,
+            },
             step::Step,
         },
     },
@@ -55,9 +61,7 @@ impl Player {
             // Often the message of a plain job, which is its first.
             let message = if index % 2 == 0 { MessageKey::only(message.job) } else { message };
             findings.push(finding_about(Some((message, u32::from(*recipient)))));
-            let follows = consequence(place, *kind, 0);
-            let report = Report { at: self.now, ..report(*kind) };
-            consequences.push(crate::storage::Consequence { report, ..follows });
+            consequences.push(self.consequence(place, *kind));
         }
         let nature = if findings.is_empty() { Nature::Ordinary } else { Nature::Bounce };
         let mail = InboundMail {
@@ -79,6 +83,20 @@ impl Player {
             consequences,
             now: self.now,
             ..ingestion(name, 0, &[])
+        }
+    }
+
+    fn consequence(&self, place: usize, kind: ReportKind) -> Consequence {
+        let report = Report { at: self.now, ..report(kind) };
+        let then = Suppression { added_at: self.now, ..suppression(SuppressionScope::Global, "user1@example.com") };
+        let (hard, soft) = (kind == ReportKind::Hard, kind == ReportKind::Soft);
+        let bounce = SoftBounce { then: then.clone(), run_max: 2, within: Duration::from_secs(60) };
+        Consequence {
+            report,
+            suppression: hard.then_some(then),
+            soft_bounce: soft.then_some(bounce),
+            counted: vec![accepted(StatisticsGroup::All, 1)],
+            ..consequence(place, kind, 0)
         }
     }
 

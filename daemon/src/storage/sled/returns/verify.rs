@@ -10,13 +10,17 @@ use super::{
     old::fingerprint_at,
 };
 use crate::{
-    domain::inbound::MailboxId,
+    domain::{
+        ids::{JobId, MessageKey},
+        inbound::MailboxId,
+    },
     storage::{
         StorageError,
         sled::{
             accept::day_of,
             codec,
             disk::{self, View},
+            jobs,
             keys::{Key, ReturnKey},
             txn::Txn,
             wrong::{Wrong, unreadable},
@@ -63,19 +67,14 @@ pub(in crate::storage::sled) fn check(view: &impl View, key: &ReturnKey) -> Resu
             return Ok(at.is_none_or(|at| day_of(at) != day).then_some(Wrong::LeftOver));
         }
         ReturnKey::NameOf { message, account, hash } => match disk::read(view, |_| key.clone().into()) {
-            Ok(_) if named(view, account, hash)?.is_none() => {
-                let value = ReturnKey::message_bytes(message);
-                let (name, value) = codec::single(&ReturnKey::Name { account, hash }.into(), &value);
-                return Ok(Some(Wrong::Missing(name, value)));
-            }
-            Ok(_) if named(view, account, hash)? != Some(message) => return Ok(Some(Wrong::LeftOver)),
-            Ok(_) => return Ok(is_orphan(view, message.job)?.then_some(Wrong::LeftOver)),
+            Ok(_) if is_orphan(view, message.job)? => return Ok(Some(Wrong::LeftOver)),
+            Ok(_) => return check_name_of(view, message, account, hash),
             Err(error) => Err(error),
         },
         ReturnKey::Name { account, hash } => {
             let edge = |message| Key::from(ReturnKey::NameOf { message, account, hash }).to_bytes();
             let is_kept = match named(view, account, hash)? {
-                Some(message) => view.get(&edge(message))?.is_some(),
+                Some(message) => view.get(&edge(message))?.is_some() && !is_orphan(view, message.job)?,
                 None => false,
             };
             return Ok((!is_kept).then_some(Wrong::LeftOver));
@@ -87,14 +86,30 @@ pub(in crate::storage::sled) fn check(view: &impl View, key: &ReturnKey) -> Resu
     unreadable(read)
 }
 
+fn check_name_of(
+    view: &impl View,
+    message: MessageKey,
+    account: u32,
+    hash: [u8; 16],
+) -> Result<Option<Wrong>, StorageError> {
+    let named = named(view, account, hash)?;
+    if named.is_some() {
+        // Within an account a name means one message.
+        return Ok((named != Some(message)).then_some(Wrong::LeftOver));
+    }
+    let value = ReturnKey::message_bytes(message);
+    let (name, value) = codec::single(&ReturnKey::Name { account, hash }.into(), &value);
+    Ok(Some(Wrong::Missing(name, value)))
+}
+
 fn missing(view: &impl View, key: &Key, value: IVec) -> Result<Option<Wrong>, StorageError> {
     let bytes = IVec::from(key.to_bytes());
     Ok(view.get(&bytes)?.is_none().then_some(Wrong::Missing(bytes, value)))
 }
 
-/// Whether a job is gone, and its records do not go bit by bit.
-fn is_orphan(view: &impl View, job: crate::domain::ids::JobId) -> Result<bool, StorageError> {
-    let is_there = view.get(&Key::Job { job, chunk: 0 }.to_bytes())?.is_some();
+/// Whether a job is gone or damaged, and its records do not go bit by bit.
+fn is_orphan(view: &impl View, job: JobId) -> Result<bool, StorageError> {
+    let is_there = disk::readable(jobs::load(view, job))?.is_some();
     Ok(!is_there && view.get(&Key::Doomed { job }.to_bytes())?.is_none())
 }
 

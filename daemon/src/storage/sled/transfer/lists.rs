@@ -17,6 +17,7 @@ use crate::{
         },
         sled::{
             disk::{self, Disk},
+            jobs,
             keys::{Key, ListKey},
             txn::Txn,
         },
@@ -70,6 +71,8 @@ pub(super) fn line_of(disk: &Disk, key: &ListKey) -> Result<Option<ListLine>, St
             let row = disk::read_row::<SoftRunRow>(disk, |_| stored())?;
             row.map(|row| ListLine::SoftRun { row: row.value })
         }
+        // Of a job that is gone it is yet to go too.
+        ListKey::HeldBy { message } if jobs::load(disk, message.job)?.is_none() => None,
         ListKey::HeldBy { message } => {
             let row = disk::read_row::<SuppressionKeyRow>(disk, |_| stored())?;
             row.map(|row| ListLine::Held { job: message.job.to_string(), index: message.index, row: row.value })

@@ -4,7 +4,7 @@ use super::bad_line;
 use crate::{
     domain::{
         backlog::Queued,
-        ids::{JobId, MessageKey},
+        ids::{AccountId, Etag, JobId, MessageKey},
         job::Flight,
     },
     storage::{
@@ -12,9 +12,12 @@ use crate::{
         blobs::Pin,
         records::{
             BadRow,
+            account::AccountRow,
             job::{Body, JobRow, Location},
             ledger::MarkRow,
             merge::{OutcomesRow, PartRow},
+            standing::StandingRow,
+            tokens::TokensRow,
         },
         sled::{
             codec,
@@ -23,10 +26,37 @@ use crate::{
             keys::Key,
             merge::outcomes::{OUTCOMES_PER_PAGE, load_page, place_of},
             shelving::Shelved,
-            txn::Txn,
+            tally::AccountEntry,
+            txn::{META_NEXT_ACCOUNT, Txn},
         },
     },
 };
+
+/// Puts an account with what stands beside it.
+pub(super) fn put_account(
+    txn: &mut Txn,
+    number: u32,
+    row: &AccountRow,
+    standing: Option<StandingRow>,
+    tokens: Option<TokensRow>,
+) -> Result<(), StorageError> {
+    let id: AccountId = row.id.parse().map_err(|error| bad_line(0, error))?;
+    txn.next_account = txn.next_account.max(number.saturating_add(1));
+    let (key, value) = codec::single(&META_NEXT_ACCOUNT, &txn.next_account.to_be_bytes());
+    txn.put(key, value);
+    txn.put_row(|chunk| Key::Account { account: number, chunk }, row, 0);
+    if let Some(standing) = standing {
+        txn.put_row(|chunk| Key::Standing { account: number, chunk }, &standing, 0);
+    }
+    if let Some(tokens) = tokens {
+        txn.put_row(|chunk| Key::Tokens { account: number, chunk }, &tokens, 0);
+    }
+    txn.accounts.insert(id.clone(), AccountEntry::new(number, Etag(row.etag)));
+    txn.made.entries.insert(id.clone());
+    txn.made.rewritten.insert(id.clone());
+    txn.made.changed.insert(id);
+    Ok(())
+}
 
 pub(super) fn put_mark(txn: &mut Txn, account: u32, message: MessageKey, row: &MarkRow) -> Result<(), StorageError> {
     let MessageKey { job, index } = message;
