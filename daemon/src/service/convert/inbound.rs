@@ -28,15 +28,15 @@ pub(in crate::service) fn from_mail(mail: &InboundMail) -> v1::InboundMail {
         account_id: mail.account.to_string(),
         arrived_at: Some(from_time(mail.arrived_at)),
         nature: from_nature(mail.nature).into(),
-        date: text(mail.date.as_ref()),
-        from: text(mail.from.as_ref()),
-        subject: text(mail.subject.as_ref()),
-        message_id: text(mail.message_id.as_ref()),
+        date: text(mail.date.as_deref()),
+        from: text(mail.from.as_deref()),
+        subject: text(mail.subject.as_deref()),
+        message_id: text(mail.message_id.as_deref()),
         message_bytes: mail.bytes,
-        folder: text(mail.folder.as_ref()),
+        folder: text(mail.folder.as_deref()),
         findings: mail.findings.iter().map(from_finding).collect(),
         content: None,
-        archived_as: text(mail.archived_as.as_ref()),
+        archived_as: text(mail.archived_as.as_deref()),
     }
 }
 
@@ -53,7 +53,7 @@ pub(in crate::service) fn from_status(account: &AccountId, status: &MailboxStatu
         next_at: status.next_at.map(from_time),
         idling: status.is_idling,
         messages: status.messages,
-        error: text(status.error.as_ref()),
+        error: text(status.error.as_deref()),
         failing_since: status.failing_since.map(from_time),
         read_mails: status.read_mails,
         bounces: status.bounces,
@@ -72,7 +72,7 @@ pub(in crate::service) fn from_change(
         MailboxChange::Arrived(_) => Change::Mail(from_whole_mail(mail?)),
         MailboxChange::Skipped { bytes, folder, uid } => Change::Skipped(v1::InboundSkipped {
             message_bytes: *bytes,
-            folder: text(folder.as_ref()),
+            folder: text(folder.as_deref()),
             uid: uid.to_string(),
         }),
         MailboxChange::Failing(error) => Change::Failing(v1::MailboxFailing { error: error.to_string() }),
@@ -112,8 +112,8 @@ pub(in crate::service) fn to_inbound_filter(
     })
 }
 
-fn text(text: Option<&Box<str>>) -> String {
-    text.map(ToString::to_string).unwrap_or_default()
+fn text(text: Option<&str>) -> String {
+    text.unwrap_or_default().to_owned()
 }
 
 fn from_finding(finding: &InboundFinding) -> v1::InboundFinding {
@@ -126,13 +126,13 @@ fn from_finding(finding: &InboundFinding) -> v1::InboundFinding {
         Effect::Repeated => v1::InboundEffect::Repeated,
     };
     v1::InboundFinding {
-        recipient: text(finding.recipient.as_ref()),
+        recipient: text(finding.recipient.as_deref()),
         kind: finding.kind.as_str().to_owned(),
         reason: finding.reason.map(|reason| reason.as_str().to_owned()).unwrap_or_default(),
         action: finding.action.map(|action| action.as_str().to_owned()).unwrap_or_default(),
         status: finding.status.map(|status| status.to_string()).unwrap_or_default(),
         diagnostic: finding.diagnostic.to_string(),
-        reporting_server: text(finding.reporting_server.as_ref()),
+        reporting_server: text(finding.reporting_server.as_deref()),
         message: subject.map(|subject| subject.message.to_string()).unwrap_or_default(),
         recipient_index: subject.map(|subject| subject.recipient).unwrap_or_default(),
         correlation: from_correlation(subject).into(),
@@ -164,7 +164,7 @@ fn from_content(content: &InboundContent) -> v1::InboundContent {
 
 fn from_attachment(attachment: &InboundAttachment) -> v1::InboundAttachment {
     v1::InboundAttachment {
-        attachment_id: text(attachment.saved_as.as_ref()),
+        attachment_id: text(attachment.saved_as.as_deref()),
         file_name: attachment.file_name.to_string(),
         media_type: attachment.media_type.to_string(),
         bytes: attachment.bytes,

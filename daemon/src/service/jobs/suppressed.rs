@@ -153,7 +153,8 @@ pub(super) async fn count(
 pub(super) fn warning_of(count: u32, recipients: u32) -> Option<String> {
     (count > 0).then(|| {
         let all = if count == recipients { ": nothing is sent" } else { "" };
-        format!("{count} of the recipients are suppressed and will be left out{all}")
+        let are = if count == 1 { "is" } else { "are" };
+        format!("{count} of the recipients {are} suppressed and will be left out{all}")
     })
 }
 

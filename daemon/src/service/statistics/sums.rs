@@ -110,3 +110,63 @@ fn name_of(grouping: Grouping, record: &AccountRecord) -> &str {
         Grouping::Unspecified | Grouping::Domain | Grouping::Label => "",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::parking::Standing,
+        service::convert::{statistics::to_wanted, violations::Violations},
+        storage::{Groups, Period, contract::samples::sample_account},
+    };
+
+    fn record(id: &str) -> AccountRecord {
+        AccountRecord { account: sample_account(id), standing: Standing::Active, open_jobs: 0 }
+    }
+
+    fn sums(period: v1::StatisticsPeriod) -> Sums {
+        let request = v1::GetStatisticsRequest {
+            period: period.into(),
+            grouping: Grouping::Domain.into(),
+            ..v1::GetStatisticsRequest::default()
+        };
+        let wanted = to_wanted(request, &mut Violations::default()).expect("it is good");
+        let (from, to) = (Timestamp::EPOCH, Timestamp::from_millis(1_000 * 3_600_000));
+        Sums::new(&wanted, StatisticsQuery { from, to, period: Period::Hour, groups: Groups::Domains })
+    }
+
+    /// One recipient of each of 200 domains in each of these hours.
+    fn counted(hours: std::ops::Range<u64>) -> Statistics {
+        let of = |hour: u64, domain: u32| {
+            let group = StatisticsGroup::Domain(format!("{domain:03}.example").into());
+            let counts = Counts { accepted: 1, ..Counts::default() };
+            ((Timestamp::from_millis(hour * 3_600_000), group), counts)
+        };
+        hours.flat_map(|hour| (0..200).map(move |domain| of(hour, domain))).collect()
+    }
+
+    #[test]
+    fn the_first_rows_are_told_whatever_comes_when() {
+        let mut all = sums(v1::StatisticsPeriod::Hour);
+        all.add(&record("a"), counted(10..61));
+        all.add(&record("b"), counted(0..11));
+        all.add(&record("c"), counted(10..70));
+        let told = all.finish();
+        assert!(told.cut);
+        assert_eq!(told.rows.len(), ROWS_MAX);
+        let sums: Vec<_> =
+            told.rows.iter().map(|row| row.counts.as_ref().map_or(0, |counts| counts.accepted)).collect();
+        assert!(sums[..2_000].iter().all(|sum| *sum == 1), "of b");
+        assert!(sums[2_000..2_200].iter().all(|sum| *sum == 3), "of all three");
+        assert!(sums[2_200..].iter().all(|sum| *sum == 2), "of a and c");
+    }
+
+    #[test]
+    fn a_whole_range_is_one_stretch() {
+        let mut all = sums(v1::StatisticsPeriod::Unspecified);
+        all.add(&record("a"), counted(0..300));
+        let told = all.finish();
+        assert_eq!((told.rows.len(), told.cut), (200, false));
+        assert_eq!(told.rows[0].counts.as_ref().map(|counts| counts.accepted), Some(300));
+    }
+}

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Submits a job to `a` and `b` and lets its only attempt end like this.
-async fn finished(api: &Api, job: v1::JobDraft, fates: &[Fate]) -> String {
+pub(super) async fn finished(api: &Api, job: v1::JobDraft, fates: &[Fate]) -> String {
     let job = v1::JobDraft { cc: vec![mailbox("b@example.jp")], ..job };
     let id = api.submit(job).await.expect("a job").job_id;
     let tenure = api.storage.take_tenure(&"sales".parse().expect("an id")).await.expect("a tenure");
@@ -20,11 +20,11 @@ async fn finished(api: &Api, job: v1::JobDraft, fates: &[Fate]) -> String {
     id
 }
 
-async fn resend(api: &Api, request: v1::ResendJobRequest) -> Result<v1::SubmitJobResponse, Status> {
+pub(super) async fn resend(api: &Api, request: v1::ResendJobRequest) -> Result<v1::SubmitJobResponse, Status> {
     Ok(api.jobs().resend_job(request).await?.into_inner().submission.expect("an answer"))
 }
 
-fn again(job_id: &str) -> v1::ResendJobRequest {
+pub(super) fn again(job_id: &str) -> v1::ResendJobRequest {
     v1::ResendJobRequest { job_id: job_id.into(), ..v1::ResendJobRequest::default() }
 }
 

@@ -4,12 +4,16 @@ use v1::RecipientState as State;
 
 use super::{
     merges::{head, recipients, templates},
+    resending::{again, finished, resend},
     suppressions::{add, entry, global, lists, of_account, of_label},
     visibility::{Office, by},
     *,
 };
 use crate::{
-    domain::statistics::{Counts, StatisticsGroup},
+    domain::{
+        attempt::Fate,
+        statistics::{Counts, StatisticsGroup},
+    },
     storage::{Groups, Period, StatisticsQuery, StatisticsStore as _},
 };
 
@@ -196,4 +200,33 @@ async fn quotas_count_those_who_are_sent_to() {
     api.submit(to_three()).await.expect("two more");
     let refused = api.submit(to_three()).await;
     check_refused(refused, Code::ResourceExhausted, "QUOTA_EXHAUSTED", &[]);
+}
+
+#[tokio::test]
+async fn what_is_sent_again_leaves_them_out_too() {
+    let api = Api::start().await;
+    api.create_account("sales").await;
+    let first = finished(&api, draft("sales", "a@example.jp"), &[Fate::Submitted, Fate::Failed]).await;
+    suppress(&api, "b@example.jp").await;
+    let answer = resend(&api, again(&first)).await.expect("a job");
+    assert_eq!(states(&api, &answer.job_id).await, [State::Queued, State::Suppressed]);
+    assert_eq!(answer.warnings.len(), 1, "{:?}", answer.warnings);
+    let only = v1::ResendJobRequest { states: vec![State::Bounced.into(), State::Suppressed.into()], ..again(&first) };
+    check_refused(resend(&api, only).await, Code::InvalidArgument, "INVALID_FIELDS", &["states"]);
+}
+
+#[tokio::test]
+async fn a_preview_of_a_merge_says_that_its_recipient_is_left_out() {
+    let api = Api::start().await;
+    api.create_account("sales").await;
+    suppress(&api, "r1@example.jp").await;
+    let preview = |index| {
+        let merge = v1::MergePreview { job: Some(templates()), recipient: Some(super::merges::recipient(index)) };
+        let what = Some(v1::preview_job_request::What::Merge(merge));
+        v1::PreviewJobRequest { what, ..v1::PreviewJobRequest::default() }
+    };
+    let sound = api.jobs().preview_job(preview(0)).await.expect("a preview").into_inner();
+    assert_eq!(sound.warnings, [""; 0]);
+    let suppressed = api.jobs().preview_job(preview(1)).await.expect("a preview").into_inner();
+    assert_eq!(suppressed.warnings, ["1 of the recipients is suppressed and will be left out: nothing is sent"]);
 }
