@@ -64,6 +64,8 @@ pub struct ImapSession {
     has_news: bool,
     /// Whether the messages of the open folder were listed since it was opened.
     was_listed: bool,
+    /// Whether messages of the open folder can be changed.
+    can_change: bool,
     /// Whether an answer has not come to its end, so that nobody knows what the next words belong to.
     is_lost: bool,
 }
@@ -252,6 +254,7 @@ impl Entrance {
             uid_next: None,
             has_news: false,
             was_listed: false,
+            can_change: false,
             is_lost: false,
         })
     }

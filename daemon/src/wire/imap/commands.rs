@@ -30,7 +30,7 @@ pub(super) struct Order {
     bytes_max: usize,
 }
 
-/// What looks at the untagged responses of an answer.
+/// What looks at the untagged responses of an answer, and at its end when the command was done.
 pub(super) type Visit<'a> = &'a mut (dyn FnMut(&Response<'_>) + Send);
 
 /// How long an answer is waited for.
@@ -76,7 +76,7 @@ impl Order {
 }
 
 impl ImapSession {
-    /// Gives a command and shows each untagged response to `visit`. After a refusal the session goes on; after any other
+    /// Gives a command and shows each response to `visit`. After a refusal the session goes on; after any other
     /// failure, or when this is dropped half-way, it is of no use any more.
     pub(super) async fn command(&mut self, order: &Order, visit: Visit<'_>) -> Result<(), MailboxFailure> {
         self.begin(order.step, &order.pieces.join("\n"), order.bytes_max)?;
@@ -195,7 +195,10 @@ impl ImapSession {
     fn mind(&mut self, response: &Response<'_>, tag: &RequestId, visit: Visit<'_>) -> Result<Heard, MailboxCause> {
         match response {
             Response::Done { tag: answered, status, .. } if answered == tag => match status {
-                Status::Ok => return Ok(Heard::End(Ok(()))),
+                Status::Ok => {
+                    visit(response);
+                    return Ok(Heard::End(Ok(())));
+                }
                 Status::No | Status::Bad => return Ok(Heard::End(Err(self.words.last_with(&tag.0)))),
                 Status::Bye | Status::PreAuth => return Err(unreadable(self.words.last_with(&tag.0))),
             },

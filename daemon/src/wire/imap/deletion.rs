@@ -3,7 +3,7 @@
 use async_imap::imap_proto::Response;
 
 use super::{ImapSession, commands::Order};
-use crate::wire::mailbox::MailboxFailure;
+use crate::wire::mailbox::{MailboxCause, MailboxFailure};
 
 /// Longest set of UIDs in a command, about. RFC 2683 3.2.1.5 asks for lines of at most 1,000 bytes.
 const SET_BYTES_MAX: usize = 900;
@@ -23,8 +23,12 @@ impl ImapSession {
     /// and removes them where the server can remove them alone. Those that are gone already do not matter.
     ///
     /// # Errors
-    /// When the server refuses, or the connection fails; some may be deleted then.
+    /// When the folder is open for reading only, the server refuses, or the connection fails; some may be deleted then.
     pub async fn delete(&mut self, uids: &[u32]) -> Result<Deletion, MailboxFailure> {
+        // Some servers say OK to changes that they do not make (RFC 3501 6.3.2).
+        if !self.can_change {
+            return Err(self.refuse(MailboxCause::NotOffered("changes of a folder that is open for reading")));
+        }
         let can_expunge = self.offers("UIDPLUS").await?;
         let mut visit = |_: &Response<'_>| {};
         for set in sets(uids) {

@@ -85,17 +85,21 @@ impl ImapSession {
         };
         let name = quoted(name).map_err(|cause| self.refuse(cause))?;
         (self.messages, self.uid_next) = (0, None);
-        let (mut uid_validity, mut uid_next) = (None, None);
+        self.can_change = false;
+        let (mut uid_validity, mut uid_next, mut can_change) = (None, None, access == Access::Change);
         let mut visit = |response: &Response<'_>| {
-            let Response::Data { status: Status::Ok, outcome } = response else { return };
+            let (Response::Data { status: Status::Ok, outcome } | Response::Done { outcome, .. }) = response else {
+                return;
+            };
             match outcome.code {
+                Some(ResponseCode::ReadOnly) => can_change = false,
                 Some(ResponseCode::UidValidity(told)) => uid_validity = Some(told),
                 Some(ResponseCode::UidNext(told)) => uid_next = Some(told),
                 _ => {}
             }
         };
         self.command(&Order::on_folders(format!("{verb} {name}")), &mut visit).await?;
-        (self.has_news, self.was_listed) = (false, false);
+        (self.has_news, self.was_listed, self.can_change) = (false, false, can_change);
         let Some(uid_validity) = uid_validity else {
             return Err(self.refuse(MailboxCause::NotOffered("UIDVALIDITY")));
         };
@@ -127,7 +131,7 @@ impl ImapSession {
     }
 
     /// A failure about which nothing was said.
-    fn refuse(&mut self, cause: MailboxCause) -> MailboxFailure {
+    pub(super) fn refuse(&mut self, cause: MailboxCause) -> MailboxFailure {
         self.talk.begin(StepName::Folders, "");
         self.talk.failure(cause)
     }

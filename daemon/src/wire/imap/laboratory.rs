@@ -54,6 +54,7 @@ async fn another() -> ImapSession {
     session(12_993, Encryption::Tls).await
 }
 
+/// Puts a message into a folder that this session has not open.
 async fn append(session: &mut ImapSession, folder: &str, message: &str) {
     session.words.expect(ANSWER_BYTES_MAX);
     session.session.append(folder, None, None, message).await.expect("appended");
@@ -87,11 +88,13 @@ async fn messages_are_read_unmarked_and_deleted_alone() {
     session.logout().await;
     let (mut session, _) = fresh("LabRead", Access::Change).await;
     assert_eq!(list(&mut session).await, []);
+    let mut sender = another().await;
     let long = format!("Subject: long\r\n\r\n{}", "0123456789abcdef0123456789abcdef\r\n".repeat(90_000));
     let third = "Subject: three\r\n\r\n{9999999}\r\nA0001 OK\r\n";
     for message in ["Subject: one\r\n\r\none\r\n", &long, third, "Subject: four\r\n\r\n"] {
-        append(&mut session, "LabRead", message).await;
+        append(&mut sender, "LabRead", message).await;
     }
+    sender.logout().await;
     let listed = list(&mut session).await;
     println!("{listed:?}");
     assert_eq!(

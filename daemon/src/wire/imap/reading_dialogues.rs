@@ -34,6 +34,14 @@ pub(super) async fn opened(script: &str) -> (ImapSession, Scripted) {
     (session, server)
 }
 
+/// The same with INBOX open for changes.
+pub(super) async fn opened_for_changes(script: &str) -> (ImapSession, Scripted) {
+    let open = OPEN.replace("EXAMINE", "SELECT").replace("READ-ONLY", "READ-WRITE");
+    let (mut session, server) = signed_in(&format!("{open}{script}")).await;
+    session.open_folder("INBOX", Access::Change).await.expect("open");
+    (session, server)
+}
+
 /// Leaves; the whole script must have been followed.
 pub(super) async fn leave(session: ImapSession, server: Scripted) {
     session.logout().await;

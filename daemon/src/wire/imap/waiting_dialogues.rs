@@ -5,7 +5,7 @@ use std::future::{pending, ready};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    reading_dialogues::{leave, opened, signed_in},
+    reading_dialogues::{leave, opened, opened_for_changes, signed_in},
     *,
 };
 
@@ -20,16 +20,25 @@ async fn only_the_messages_that_are_meant_are_deleted() {
     let rows =
         [(format!("{CAPABLE}{store}{expunge}"), Deletion::Expunged), (format!("{INCAPABLE}{store}"), Deletion::Marked)];
     for (script, expected) in rows {
-        let (mut session, server) = opened(&script).await;
+        let (mut session, server) = opened_for_changes(&script).await;
         assert_eq!(session.delete(&[9, 4, 3, 4]).await.expect(&script), expected);
         session.logout().await;
         let rest = server.finish().await.rest;
         assert!(rest.ends_with("LOGOUT\r\n") && rest.lines().count() == 1, "{rest}");
     }
     let (mut session, server) =
-        opened(&format!("{CAPABLE}C: @ UID STORE 3 +FLAGS.SILENT (\\Deleted)\nS: @ NO read-only")).await;
+        opened_for_changes(&format!("{CAPABLE}C: @ UID STORE 3 +FLAGS.SILENT (\\Deleted)\nS: @ NO read-only")).await;
     let failure = session.delete(&[3]).await.expect_err("refused");
     assert_eq!(failure.to_string(), "messages: the server replied A0004 NO read-only");
+    leave(session, server).await;
+    let (mut session, server) = opened("").await;
+    let failure = session.delete(&[3]).await.expect_err("open for reading");
+    assert_eq!(failure.to_string(), "folders: the server does not offer changes of a folder that is open for reading");
+    leave(session, server).await;
+    let (mut session, server) =
+        signed_in("C: @ SELECT \"shared\"\nS: * 1 EXISTS\nS: * OK [UIDVALIDITY 1] ok\nS: * OK [UIDNEXT 2] ok\nS: @ OK [READ-ONLY] ok").await;
+    session.open_folder("shared", Access::Change).await.expect("open");
+    assert!(session.delete(&[3]).await.is_err(), "the server only lets us read");
     leave(session, server).await;
 }
 
