@@ -57,7 +57,7 @@ pub(crate) async fn merge<W: Write>(
     let words = template_words(templates.iter().map(String::as_str));
     let list = List::open(file, named, |name| words.contains(name))?;
     if let Some(n) = preview {
-        return show_row(connect.await?, &list, n, submission, path.as_deref(), output).await;
+        return Box::pin(show_row(connect.await?, &list, n, submission, path.as_deref(), output)).await;
     }
     let checked = list.check(Report::new(report.as_deref())?)?;
     tell(&list, &checked, skip)?;

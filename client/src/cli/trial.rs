@@ -49,7 +49,7 @@ pub(crate) async fn test<W: Write>(
         settings: None,
     };
     let Some(file) = args.file else {
-        let test = connect.await?.test_account(request).await?;
+        let test = Box::pin(connect.await?.test_account(request)).await?;
         return show(test, output);
     };
     let mut accounts = read_accounts(&[file])?;
@@ -70,7 +70,7 @@ pub(crate) async fn test<W: Write>(
     // An id lends its stored secrets; one that is not stored cannot.
     let stored = super::account_apply::find(&client, &account.account_id).await?;
     request.account_id = stored.map(|account| account.account_id).unwrap_or_default();
-    let test = client.test_account(request).await?;
+    let test = Box::pin(client.test_account(request)).await?;
     show(test, output)
 }
 

@@ -52,8 +52,8 @@ fn what_is_signed_comes_first_and_recipients_last() {
     let tagged = verp().address(&address("bounces@example.jp"), key);
     let forged = VerpKey::new([8; 32]).address(&address("bounces@example.jp"), key);
     let returned = |id: &str, header: &str| Returned {
-        message_id: Some(id.into()).filter(|id: &Box<str>| !id.is_empty()),
-        job: Some(header.into()).filter(|header: &Box<str>| !header.is_empty()),
+        message_id: Some(id).filter(|id| !id.is_empty()).map(Into::into),
+        job: Some(header).filter(|header| !header.is_empty()).map(Into::into),
         ..Returned::default()
     };
     let check = |findings: Findings, mut expected: Vec<Lead>| {

@@ -70,7 +70,7 @@ impl Jobs {
     ) -> Result<v1::PreviewJobResponse, Refusal> {
         let attached = Attached::look_up(&self.storage, visitor.caller(), merge.job.as_ref()).await?;
         let _room = self.intake.room(merge.encoded_len().saturating_add(attached.bytes())).await?;
-        self.merges.preview(merge.job, merge.recipient, &attached, visitor).await
+        Box::pin(self.merges.preview(merge.job, merge.recipient, &attached, visitor)).await
     }
 
     async fn preview_plain(&self, job: &Job) -> Result<v1::PreviewJobResponse, Refusal> {

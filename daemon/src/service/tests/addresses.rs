@@ -25,7 +25,7 @@ fn settings_with(rule: Rule) -> v1::AccountSettings {
 
 async fn create(api: &Api, id: &str, settings: v1::AccountSettings) -> Result<(), Status> {
     let request = v1::CreateAccountRequest { account_id: id.into(), settings: Some(settings), ..Default::default() };
-    api.accounts().create_account(request).await.map(drop)
+    Box::pin(api.accounts().create_account(request)).await.map(drop)
 }
 
 /// An API with a strict and a lenient account.

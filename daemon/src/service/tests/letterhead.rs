@@ -11,7 +11,7 @@ async fn api_with(change: impl FnOnce(&mut v1::AccountSettings)) -> Api {
     change(&mut settings);
     let request =
         v1::CreateAccountRequest { account_id: "sales".into(), settings: Some(settings), ..Default::default() };
-    api.accounts().create_account(request).await.expect("a good account");
+    Box::pin(api.accounts().create_account(request)).await.expect("a good account");
     api
 }
 
