@@ -49,13 +49,15 @@ impl MergeProgress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        domain::{
-            merge::MergeTally,
-            suppression::{SuppressionReason, SuppressionScope},
-        },
-        storage::contract::samples::at,
+    use crate::domain::{
+        merge::MergeTally,
+        suppression::{SuppressionReason, SuppressionScope},
+        time::Timestamp,
     };
+
+    const fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1_000)
+    }
 
     fn by() -> SuppressedBy {
         SuppressedBy { scope: SuppressionScope::Global, reason: SuppressionReason::Complaint }

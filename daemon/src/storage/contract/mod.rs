@@ -11,6 +11,7 @@ mod dkim;
 mod doubts;
 mod ends;
 mod jobs;
+mod leaving_out;
 mod ledger;
 mod log;
 mod merges;

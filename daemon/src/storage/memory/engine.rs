@@ -16,7 +16,7 @@ use crate::{
     domain::{
         account::Account,
         backlog::Backlog,
-        event::{Cursor, Event},
+        event::Cursor,
         ids::{AccountId, Caller, Etag, JobId, MessageKey},
         job::Control,
         ledger::{ObservedLimit, QuotaKey, Usage},
@@ -29,9 +29,9 @@ use crate::{
     },
     storage::{
         Acceptance, AccountRecord, AccountStore, Consignment, Controlled, CreateAccountError, DeleteAccountError,
-        Divertible, EventLog, Findings, Idempotency, JobFilter, JobPage, JobRecord, JobStore, MergeMessages,
-        MergeStore, MergeSubmission, Page, Progress, Queue, ROUTING_BYTES_MAX, Ready, RecipientPage, RoutingStore,
-        SetRoutingError, StorageError, StoreCare, Submission, Tenure, TenureError, UpdateAccountError,
+        Divertible, Findings, Idempotency, JobFilter, JobPage, JobRecord, JobStore, MergeMessages, MergeStore,
+        MergeSubmission, Page, Progress, Queue, ROUTING_BYTES_MAX, Ready, RecipientPage, RoutingStore, SetRoutingError,
+        StorageError, StoreCare, Submission, Tenure, TenureError, UpdateAccountError,
         records::routing::RoutingRow,
         settlement::{Diversion, Doubt, Expiry, Mark, MarkOutcome, Omission, Settlement},
     },
@@ -43,7 +43,7 @@ const NOT_KEPT: &str = "a store in memory keeps no files";
 #[derive(Debug)]
 pub struct MemoryStore {
     model: Mutex<Model>,
-    head: watch::Sender<Cursor>,
+    pub(super) head: watch::Sender<Cursor>,
     touched: Notify,
 }
 
@@ -345,21 +345,6 @@ impl Queue for MemoryStore {
                 model.ledger.remove(&(tenure.account.clone(), key, bucket));
             }
         })
-    }
-}
-
-#[async_trait]
-impl EventLog for MemoryStore {
-    async fn events(&self, after: Cursor, limit: usize) -> Result<Vec<(Cursor, Event)>, StorageError> {
-        Ok(self.model().events_after(after, limit))
-    }
-
-    async fn pruned(&self) -> Result<Cursor, StorageError> {
-        Ok(self.model().pruned)
-    }
-
-    fn head(&self) -> watch::Receiver<Cursor> {
-        self.head.subscribe()
     }
 }
 

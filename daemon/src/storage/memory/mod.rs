@@ -7,6 +7,8 @@ mod blobs;
 mod dkim;
 mod dkim_store;
 mod engine;
+mod event_log;
+mod holdings;
 mod inbound_store;
 mod jobs;
 mod merges;

@@ -7,9 +7,7 @@ use std::{
 
 use super::{
     dkim::DkimModel,
-    returns::Returns,
-    statistics::CountModel,
-    suppressions::SuppressionModel,
+    holdings::{CountModel, Returns, SuppressionModel},
     uploaded::{Part, Whole},
 };
 use crate::{

@@ -1,8 +1,11 @@
 //! What comes back to the model: mail, what was read of mailboxes, names of messages, and doubts.
 
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::collections::btree_map::Entry;
 
-use super::model::{Model, Stored, StoredJob};
+use super::{
+    holdings::Returns,
+    model::{Model, Stored, StoredJob},
+};
 use crate::{
     domain::{
         event::{EventKind, JobChange},
@@ -18,17 +21,6 @@ use crate::{
         settlement::{Aftermath, Doubt},
     },
 };
-
-/// What came back, and by what it is recognised.
-#[derive(Debug, Default)]
-pub(super) struct Returns {
-    pub(super) read: BTreeSet<(AccountId, MailboxId, [u8; 16])>,
-    pub(super) read_up_to: BTreeMap<(AccountId, MailboxId, [u8; 8]), (u32, u32)>,
-    pub(super) fingerprints: BTreeMap<(AccountId, [u8; 16]), Timestamp>,
-    pub(super) mails: BTreeMap<InboundId, InboundMail>,
-    /// Which message of an account has which name.
-    pub(super) names: BTreeMap<(AccountId, String), MessageKey>,
-}
 
 impl Returns {
     /// Notes that a mail was read; false when it had been.

@@ -1,19 +1,16 @@
 //! How the model counts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::model::Model;
 use crate::{
     domain::{
         ids::AccountId,
-        statistics::{Counted, Counts, GROUPS_PER_PERIOD_MAX, StatisticsGroup, bounded},
+        statistics::{Counted, GROUPS_PER_PERIOD_MAX, StatisticsGroup, bounded},
         time::Timestamp,
     },
     storage::{Period, Statistics, StatisticsQuery},
 };
-
-/// What was counted, by account, length of the period, its beginning, and group.
-pub(super) type CountModel = BTreeMap<(AccountId, Period, Timestamp, StatisticsGroup), Counts>;
 
 impl Model {
     /// Adds to what is counted of an account, in the hour of `now`.

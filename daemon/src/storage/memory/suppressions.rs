@@ -1,7 +1,5 @@
 //! How the model suppresses addresses, counts what may come to that, and leaves recipients out.
 
-use std::collections::BTreeMap;
-
 use super::model::{Model, Stored, StoredJob};
 use crate::{
     domain::{
@@ -18,14 +16,6 @@ use crate::{
         Lifted, PAGE_MAX, SUPPRESSION_SCAN_MAX, SuppressionFilter, SuppressionPage, Suppressions, settlement::Omission,
     },
 };
-
-/// Suppressions, and what may come to them.
-#[derive(Debug, Default)]
-pub(super) struct SuppressionModel {
-    pub(super) all: BTreeMap<SuppressionKey, Suppression>,
-    /// How many messages came back in a row, and when the last one did and the run is forgotten.
-    runs: BTreeMap<SuppressionKey, (u32, Timestamp, Timestamp)>,
-}
 
 impl Model {
     pub(super) fn suppressed(

@@ -10,7 +10,7 @@ use self::{
     sign_in::{OAuth2Row, PasswordRow, PopBeforeSmtpRow, SignInParts},
     suppression::SuppressionRulesRow,
 };
-use super::{BadRow, codes::Code, job::parsed, limits::LimitsRow};
+use super::{BadRow, codes::Code, limits::LimitsRow, parsed::parsed};
 use crate::{
     domain::{
         account::{Account, AccountSettings, ContentRules, Results, SenderPattern, Signature, Stamp},

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadRow, job::parsed};
+use super::{BadRow, parsed::parsed};
 use crate::domain::{ids::Caller, time::Timestamp};
 
 /// A caller's claim to a file; the file's hash is in its key.

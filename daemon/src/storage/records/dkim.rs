@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadRow, as_base64, job::parsed};
+use super::{BadRow, as_base64, parsed::parsed};
 use crate::{
     domain::{
         account::Stamp,

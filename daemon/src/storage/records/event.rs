@@ -6,7 +6,7 @@ use super::{
     BadRow, as_base64,
     codes::Code,
     idempotency::job_id,
-    job::parsed,
+    parsed::parsed,
     report::{inbound_id, reason},
     standing::ParkingRow,
 };

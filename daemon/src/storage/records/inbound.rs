@@ -6,7 +6,7 @@ use super::{
     BadRow, as_base64,
     codes::{Code, optional},
     idempotency::job_id,
-    job::parsed,
+    parsed::parsed,
     report::reason,
 };
 use crate::domain::{

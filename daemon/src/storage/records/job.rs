@@ -8,6 +8,7 @@ use super::{
     history::{HistoryRow, HistoryWriter},
     idempotency::job_id,
     merge::ProgressRow,
+    parsed::parsed,
     state::StateParts,
 };
 use crate::{
@@ -374,9 +375,4 @@ impl RecipientRow {
         let state = StateParts { state, at, finding, reply }.state(history)?;
         Ok(Recipient { address: parsed("recipient", &self.address)?, field: Code::from_code(self.field)?, state })
     }
-}
-
-/// Parses a text of the domain; the row is bad when it does not parse.
-pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(what: &str, text: &str) -> Result<T, BadRow> {
-    text.parse().map_err(|error| BadRow::new(what, error))
 }

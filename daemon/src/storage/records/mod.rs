@@ -15,6 +15,7 @@ pub mod job;
 pub mod ledger;
 pub mod limits;
 pub mod merge;
+mod parsed;
 pub mod recipients;
 pub mod report;
 pub mod routing;

@@ -4,7 +4,7 @@
 //! number of values and each of them or nothing. Lengths and numbers are LEB128; that of a name or a value is one more than
 //! its length, and 0 means that there is none.
 
-use super::{BadRow, job::parsed};
+use super::{BadRow, parsed::parsed};
 use crate::domain::merge::MergeRecipient;
 
 /// How many recipients a page holds; only the last one of a job may hold fewer.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadRow, job::parsed};
+use super::{BadRow, parsed::parsed};
 use crate::domain::{
     ids::{AccountId, Etag},
     routing::{AddressPattern, Routing, RoutingRule},

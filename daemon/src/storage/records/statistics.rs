@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadRow, job::parsed, report};
+use super::{BadRow, parsed::parsed, report};
 use crate::domain::statistics::{Counts, QUEUE_TIME_BOUNDS, StatisticsGroup};
 
 /// [`Counts`].

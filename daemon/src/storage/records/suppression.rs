@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadRow, as_base64, codes::Code, job::parsed};
+use super::{BadRow, as_base64, codes::Code, parsed::parsed};
 use crate::domain::{
     ids::{JobId, MessageKey},
     suppression::{EVIDENCE_BYTES_MAX, SuppressedBy, SuppressedMailbox, Suppression, SuppressionKey, SuppressionScope},

@@ -8,11 +8,11 @@ use prost::Message as _;
 
 use super::{
     SledStore, codec,
-    holding::held_keys,
+    held_keys::held_keys,
     jobs::{SPOOLED_BYTES_MAX, divert_key, expiry_key, job_event, ready_entry},
     kept_file::KeptFile,
     keys::Key,
-    returns::ingest::own_name_hash,
+    returns::names::own_name_hash,
     shelving::Shelved,
     txn::Txn,
     writer::{BYTES_PER_COMMIT_MAX, CHANGES_PER_COMMIT_MAX, Patience, Weight},

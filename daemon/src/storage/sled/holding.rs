@@ -15,8 +15,7 @@ use crate::{
     domain::{
         event::JobChange,
         ids::{JobId, MessageKey},
-        job::{Control, Flight, Job},
-        recipient::RecipientState,
+        job::{Control, Flight},
         suppression::{SuppressedBy, SuppressionKey},
         time::Timestamp,
     },
@@ -27,19 +26,6 @@ use crate::{
 const HELD_PER_STEP: usize = 256;
 /// How heavy a step is for the committer.
 const STEP_WEIGHT: Weight = Weight { changes: 256, bytes: 512 * 1_024 };
-
-/// The entries by which the recipients of a plain job are found that are held back. Those of a merge job stand beside it.
-pub(super) fn held_keys(job: &Job) -> BTreeSet<Vec<u8>> {
-    let held = (0..).zip(job.recipients()).filter_map(|(index, recipient)| match &recipient.state {
-        RecipientState::Suppressed { by, .. } => {
-            let key = SuppressionKey::new(by.scope.clone(), &recipient.address);
-            let message = MessageKey { job: job.id, index };
-            Some(Key::List(ListKey::Held { key, message }).to_bytes())
-        }
-        _ => None,
-    });
-    held.collect()
-}
 
 /// Leaves recipients out.
 pub(super) fn leave_out_all(

@@ -12,7 +12,7 @@ use prost::Message as _;
 use super::{
     codec,
     disk::{self, Disk, View},
-    holding::held_keys,
+    held_keys::held_keys,
     keys::{Key, ReturnKey},
 };
 use crate::{

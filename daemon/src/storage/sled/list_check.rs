@@ -4,7 +4,7 @@ use ::sled::IVec;
 
 use super::{
     disk::{self, View},
-    holding::held_keys,
+    held_keys::held_keys,
     jobs,
     keys::{Key, ListKey},
     suppressions::{end_of, ending_key, read_row, rebuilt},

@@ -7,7 +7,7 @@ use super::{
     accept::day_of,
     blob_store::forget_claim,
     codec, disk,
-    holding::held_keys,
+    held_keys::held_keys,
     jobs,
     keys::{Family, Key, ListKey},
     merge::forget::{delete_some, doom},

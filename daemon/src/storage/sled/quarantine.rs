@@ -9,9 +9,10 @@ use super::{
     disk::View,
     dkim, jobs,
     keys::{Family, Key},
-    list_check, returns, routing,
+    list_check,
+    record_keys::is_record,
+    returns, routing,
     txn::Txn,
-    verify::is_record,
 };
 use crate::{
     domain::{ids::MessageKey, job::Flight},

@@ -3,7 +3,7 @@
 use ::sled::IVec;
 
 use super::{
-    holding::held_keys,
+    held_keys::held_keys,
     jobs::{Before, StoredJob, divert_key, doubt_key, expiry_key, job_frames, ready_now, ready_value},
     keys::Key,
     txn::Txn,

@@ -1,10 +1,11 @@
 //! How the committer counts. What a commit counts is added up in memory and written with it, each row once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use ::sled::IVec;
 
 use super::{
+    count_book::Hour,
     disk,
     keys::{Key, ListKey},
     txn::Txn,
@@ -22,35 +23,6 @@ use crate::{
 
 /// Of how many hours of accounts it is remembered how many groups they name; beyond it all are forgotten and counted again.
 const HOURS_REMEMBERED_MAX: usize = 16_384;
-
-/// An hour of an account.
-type Hour = (u32, Timestamp);
-
-/// What a commit counts.
-#[derive(Debug, Default)]
-pub(super) struct CountBook {
-    hours: HashMap<Hour, Sums>,
-    /// How many groups of each kind an hour names.
-    named: HashMap<Hour, HashMap<u8, usize>>,
-}
-
-/// Sums by group, in the order in which the groups were first met: where there is room for some only, the first have it.
-#[derive(Debug, Default)]
-struct Sums {
-    places: HashMap<StatisticsGroup, usize>,
-    sums: Vec<(StatisticsGroup, Counts)>,
-}
-
-impl Sums {
-    fn add(&mut self, counted: &Counted) {
-        if let Some(place) = self.places.get(&counted.group) {
-            self.sums[*place].1.add(&counted.counts);
-        } else {
-            self.places.insert(counted.group.clone(), self.sums.len());
-            self.sums.push((counted.group.clone(), counted.counts.clone()));
-        }
-    }
-}
 
 fn count_key(account: u32, period: Period, start: Timestamp, group: &StatisticsGroup) -> Key {
     Key::List(ListKey::Count { account, period, start, group: group.clone() })

@@ -8,7 +8,8 @@ use super::{
     SledStore,
     disk::readable,
     keys::{Family, Key, ListKey, scope_prefix},
-    suppressions::{ScopeKind, read_row, read_suppression, suppression_key},
+    scope_kind::ScopeKind,
+    suppressions::{read_row, read_suppression, suppression_key},
     txn::Txn,
     writer::{CHANGES_PER_COMMIT_MAX, Patience, Weight},
 };

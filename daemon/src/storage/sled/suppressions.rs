@@ -12,14 +12,13 @@ use ::sled::IVec;
 
 use super::{
     disk::{self, Disk, View},
-    keys::{Family, Key, ListKey},
+    keys::{Key, ListKey},
+    scope_kind::ScopeKind,
     txn::Txn,
 };
 use crate::{
     domain::{
-        suppression::{
-            SoftBounce, Suppression, SuppressionKey, SuppressionReason, SuppressionScope, SuppressionSource,
-        },
+        suppression::{SoftBounce, Suppression, SuppressionKey, SuppressionReason, SuppressionSource},
         time::Timestamp,
     },
     storage::{
@@ -30,31 +29,6 @@ use crate::{
 
 /// What stands as the evidence of a suppression whose record was damaged.
 const DAMAGED: &str = "its record is damaged, so it is not known why: it holds until somebody takes it away";
-
-/// A kind of scopes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum ScopeKind {
-    Global,
-    Account,
-    Label,
-}
-
-impl ScopeKind {
-    const ALL: [Self; 3] = [Self::Global, Self::Account, Self::Label];
-
-    pub(super) const fn of(scope: &SuppressionScope) -> Self {
-        match scope {
-            SuppressionScope::Global => Self::Global,
-            SuppressionScope::Account(_) => Self::Account,
-            SuppressionScope::Label(_) => Self::Label,
-        }
-    }
-
-    /// What the keys of all suppressions of this kind begin with.
-    const fn prefix(self) -> [u8; 2] {
-        [Family::Suppression as u8, self as u8 + 1]
-    }
-}
 
 /// Whether there is any suppression of each kind, so that nothing is read while there is none.
 #[derive(Clone, Debug)]
@@ -257,16 +231,20 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::storage::{
-        StoreCare, SuppressionStore,
-        contract::samples::{
-            at,
-            lists::{suppression, suppression_key},
-        },
-        sled::{
-            SledStore,
-            tests::open_plain,
-            writer::{Patience, Weight},
+    use crate::{
+        domain::suppression::SuppressionScope,
+        storage::{
+            StoreCare, SuppressionStore,
+            contract::samples::{
+                at,
+                lists::{suppression, suppression_key},
+            },
+            sled::{
+                SledStore,
+                keys::Family,
+                tests::open_plain,
+                writer::{Patience, Weight},
+            },
         },
     };
 

@@ -12,13 +12,13 @@ use prost::Message;
 
 use super::{
     codec,
+    count_book::CountBook,
     disk::{self, Disk, Stored, View},
     journal::{Journal, Journals},
     keys::{Family, Key},
     merge::open::MergeBook,
     referred::Referred,
-    statistics::CountBook,
-    suppressions::ScopeKind,
+    scope_kind::ScopeKind,
     tally::{AccountEntry, tally_bytes},
 };
 use crate::{

@@ -12,12 +12,13 @@ use super::{
     care, codec,
     disk::{self, View},
     dkim,
-    holding::held_keys,
+    held_keys::held_keys,
     jobs,
     keys::{Family, Key},
     list_check,
     merge::verify::{check_outcomes, check_retry},
     quarantine::{quarantine, restore_derived, take_out_of_queue},
+    record_keys::is_record,
     referred::Referred,
     returns, routing,
     txn::Txn,
@@ -173,21 +174,6 @@ fn check_part(view: &impl View, store: &SledStore, part: &[IVec]) -> Result<Chec
         wrong.extend(check(view, store, key)?.map(|what| (key.clone(), what)));
     }
     Ok((records, wrong))
-}
-
-/// Whether a key is that of a record, not of a further frame or of something derived.
-pub(super) fn is_record(key: &[u8]) -> bool {
-    match Key::parse(key) {
-        Some(Key::Account { chunk, .. } | Key::Standing { chunk, .. } | Key::Job { chunk, .. })
-        | Some(Key::Mark { chunk, .. } | Key::Body { chunk, .. } | Key::Events { chunk, .. })
-        | Some(Key::Recipients { chunk, .. } | Key::Outcomes { chunk, .. } | Key::Tokens { chunk, .. })
-        | Some(Key::Routing { chunk } | Key::Dkim { chunk, .. } | Key::DkimRules { chunk }) => chunk == 0,
-        Some(Key::Return(key)) => returns::verify::is_record(&key),
-        Some(Key::Meta { .. } | Key::Idempotency { .. } | Key::Bucket { .. } | Key::FileEdge { .. })
-        | Some(Key::Blob { .. }) => true,
-        Some(Key::List(key)) => list_check::is_record(&key),
-        _ => false,
-    }
 }
 
 /// What is wrong with the entry of this key, if anything is.

@@ -10,7 +10,7 @@ use crate::{
         address::Address,
         quiet::{DAY_MINUTES, QuietWindow, Weekdays},
     },
-    storage::records::{BadRow, codes::Code, job::parsed, ledger::nanos},
+    storage::records::{BadRow, codes::Code, ledger::nanos, parsed::parsed},
 };
 
 /// A [`Retry`].

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::account::{InboundMarks, IncomingMailbox, MailboxSignIn},
-    storage::records::{BadRow, codes::Code, job::parsed, ledger::nanos},
+    storage::records::{BadRow, codes::Code, ledger::nanos, parsed::parsed},
 };
 
 /// An [`IncomingMailbox`]. Durations are in nanoseconds.

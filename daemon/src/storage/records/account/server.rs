@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::seals::{Place, Purpose, Seals};
 use crate::{
     domain::account::{ClientCertificate, Credentials, Host, Proxy, Server, Timeouts, TlsOptions},
-    storage::records::{BadRow, as_base64, codes::Code, job::parsed, ledger::nanos},
+    storage::records::{BadRow, as_base64, codes::Code, ledger::nanos, parsed::parsed},
 };
 
 /// A [`Server`].

@@ -5,7 +5,6 @@ use crate::{
         event::{Event, EventKind, JobChange},
         ids::{AccountId, JobId},
         inbound::{Effect, InboundMail, MailboxChange, MailboxId, ReadMark, Subject},
-        job::Job,
         report::Report,
         time::Timestamp,
     },
@@ -210,11 +209,6 @@ impl Txn {
         let name = aftermath.provider_id.as_deref().and_then(crate::storage::inbound_store::bare_name);
         name.map_or(Ok(()), |name| self.put_name(account, name_hash(name), settlement.message))
     }
-}
-
-/// The hash of the name by which a job has to be remembered, if it has one.
-pub(in crate::storage::sled) fn own_name_hash(job: &Job) -> Option<[u8; 16]> {
-    crate::storage::inbound_store::own_name(job).map(name_hash)
 }
 
 /// Writes what happened to a mailbox.

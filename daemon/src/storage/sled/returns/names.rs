@@ -5,7 +5,10 @@
 //! message, the last one that got it.
 
 use crate::{
-    domain::ids::{AccountId, JobId, MessageKey},
+    domain::{
+        ids::{AccountId, JobId, MessageKey},
+        job::Job,
+    },
     storage::{
         StorageError,
         inbound_store::bare_name,
@@ -98,4 +101,9 @@ impl SledStore {
             _ => Ok(None),
         }
     }
+}
+
+/// The hash of the name by which a job has to be remembered, if it has one.
+pub(in crate::storage::sled) fn own_name_hash(job: &Job) -> Option<[u8; 16]> {
+    crate::storage::inbound_store::own_name(job).map(name_hash)
 }

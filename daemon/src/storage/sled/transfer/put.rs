@@ -21,7 +21,7 @@ use crate::{
         },
         sled::{
             codec,
-            holding::held_keys,
+            held_keys::held_keys,
             jobs,
             keys::Key,
             merge::outcomes::{OUTCOMES_PER_PAGE, load_page, place_of},
