@@ -72,7 +72,7 @@ pub(crate) struct ListArgs {
     /// Of this nature
     #[arg(long)]
     nature: Option<NatureName>,
-    /// Only bounces and complaints whose message was not found, so that they changed nothing
+    /// Only bounces and complaints whose message was not found, in whole or in part
     #[arg(long)]
     uncorrelated: bool,
     /// Arrived at this time or later: RFC 3339, or -2h for two hours ago
@@ -99,6 +99,8 @@ pub(crate) enum NatureName {
     AutoReply,
     /// A receipt
     Receipt,
+    /// A feedback report that is no complaint
+    FeedbackReport,
     /// Any other mail
     Ordinary,
 }
@@ -111,6 +113,7 @@ impl From<NatureName> for InboundNature {
             NatureName::SuccessReport => Self::SuccessReport,
             NatureName::AutoReply => Self::AutoReply,
             NatureName::Receipt => Self::Receipt,
+            NatureName::FeedbackReport => Self::FeedbackReport,
             NatureName::Ordinary => Self::Ordinary,
         }
     }
@@ -187,6 +190,9 @@ async fn list<W: Write>(
     }
     if !output.is_json() {
         output.text(&mail_table(&views))?;
+        if told == args.limit && found.try_next().await?.is_some() {
+            output.text(&format!("there are more than {told}: --limit shows more"))?;
+        }
     }
     Ok(())
 }

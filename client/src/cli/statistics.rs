@@ -188,7 +188,7 @@ impl RowView {
         let Self { accepted, submitted, deferred, failed, expired, suppressed, bounced_hard, bounced_soft, .. } = self;
         let numbers =
             [accepted, submitted, deferred, failed, expired, suppressed, bounced_hard, bounced_soft, &self.complained];
-        let rate = self.success_rate.map(|rate| format!("{:.1} %", rate * 100.0)).unwrap_or_default();
+        let rate = self.success_rate.map(percent).unwrap_or_default();
         [self.starts_at.clone().unwrap_or_default(), escape(&self.group).into_owned()]
             .into_iter()
             .chain(numbers.map(u64::to_string))
@@ -210,6 +210,11 @@ impl RowView {
         }
         text
     }
+}
+
+/// A share in percent, rounded down: nothing that failed reads as 100 %.
+fn percent(share: f64) -> String {
+    format!("{:.1} %", (share * 1_000.0).floor() / 10.0)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::{
     time::SystemTime,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use csv::{StringRecord, Writer};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -34,6 +34,8 @@ use super::{
 
 /// The columns, in the order in which they are written.
 const COLUMNS: [&str; 7] = ["scope", "address", "reason", "added_at", "added_by", "expires_at", "evidence"];
+/// After how many rows others have their turn.
+const ROWS_BETWEEN_PAUSES: usize = 1_000;
 /// Most refused rows that are told one by one.
 const REFUSED_TOLD_MAX: usize = 20;
 
@@ -62,6 +64,9 @@ pub(crate) async fn export<W: Write>(
     global: &Global,
     output: &mut Output<W>,
 ) -> Result<(), Failure> {
+    if output.is_json() {
+        return Err(usage("export writes CSV; for JSON use: hikyaku --json suppression list"));
+    }
     let client = connect(global).await?;
     let mut found = pin!(client.list_suppressions(request));
     output.bytes(&line(COLUMNS.map(str::to_owned))?)?;
@@ -79,7 +84,7 @@ fn cells(suppression: Suppression) -> [String; 7] {
         suppression.added_at.map(show_time).unwrap_or_default(),
         suppression.added_by,
         suppression.expires_at.map(show_time).unwrap_or_default(),
-        suppression.evidence,
+        escape(&suppression.evidence).into_owned(),
     ]
 }
 
@@ -140,7 +145,11 @@ pub(crate) async fn import<W: Write>(
     let bad = Arc::new(Mutex::new(ImportView::default()));
     let noted = Arc::clone(&bad);
     let rows = stream::iter(reader.into_records().enumerate()).filter_map(move |(index, record)| {
-        let line = record.as_ref().ok().and_then(StringRecord::position).map_or(index as u64 + 2, csv::Position::line);
+        let position = match &record {
+            Ok(record) => record.position(),
+            Err(error) => error.position(),
+        };
+        let line = position.map_or(index as u64 + 2, csv::Position::line);
         let read = record.map_err(|error| error.to_string()).and_then(|record| columns.suppression(&record, now));
         let request = match read {
             Ok(suppression) => Some(ImportSuppressionsRequest { sequence: line, suppression: Some(suppression) }),
@@ -149,10 +158,24 @@ pub(crate) async fn import<W: Write>(
                 None
             }
         };
-        async move { request }
+        // A long stretch of bad rows must not keep the answers from being read.
+        let is_pause = index % ROWS_BETWEEN_PAUSES == 0;
+        async move {
+            if is_pause {
+                tokio::task::yield_now().await;
+            }
+            request
+        }
     });
     let mut answers = client.import_suppressions(rows).await?;
-    while let Some(answer) = answers.try_next().await? {
+    let mut answered = 0;
+    let ended = loop {
+        let answer = match answers.try_next().await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        };
+        answered = answer.sequence;
         let mut view = bad.lock().unwrap_or_else(PoisonError::into_inner);
         match (answer.refusal, answer.replaced) {
             (refusal, _) if !refusal.is_empty() => view.refuse(answer.sequence, refusal),
@@ -160,9 +183,14 @@ pub(crate) async fn import<W: Write>(
             (_, false) => view.added += 1,
         }
         progress.at(file.read.load(Ordering::Relaxed), "");
-    }
+    };
     let view = std::mem::take(&mut *bad.lock().unwrap_or_else(PoisonError::into_inner));
     output.show(&view)?;
+    if let Err(error) = ended {
+        let last =
+            anyhow!("the import broke off after line {answered}: import the file again, what is there is replaced");
+        return Err(anyhow::Error::from(error).context(last).into());
+    }
     Ok(if view.refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
 }
 

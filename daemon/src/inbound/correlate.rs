@@ -36,6 +36,9 @@ pub(super) struct Correlator<'a> {
     pub(super) verp: &'a VerpKey,
     /// Whose mailbox it is.
     pub(super) account: &'a AccountId,
+    /// Whether what comes back to the account bears a tag that we signed (VERP): what bears none is not about its mail then, unless it
+    /// names a message.
+    pub(super) is_tagged: bool,
     pub(super) now: Timestamp,
 }
 
@@ -60,14 +63,18 @@ impl Correlator<'_> {
     /// Whom each finding is about, in the order of the findings, at most [`FINDINGS_MAX`] of them.
     pub(super) async fn correlate(&self, findings: &Findings) -> Result<Vec<Option<Met>>, StorageError> {
         let mut found = Vec::new();
-        for lead in leads(findings, self.verp).into_iter().take(NAMES_MAX) {
+        let leads = leads(findings, self.verp);
+        let may_go_by_recipients = !self.is_tagged && leads.contains(&Lead::Recipients);
+        for lead in leads.into_iter().take(NAMES_MAX) {
             found.extend(self.follow(lead).await?);
         }
         let (mut met, mut looked_for) = (Vec::new(), 0);
         for finding in findings.recipients.iter().take(FINDINGS_MAX) {
             let named = found.iter().find_map(|found| found.met(subject(&found.candidate, finding)?));
             met.push(match (named, finding.recipient.as_deref()) {
-                (None, Some(told)) if may_go_by_recipient(finding) && looked_for < LOOKED_FOR_MAX => {
+                (None, Some(told))
+                    if may_go_by_recipients && may_go_by_recipient(finding) && looked_for < LOOKED_FOR_MAX =>
+                {
                     looked_for += 1;
                     self.by_recipient(told).await?
                 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{
-        account::{Account, IncomingMailbox, SuppressionRules},
+        account::{Account, EnvelopeSender, IncomingMailbox, SuppressionRules},
         ids::AccountId,
         inbound::{
             Effect, FINDINGS_MAX, InboundAttachment, InboundContent, InboundFinding, InboundId, InboundMail,
@@ -123,7 +123,9 @@ impl Intake<'_> {
 
     fn correlator(&self, now: Timestamp) -> Correlator<'_> {
         let Context { storage, verp, .. } = self.context;
-        Correlator { storage, verp, account: &self.account.id, now }
+        let sender = &self.account.settings.results.envelope_sender;
+        let is_tagged = matches!(sender, EnvelopeSender::Verp(_));
+        Correlator { storage, verp, account: &self.account.id, is_tagged, now }
     }
 
     /// The fingerprint of a mail within this account: another one may read the same mailbox.

@@ -29,7 +29,7 @@ pub enum Lead {
     Message(Named),
     /// The mail brings a Message-ID that is not made of a job's id: the store knows those that submitters and providers chose.
     Name(Box<str>),
-    /// Only the recipients are left.
+    /// It names nothing: only the recipients are left.
     Recipients,
 }
 
@@ -56,6 +56,8 @@ pub struct Candidate {
 }
 
 /// The ways to the message that a mail is about, the most certain first; none for a mail that reports nothing.
+///
+/// A mail that names a message which is not found is about somebody else's, or made up: its recipients are no way then.
 #[must_use]
 pub fn leads(findings: &Findings, verp: &VerpKey) -> Vec<Lead> {
     if findings.recipients.is_empty() {
@@ -68,7 +70,9 @@ pub fn leads(findings: &Findings, verp: &VerpKey) -> Vec<Lead> {
     let ids = findings.returned.message_id.iter().chain(&findings.arrival.answers).map(|id| of_message_id(id));
     let mut seen = HashSet::new();
     let mut leads: Vec<Lead> = named.chain(ids.take(NAMES_MAX)).filter(|lead| seen.insert(key_of(lead))).collect();
-    leads.push(Lead::Recipients);
+    if leads.is_empty() && findings.returned.job.is_none() {
+        leads.push(Lead::Recipients);
+    }
     leads
 }
 
