@@ -57,10 +57,10 @@ pub(super) enum Then {
 pub(super) struct Window {
     /// Jobs that are due.
     waiting: Vec<Candidate>,
-    /// Jobs that couriers are out with.
-    underway: HashMap<MessageKey, Underway>,
-    /// Jobs whose outcome is being recorded.
-    closed: HashSet<MessageKey>,
+    /// Jobs that couriers are out with, each with what `changes` was when it left.
+    underway: HashMap<MessageKey, (u64, Underway)>,
+    /// Jobs whose outcome is being recorded, each with what `changes` was when it went out of view.
+    closed: HashMap<MessageKey, u64>,
     /// Jobs that cannot be sent as things are: they are larger than a quota, or unreadable.
     aside: HashSet<MessageKey>,
     /// When the next job becomes due that is not in view.
@@ -69,6 +69,9 @@ pub(super) struct Window {
     more: bool,
     /// Whether something may have changed since the queue was looked at.
     stale: bool,
+    /// How often something may have changed. A look passes over jobs that are under way, so what changed about one
+    /// meanwhile is looked for when it is over.
+    changes: u64,
     looked: Instant,
 }
 
@@ -78,11 +81,12 @@ impl Window {
         Self {
             waiting: Vec::new(),
             underway: HashMap::new(),
-            closed: HashSet::new(),
+            closed: HashMap::new(),
             aside: HashSet::new(),
             next_due: None,
             more: false,
             stale: true,
+            changes: 0,
             looked: Instant::now(),
         }
     }
@@ -109,12 +113,13 @@ impl Window {
 
     /// Whether a courier is out with a message, or its outcome is being recorded.
     pub(super) fn is_busy_with(&self, message: MessageKey) -> bool {
-        self.underway.contains_key(&message) || self.closed.contains(&message)
+        self.underway.contains_key(&message) || self.closed.contains_key(&message)
     }
 
     /// Notes that the queue may hold something new.
     pub(super) const fn distrust(&mut self) {
         self.stale = true;
+        self.changes += 1;
     }
 
     /// Whether the queue should be looked at. A worker that is busy looks now and then for what is more urgent; one that
@@ -140,7 +145,7 @@ impl Window {
     pub(super) fn query(&self) -> (usize, HashSet<MessageKey>) {
         let room = WAITING_JOBS_MAX.saturating_sub(self.waiting.len());
         let known = self.waiting.iter().map(|job| job.message).chain(self.underway.keys().copied());
-        let known = known.chain(self.closed.iter().copied()).chain(self.aside.iter().copied());
+        let known = known.chain(self.closed.keys().copied()).chain(self.aside.iter().copied());
         (room.max(URGENT_JOBS_MAX), known.collect())
     }
 
@@ -185,19 +190,19 @@ impl Window {
 
     /// Notes that a courier is out with a job.
     pub(super) fn depart(&mut self, underway: Underway) {
-        self.underway.insert(underway.candidate.message, underway);
+        self.underway.insert(underway.candidate.message, (self.changes, underway));
     }
 
     /// Notes that a courier has come back. The job stays out of view until [`Window::reopen`].
     pub(super) fn come_back(&mut self, job: MessageKey) -> Option<Underway> {
-        let underway = self.underway.remove(&job)?;
-        self.closed.insert(job);
+        let (changes, underway) = self.underway.remove(&job)?;
+        self.closed.insert(job, changes);
         Some(underway)
     }
 
     /// Keeps a job out of view, until [`Window::reopen`].
     pub(super) fn close(&mut self, job: MessageKey) {
-        self.closed.insert(job);
+        self.closed.insert(job, self.changes);
     }
 
     /// Keeps a job out of view, until [`Window::reconsider`].
@@ -212,9 +217,11 @@ impl Window {
         self.stale = true;
     }
 
-    /// Notes that a job's outcome is recorded, and what that makes of it.
+    /// Notes that a job's outcome is recorded, and what that makes of it. When something has changed since it left, the queue
+    /// is asked all the same.
     pub(super) fn reopen(&mut self, job: MessageKey, then: Then) {
-        self.closed.remove(&job);
+        // What changed while nobody looked at it may be that more of it waits than its attempt was for.
+        self.stale |= self.closed.remove(&job).is_some_and(|changes| changes != self.changes);
         match then {
             Then::Done => {}
             Then::DueAt(due) => self.next_due = Some(self.next_due.map_or(due, |next| next.min(due))),
@@ -226,4 +233,27 @@ impl Window {
 fn candidate(job: ReadyMessage) -> Candidate {
     let ReadyMessage { message, priority, lane, due, recipients, bytes, expires_at } = job;
     Candidate { message, priority, lane: Lane(lane), due, recipients, bytes, expires_at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::JobId;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_changed_while_a_job_was_out_of_view_is_looked_for() {
+        let message = MessageKey::only(JobId::from_bytes([1; 16]));
+        let mut window = Window::new();
+        for has_changed in [true, false] {
+            window.close(message);
+            if has_changed {
+                window.distrust();
+            }
+            // A look passes over the job.
+            window.take_in(Ready::default(), 9);
+            assert!(!window.wants_look(Busy::Waiting, Timestamp::EPOCH));
+            window.reopen(message, Then::Done);
+            assert_eq!(window.wants_look(Busy::Waiting, Timestamp::EPOCH), has_changed);
+        }
+    }
 }

@@ -4,11 +4,12 @@
 //! merge job is a message for each recipient, and each has a due time of its own.
 
 mod changes;
+mod counting;
 mod diversion;
 mod omission;
 mod returns;
 
-pub use self::diversion::Fallbacks;
+pub use self::{counting::Uncounted, diversion::Fallbacks};
 use super::{
     address::Address,
     attempt::Attempt,

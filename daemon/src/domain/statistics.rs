@@ -6,6 +6,8 @@ use hikyaku_recognition::classify::reason::Reason;
 
 use super::ids::Label;
 
+pub mod sums;
+
 /// The bounds of the buckets in which queue times are counted; one more bucket has no bound.
 pub const QUEUE_TIME_BOUNDS: [Duration; 12] = [
     Duration::from_secs(1),

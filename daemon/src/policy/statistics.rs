@@ -1,17 +1,17 @@
 //! What is counted of a message: when it is accepted, after each attempt, and when recipients are left out.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use super::{classify::reason::Reason, tried::Tried};
 use crate::domain::{
-    address::{ADDRESS_BYTES_MAX, Address},
+    address::Address,
     attempt::Fate,
     ids::Label,
     job::Tries,
-    statistics::{Counted, Counts, GROUPS_PER_PERIOD_MAX, StatisticsGroup},
+    statistics::{
+        Counted, Counts, GROUPS_PER_PERIOD_MAX, StatisticsGroup,
+        sums::{Sums, of_all, with_domain, with_totals},
+    },
     time::Timestamp,
 };
 
@@ -70,74 +70,6 @@ fn note(counts: &mut Counts, fate: Fate, reason: Option<Reason>, waited: Duratio
     *counts.reasons.entry(reason.unwrap_or(Reason::Undetermined)).or_default() += 1;
 }
 
-fn of_all<'a>(
-    recipients: impl IntoIterator<Item = &'a Address>,
-    labels: &[Label],
-    count: impl Fn(&mut Counts),
-) -> Vec<Counted> {
-    let mut sums = Sums::default();
-    recipients.into_iter().for_each(|address| sums.note(Some(address), &count));
-    sums.finish(labels)
-}
-
-/// Counts of all recipients, and of those of each domain. Most messages have one recipient, so the first domain needs no map.
-#[derive(Default)]
-struct Sums {
-    all: Counts,
-    first: Option<(Box<str>, Counts)>,
-    others: BTreeMap<Box<str>, Counts>,
-}
-
-impl Sums {
-    fn note(&mut self, address: Option<&Address>, count: impl Fn(&mut Counts)) {
-        count(&mut self.all);
-        let Some(address) = address else { return };
-        with_domain(address, |domain| match &mut self.first {
-            Some((first, counts)) if **first == *domain => count(counts),
-            Some(_) => match self.others.get_mut(domain) {
-                Some(counts) => count(counts),
-                None => count(self.others.entry(domain.into()).or_default()),
-            },
-            None => count(&mut self.first.insert((domain.into(), Counts::default())).1),
-        });
-    }
-
-    fn finish(self, labels: &[Label]) -> Vec<Counted> {
-        let Self { all, first, others } = self;
-        let mut counted = Vec::with_capacity(1 + usize::from(first.is_some()) + others.len() + labels.len());
-        for (domain, counts) in first.into_iter().chain(others) {
-            counted.push(Counted { group: StatisticsGroup::Domain(domain), counts });
-        }
-        finish(counted, all, labels)
-    }
-}
-
-/// Adds what is counted of the labels, each once, and of all.
-fn finish(mut counted: Vec<Counted>, all: Counts, labels: &[Label]) -> Vec<Counted> {
-    for (place, label) in labels.iter().enumerate() {
-        if !labels[..place].contains(label) {
-            counted.push(Counted { group: StatisticsGroup::Label(label.clone()), counts: all.clone() });
-        }
-    }
-    counted.push(Counted { group: StatisticsGroup::All, counts: all });
-    counted
-}
-
-/// Calls with the domain of an address in A-labels and lower case, so that each is counted once.
-fn with_domain<T>(address: &Address, call: impl FnOnce(&str) -> T) -> T {
-    let domain = address.ascii_domain();
-    let mut lower = [0; ADDRESS_BYTES_MAX];
-    match lower.get_mut(..domain.len()) {
-        Some(lower) if domain.is_ascii() => {
-            lower.copy_from_slice(domain.as_bytes());
-            lower.make_ascii_lowercase();
-            call(std::str::from_utf8(lower).unwrap_or(&domain))
-        }
-        // A-labels may be longer than the address was.
-        _ => call(&domain.to_lowercase()),
-    }
-}
-
 /// What is counted of a merge job that is accepted, while its recipients come. Of many domains it tells the first
 /// [`MERGE_DOMAINS_MAX`] apart, and the largest of those by name.
 #[derive(Debug, Default)]
@@ -171,7 +103,7 @@ impl MergeAcceptance {
             .into_iter()
             .map(|(domain, count)| Counted { group: StatisticsGroup::Domain(domain), counts: of(count) });
         let other = (others > 0).then(|| Counted { group: StatisticsGroup::OtherDomains, counts: of(others) });
-        finish(named.chain(other).collect(), of(self.all), labels)
+        with_totals(named.chain(other).collect(), of(self.all), labels)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which recipients must not be sent to any more, after what their server said of them.
 
-use super::tried::Tried;
+use super::tried::{Tried, names_dead_address};
 use crate::domain::{
     account::SuppressionRules,
     attempt::{Fate, Outcome},
@@ -57,9 +57,14 @@ pub fn by_replies(tried: &Tried<'_>, grounds: &Grounds<'_>) -> Vec<Suppression> 
 /// The reply by which each of the outcome's recipients was refused for itself, if it was.
 fn refusal(outcome: &Outcome) -> Option<&Reply> {
     let finding = &outcome.finding;
-    let is_of_recipient = outcome.fate == Fate::Failed
-        && finding.verdict == Verdict::RejectRecipient
-        && finding.blame == Some(Blame::Recipient);
+    let is_of_recipient = match finding.verdict {
+        Verdict::RejectRecipient => finding.blame == Some(Blame::Recipient),
+        // Some servers look for the mailbox when they have the message. The rules blame that then, the code does not.
+        Verdict::RejectMessage if finding.phase == Phase::EndOfData => {
+            finding.response.reply().is_some_and(names_dead_address)
+        }
+        _ => false,
+    };
     // What is said of a message for several does not say of which of them.
     let is_of_each = match finding.phase {
         Phase::Rcpt => true,
@@ -67,7 +72,7 @@ fn refusal(outcome: &Outcome) -> Option<&Reply> {
         _ => false,
     };
     let reply = finding.response.reply().filter(|reply| reply.is_permanent());
-    reply.filter(|_| is_of_recipient && is_of_each)
+    reply.filter(|_| outcome.fate == Fate::Failed && is_of_recipient && is_of_each)
 }
 
 fn beginning(text: &str) -> &str {
@@ -91,7 +96,7 @@ mod tests {
             ids::JobId,
             time::Timestamp,
         },
-        policy::classify::rules::Rules,
+        policy::{assess::Met, classify::rules::Rules, tried::reasons_of},
     };
 
     static RULES: LazyLock<Rules> = LazyLock::new(Rules::built_in);
@@ -103,14 +108,16 @@ mod tests {
         let places: Vec<u32> = (0..).take(addresses.len()).collect();
         let reply = Reply::from_lines(reply).expect("a reply");
         let ruling = RULES.classify(ProviderKind::Generic, phase, &reply);
-        let reasons = [RULES.reason_of(&ruling.rule)];
+        let response = Response::Replied(reply);
+        let met = Met { recipients: places.clone(), phase, response: response.clone(), ruling: ruling.clone() };
+        let reasons = reasons_of(&RULES, &[met]);
         let fate = match ruling.verdict {
             Verdict::RejectRecipient | Verdict::RejectMessage => Fate::Failed,
             Verdict::Accepted => Fate::Submitted,
             _ => Fate::Deferred,
         };
         let (verdict, blame) = (ruling.verdict, ruling.blame);
-        let finding = Finding { phase, response: Response::Replied(reply), verdict, blame };
+        let finding = Finding { phase, response, verdict, blame };
         let outcomes = vec![Outcome { recipients: places.clone(), finding, fate }];
         let attempt = Attempt { number: 1, started: T0, ended: T0, outcomes };
         let tried =
@@ -158,6 +165,24 @@ mod tests {
             check(Phase::Rcpt, reply, one, false);
             check(Phase::EndOfData, reply, one, false);
         }
+    }
+
+    #[test]
+    fn a_server_may_say_that_an_address_is_dead_when_it_has_the_message() {
+        let (one, two) = (&["a@x.jp"][..], &["a@x.jp", "b@x.jp"][..]);
+        check(Phase::EndOfData, "550 5.1.1 <a@x.jp>: User unknown", one, true);
+        check(
+            Phase::EndOfData,
+            "550-5.1.1 The email account that you tried to reach\n550 5.1.1 does not exist",
+            one,
+            true,
+        );
+        check(Phase::EndOfData, "550 5.1.2 host not found", one, true);
+        check(Phase::EndOfData, "556 5.1.10 this domain takes no mail", one, true);
+        check(Phase::EndOfData, "550 5.1.1 <a@x.jp>: User unknown", two, false);
+        check(Phase::EndOfData, "550 user unknown", one, false);
+        check(Phase::EndOfData, "550 5.1.1 refused due to recipient preferences", one, false);
+        check(Phase::Data, "550 5.1.1 user unknown", one, false);
     }
 
     #[test]

@@ -5,10 +5,12 @@ use super::{
     classify::{reason::Reason, rules::Rules},
 };
 use crate::domain::{
+    account::ProviderKind,
     address::Address,
     attempt::{Attempt, Outcome},
     ids::Label,
-    verdict::Verdict,
+    reply::Reply,
+    verdict::{Phase, Verdict},
 };
 
 /// An attempt that counts, and whom it was for.
@@ -46,5 +48,22 @@ pub fn reasons_of(rules: &Rules, met: &[Met]) -> Vec<Option<Reason>> {
     if met.iter().all(|met| met.ruling.verdict == Verdict::Accepted) {
         return Vec::new();
     }
-    met.iter().map(|met| rules.reason_of(&met.ruling.rule)).collect()
+    met.iter().map(|met| rules.reason_of(&met.ruling.rule).or_else(|| late_reason(rules, met))).collect()
+}
+
+/// Why a message was refused that its server had taken to its end, when it is the only recipient's address that is dead: then
+/// the words are those that others say to RCPT.
+fn late_reason(rules: &Rules, met: &Met) -> Option<Reason> {
+    let is_late = met.phase == Phase::EndOfData && met.ruling.verdict == Verdict::RejectMessage;
+    let reply =
+        met.response.reply().filter(|reply| is_late && met.recipients.len() == 1 && names_dead_address(reply))?;
+    let ruling = rules.classify(ProviderKind::Generic, Phase::Rcpt, reply);
+    rules.reason_of(&ruling.rule).filter(|reason| reason.is_dead_address())
+}
+
+/// Whether a reply says by its code that no such mailbox or host is there: X.1.1, X.1.2 and X.1.10 of RFC 3463 and RFC 7505.
+#[must_use]
+pub fn names_dead_address(reply: &Reply) -> bool {
+    let code = reply.enhanced().filter(|_| reply.is_permanent());
+    code.is_some_and(|code| matches!((code.class, code.subject, code.detail), (5, 1, 1 | 2 | 10)))
 }

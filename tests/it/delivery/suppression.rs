@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hikyaku_daemon::app::demo::capture::Rules as ServerRules;
 use hikyaku_daemon::domain::{
     account::SuppressionRules,
     address::Address,
@@ -70,6 +71,28 @@ async fn suppressed_recipients_are_left_out_and_the_others_go() {
     assert_eq!(house.record(job).await.job.attempts_made, 1);
     let all = counted(&house, &account, &StatisticsGroup::All).await;
     assert_eq!((all.suppressed, all.submitted, all.failed), (1, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_again_while_the_others_are_under_way_is_sent_to() {
+    let house = House::with_server(ServerRules { answer_after: Duration::from_secs(2), ..ServerRules::default() });
+    let account = house.account("sales", |_| {}).await;
+    suppress(&house, SuppressionScope::Global, "back@example.jp").await;
+    let job = house.submit(&account, &["back@example.jp", "good@example.jp"]).await;
+    for _ in 0..60 {
+        if house.record(job).await.marked {
+            break;
+        }
+        pass(1).await;
+    }
+    assert!(house.record(job).await.marked);
+    let address = "back@example.jp".parse().expect("an address");
+    let key = SuppressionKey::new(SuppressionScope::Global, &address);
+    let lifted = house.storage.lift(&key, true, house.clock.now()).await.expect("an answer");
+    assert_eq!(lifted.map(|lifted| lifted.requeued), Some(1));
+    assert!(house.record(job).await.marked, "the other one is still under way");
+    assert_eq!(house.settled(job, 2 * MINUTE).await, JobState::Submitted);
+    assert_eq!(received(&house), [["good@example.jp"], ["back@example.jp"]]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,12 +14,14 @@ use crate::domain::{
 impl Job {
     /// Writes an attempt's outcomes into the recipients and does what a caller wished meanwhile.
     ///
-    /// Recipients that are deferred are due again at `retry_at`. An outcome for a recipient that is not pending
+    /// Recipients that are deferred are due again at `retry_at`, and those who wait with them; when it left nobody waiting,
+    /// others who came to wait meanwhile are due at once. An outcome for a recipient that is not pending
     /// changes nothing: what is final stays final. For plain jobs; see [`Job::settle_message`].
     pub fn settle(&mut self, attempt: Attempt, retry_at: Timestamp) {
         let Audience::Together(recipients) = &mut self.audience else { return };
         self.attempts_made = self.attempts_made.max(attempt.number);
         self.first_attempt_at.get_or_insert(attempt.started);
+        let mut due = attempt.ended;
         for outcome in &attempt.outcomes {
             for &index in &outcome.recipients {
                 let recipient = usize::try_from(index).ok().and_then(|index| recipients.get_mut(index));
@@ -27,10 +29,13 @@ impl Job {
                     continue;
                 };
                 recipient.state = RecipientState::after(outcome, &attempt);
+                if recipient.state.is_pending() {
+                    due = retry_at;
+                }
             }
         }
         self.remember(attempt);
-        self.reschedule(retry_at);
+        self.reschedule(due);
         let at = self.attempts.last().map_or(retry_at, |attempt| attempt.ended);
         self.fulfil_wish(at);
     }
@@ -145,6 +150,7 @@ impl Job {
         Ok(())
     }
 
+    /// Withdraws what is not final, and who was left out.
     fn cancel(&mut self, now: Timestamp) -> Result<(), ControlRefusal> {
         let recipients = match &mut self.audience {
             Audience::Together(recipients) => recipients,
@@ -154,7 +160,9 @@ impl Job {
                 return Ok(());
             }
         };
-        let open = recipients.iter_mut().filter(|recipient| !recipient.state.is_final());
+        // Those who were left out would wait again when their suppression is lifted.
+        let is_open = |state: &RecipientState| !state.is_final() || matches!(state, RecipientState::Suppressed { .. });
+        let open = recipients.iter_mut().filter(|recipient| is_open(&recipient.state));
         let withdrawn = open.map(|recipient| recipient.state = RecipientState::Cancelled { at: now }).count();
         self.schedule = Schedule::Idle;
         if withdrawn == 0 { Err(ControlRefusal::NothingToDo) } else { Ok(()) }

@@ -86,4 +86,13 @@ mod tests {
         assert!(!progress.readmit(&mut known, at(8)));
         assert_eq!(progress.leave_out(1, None, by(), at(8)), None);
     }
+
+    #[test]
+    fn a_job_of_which_all_were_left_out_can_be_withdrawn() {
+        let mut progress = MergeProgress::new(1, at(5));
+        let mut known = progress.leave_out(0, None, by(), at(6)).unwrap();
+        progress.cancel(at(7)).unwrap();
+        assert!(!progress.readmit(&mut known, at(8)));
+        assert!(progress.cancel(at(9)).is_err());
+    }
 }

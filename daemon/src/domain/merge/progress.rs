@@ -285,12 +285,13 @@ impl MergeProgress {
         Ok(())
     }
 
-    /// Withdraws what waits or is in doubt.
+    /// Withdraws what waits or is in doubt. What was left out stays so, and does not wait again when its suppression is lifted.
     ///
     /// # Errors
     /// When there is nothing of that kind, or it was done before.
     pub fn cancel(&mut self, now: Timestamp) -> Result<(), ControlRefusal> {
-        if !self.is_open() || self.cancelled_at.is_some() {
+        let may_wait = self.is_open() || self.tally.suppressed > 0;
+        if !may_wait || self.cancelled_at.is_some() {
             return Err(ControlRefusal::NothingToDo);
         }
         let waiting = self.tally.waiting - self.underway;

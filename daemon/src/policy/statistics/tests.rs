@@ -1,5 +1,7 @@
 //! How many are counted of what, and why.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::domain::{
     attempt::{Attempt, Finding, Outcome, Response},

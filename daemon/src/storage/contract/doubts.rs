@@ -1,8 +1,11 @@
 //! The rules of doubts: who finds out whether the provider took a message ends them.
 
-use super::samples::{
-    accept, accept_merge, account_id, also_to, at, attempt, attempt_of, ingestion, job_id, mark, open_account,
-    sample_job, sample_merge, settlement, settlement_of, stored,
+use super::{
+    samples::{
+        accept, accept_merge, account_id, also_to, at, attempt, attempt_of, ingestion, job_id, lists::domain, mark,
+        open_account, sample_job, sample_merge, settlement, settlement_of, stored,
+    },
+    statistics::ended,
 };
 use crate::{
     domain::{
@@ -12,6 +15,7 @@ use crate::{
         job::{Control, JobState, Schedule},
         recipient::RecipientState,
         report::ReportKind,
+        statistics::StatisticsGroup,
     },
     storage::{PAGE_MAX, SharedStorage, Tenure, settlement::Doubt},
 };
@@ -139,4 +143,21 @@ pub(super) async fn what_is_withdrawn_is_no_doubt(store: SharedStorage) {
     is_sound(&store).await;
     while store.prune(at(99), 3, at(99)).await.expect("an answer") > 0 {}
     is_sound(&store).await;
+}
+
+pub(super) async fn what_is_found_is_counted_as_submitted(store: SharedStorage) {
+    let tenure = open_account(&store, "sales").await;
+    let found = left_in_doubt(&store, &tenure, 1, 10).await;
+    let lost = left_in_doubt(&store, &tenure, 2, 10).await;
+    accept_merge(&store, sample_merge("sales", 3, 1)).await;
+    let message = MessageKey { job: job_id(3), index: 0 };
+    let settled = settlement_of(message, Some(attempt_of(0, 1, Fate::LeftInDoubt, at(11))), at(11));
+    store.settle(&tenure, vec![settled]).await.expect("it is settled");
+    assert_eq!(ended(&store).await, []);
+    for (message, is_found) in [(found, true), (lost, false), (message, true)] {
+        assert!(resolve(&store, message, is_found, 30).await);
+        assert!(!resolve(&store, message, is_found, 31).await, "it is counted once");
+    }
+    // The messages of a merge job count in no domain then.
+    assert_eq!(ended(&store).await, [(StatisticsGroup::All, 0, 2), (domain("example.com"), 0, 1)]);
 }

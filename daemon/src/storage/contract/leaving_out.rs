@@ -1,8 +1,9 @@
 //! Who is left out of a job and waits again, tried on jobs alone.
 
-use super::samples::{also_to, at, sample_job};
+use super::samples::{also_to, at, attempt, sample_job};
 use crate::domain::{
-    job::{Approval, Control, Flight, Job, JobState},
+    attempt::Fate,
+    job::{Approval, Control, ControlRefusal, Flight, Job, JobState},
     suppression::{SuppressedBy, SuppressionKey, SuppressionReason, SuppressionScope},
 };
 
@@ -61,4 +62,27 @@ fn what_is_over_takes_nobody_back() {
         assert_eq!(job.readmit(&key("hanako@example.com"), at(9)), 0, "{job:?}");
     }
     assert_eq!(given.readmit(&key("hanako@example.com"), at(9)), 1);
+}
+
+#[test]
+fn who_is_let_in_again_during_an_attempt_is_due_when_it_has_ended() {
+    let after = |fate| {
+        let mut job = job();
+        job.leave_out([(1, by())], at(2));
+        assert_eq!(job.readmit(&key("hanako@example.com"), at(3)), 1);
+        job.settle(attempt(1, &[fate], at(4)), at(64));
+        (job.pending(), job.due())
+    };
+    assert_eq!(after(Fate::Submitted), (vec![1], Some(at(4))));
+    assert_eq!(after(Fate::Deferred), (vec![0, 1], Some(at(64))), "it goes with the other one");
+}
+
+#[test]
+fn who_was_left_out_can_be_withdrawn() {
+    let mut job = job();
+    job.leave_out([(0, by()), (1, by())], at(2));
+    job.control(Control::Cancel, Flight::Grounded, at(3)).unwrap();
+    assert_eq!((job.state(Flight::Grounded, at(4)), job.finished_at()), (JobState::Cancelled, Some(at(3))));
+    assert_eq!(job.readmit(&key("hanako@example.com"), at(9)), 0);
+    assert_eq!(job.control(Control::Cancel, Flight::Grounded, at(5)), Err(ControlRefusal::NothingToDo));
 }

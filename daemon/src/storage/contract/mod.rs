@@ -82,6 +82,7 @@ async fn check_returns(make: &impl AsyncFn() -> SharedStorage) {
             a_message_of_a_merge_is_found_out,
             a_doubt_ends_with_what_comes_back,
             what_is_withdrawn_is_no_doubt,
+            what_is_found_is_counted_as_submitted,
         }
     }
 }
@@ -253,6 +254,7 @@ async fn check_lists(make: &impl AsyncFn() -> SharedStorage) {
             a_lift_without_a_wish_lets_nobody_wait,
             messages_of_a_merge_are_left_out_and_wait_again,
             very_many_wait_again,
+            who_was_left_out_is_withdrawn_with_the_job,
         }
         statistics {
             what_is_counted_adds_up_by_hour_and_day,
@@ -260,6 +262,7 @@ async fn check_lists(make: &impl AsyncFn() -> SharedStorage) {
             an_hour_names_a_bounded_number_of_groups,
             old_hours_are_summed_up_in_their_day,
             counts_go_with_their_account,
+            what_time_or_a_caller_ends_is_counted,
         }
     }
 }

@@ -12,13 +12,16 @@ use crate::{
         attempt::Fate,
         event::{Cursor, EventKind, JobChange},
         ids::MessageKey,
-        job::{Control, Flight, Job, JobState},
+        job::{Control, ControlRefusal, Flight, Job, JobState},
         merge::MergeTally,
         recipient::RecipientState,
         suppression::{SuppressedBy, SuppressionScope},
         time::Timestamp,
     },
-    storage::{Groups, PAGE_MAX, Period, SharedStorage, StatisticsQuery, Tenure, TenureError, settlement::MarkOutcome},
+    storage::{
+        Controlled, Groups, PAGE_MAX, Period, SharedStorage, StatisticsQuery, Tenure, TenureError,
+        settlement::MarkOutcome,
+    },
 };
 
 const TARO: &str = "taro@example.com";
@@ -60,6 +63,10 @@ async fn changes(store: &SharedStorage, after: Cursor) -> Vec<(JobChange, JobSta
         _ => None,
     };
     events.into_iter().filter_map(|(_, event)| of_job(event.kind)).collect()
+}
+
+async fn cancel(store: &SharedStorage, number: u32, seconds: u64) -> Controlled {
+    store.control(vec![job_id(number)], Control::Cancel, at(seconds)).await.expect("an answer")[0]
 }
 
 async fn counted(store: &SharedStorage) -> u64 {
@@ -225,12 +232,40 @@ pub(super) async fn messages_of_a_merge_are_left_out_and_wait_again(store: Share
     settle(1, Fate::Submitted, 72).await;
     let expected = MergeTally { submitted: 2, suppressed: 3, ..MergeTally::default() };
     assert_eq!(tally(&stored(&store, 1).await), expected);
-    store.control(vec![job_id(1)], Control::Cancel, at(73)).await.expect("an answer");
     suppress(&store, "user0@example.com").await;
-    assert_eq!(lift(&store, "user0@example.com", at(74)).await, 1, "nothing was left to be cancelled");
-    store.control(vec![job_id(1)], Control::Cancel, at(75)).await.expect("an answer");
+    assert_eq!(lift(&store, "user0@example.com", at(73)).await, 1);
+    settle(0, Fate::Submitted, 74).await;
+    assert_eq!(cancel(&store, 1, 75).await, Controlled::Done, "two of it may wait again");
     suppress(&store, "user3@example.com").await;
     assert_eq!(lift(&store, "user3@example.com", at(76)).await, 0, "it was cancelled");
+    assert_eq!(cancel(&store, 1, 77).await, Controlled::Refused(ControlRefusal::NothingToDo));
+    let expected = MergeTally { submitted: 3, suppressed: 2, ..MergeTally::default() };
+    assert_eq!(tally(&stored(&store, 1).await), expected);
+}
+
+pub(super) async fn who_was_left_out_is_withdrawn_with_the_job(store: SharedStorage) {
+    let tenure = open_account(&store, "sales").await;
+    suppress(&store, HANAKO).await;
+    for number in 1..=2 {
+        accept(&store, for_two(number)).await;
+        leave_out(&store, &tenure, only(number), &[(1, HANAKO)], 5).await;
+    }
+    let met = attempt(1, &[Fate::Submitted], at(6));
+    store.settle(&tenure, vec![settlement(job_id(1), Some(met.clone()), at(6))]).await.expect("it is settled");
+    assert_eq!(cancel(&store, 1, 7).await, Controlled::Done);
+    assert_eq!(cancel(&store, 1, 8).await, Controlled::Refused(ControlRefusal::NothingToDo));
+    // What is under way is not withdrawn, the rest is when that has ended.
+    store.mark_in_doubt(&tenure, vec![mark(&stored(&store, 2).await, at(7))]).await.expect("an answer");
+    assert_eq!(cancel(&store, 2, 8).await, Controlled::Done);
+    store.settle(&tenure, vec![settlement(job_id(2), Some(met), at(9))]).await.expect("it is settled");
+    assert_eq!(lift(&store, HANAKO, at(9)).await, 0);
+    for number in 1..=2 {
+        let job = stored(&store, number).await;
+        assert!(matches!(job.recipients()[0].state, RecipientState::Submitted { .. }), "{job:?}");
+        assert!(matches!(job.recipients()[1].state, RecipientState::Cancelled { .. }), "{job:?}");
+    }
+    let findings = store.verify(&super::ends::Silent).await.expect("an answer");
+    assert_eq!((findings.quarantined_count, findings.mended), (0, 0), "{findings:?}");
 }
 
 pub(super) async fn very_many_wait_again(store: SharedStorage) {

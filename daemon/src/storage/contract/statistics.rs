@@ -1,19 +1,22 @@
 //! The rules of what is counted: by hour and day, in groups, and for how long.
 
 use super::samples::{
-    accept_merge, account_id, at, idempotency, job_id, label,
+    accept, accept_merge, account_id, at, attempt, attempt_of, idempotency, job_id, label,
     lists::{accepted, domain},
-    merge_submission, open_account, sample_job, sample_merge, stage, submission,
+    mark, mark_of, merge_submission, open_account, sample_job, sample_merge, settlement, settlement_of, stage, stored,
+    submission,
 };
 use crate::{
     domain::{
-        job::Job,
+        attempt::Fate,
+        ids::MessageKey,
+        job::{Control, Job},
         statistics::{Counted, GROUPS_PER_PERIOD_MAX, StatisticsGroup},
         time::Timestamp,
     },
     storage::{
         Acceptance, DAYS_KEPT_DAYS, Groups, HOURS_KEPT_DAYS, JobStore, Period, SharedStorage, StatisticsQuery,
-        Submission,
+        Submission, settlement::Expiry,
     },
 };
 
@@ -36,6 +39,48 @@ async fn told(store: &SharedStorage, period: Period, groups: Groups) -> Vec<(u64
         .into_iter()
         .map(|((start, group), counts)| ((start.as_millis() - first) / 3_600_000, group, counts.accepted))
         .collect()
+}
+
+/// How many expired and were submitted, in each group.
+pub(super) async fn ended(store: &SharedStorage) -> Vec<(StatisticsGroup, u64, u64)> {
+    let mut found = Vec::new();
+    for groups in [Groups::All, Groups::Domains, Groups::Labels] {
+        let query = StatisticsQuery { from: at(0), to: at(HOUR), period: Period::Hour, groups };
+        let told = store.statistics(&account_id("sales"), query).await.expect("an answer");
+        found.extend(told.into_iter().map(|((_, group), counts)| (group, counts.expired, counts.submitted)));
+    }
+    found
+}
+
+pub(super) async fn what_time_or_a_caller_ends_is_counted(store: SharedStorage) {
+    let tenure = open_account(&store, "sales").await;
+    let labels = vec![label("spring"), label("news")];
+    accept(&store, Job { expires_at: Some(at(10)), labels, ..sample_job("sales", 1) }).await;
+    store.expire(&tenure, vec![Expiry { job: job_id(1), now: at(9) }]).await.expect("an answer");
+    assert_eq!(ended(&store).await, [], "it has time left");
+    store.expire(&tenure, vec![Expiry { job: job_id(1), now: at(10) }]).await.expect("an answer");
+    accept(&store, Job { expires_at: Some(at(11)), ..sample_job("sales", 2) }).await;
+    assert_eq!(store.expire_overdue(at(20), 9).await.expect("an answer"), 1);
+    for number in 3..=5 {
+        accept(&store, sample_job("sales", number)).await;
+    }
+    store.mark_in_doubt(&tenure, vec![mark(&stored(&store, 4).await, at(21))]).await.expect("an answer");
+    store.control(vec![job_id(3), job_id(4)], Control::Expire, at(22)).await.expect("an answer");
+    let tried = |number, fate| settlement(job_id(number), Some(attempt(1, &[fate], at(30))), at(30));
+    // What an attempt gives up is counted with what follows from the attempt.
+    let both = vec![tried(4, Fate::Deferred), tried(5, Fate::GivenUp)];
+    store.settle(&tenure, both).await.expect("it is settled");
+    accept_merge(&store, sample_merge("sales", 6, 4)).await;
+    let key = |index| MessageKey { job: job_id(6), index };
+    let met = |index, fate| settlement_of(key(index), Some(attempt_of(index, 1, fate, at(31))), at(31));
+    store.settle(&tenure, vec![met(0, Fate::Submitted), met(1, Fate::GivenUp)]).await.expect("it is settled");
+    store.mark_in_doubt(&tenure, vec![mark_of(key(2), at(32))]).await.expect("an answer");
+    store.control(vec![job_id(6)], Control::Expire, at(33)).await.expect("an answer");
+    store.settle(&tenure, vec![met(2, Fate::Deferred)]).await.expect("it is settled");
+    let group = |name| StatisticsGroup::Label(label(name));
+    let expected =
+        [(StatisticsGroup::All, 6, 0), (domain("example.com"), 4, 0), (group("news"), 1, 0), (group("spring"), 1, 0)];
+    assert_eq!(ended(&store).await, expected);
 }
 
 pub(super) async fn what_is_counted_adds_up_by_hour_and_day(store: SharedStorage) {
@@ -144,7 +189,7 @@ pub(super) async fn old_hours_are_summed_up_in_their_day(store: SharedStorage) {
 pub(super) async fn counts_go_with_their_account(store: SharedStorage) {
     open_account(&store, "sales").await;
     count(&store, 1, 0, vec![accepted(StatisticsGroup::All, 1)]).await;
-    store.control(vec![job_id(1)], crate::domain::job::Control::Cancel, at(1)).await.expect("an answer");
+    store.control(vec![job_id(1)], Control::Cancel, at(1)).await.expect("an answer");
     store.delete_account(&account_id("sales"), None, at(2)).await.expect("it is deleted");
     assert_eq!(told(&store, Period::Hour, Groups::All).await, []);
     open_account(&store, "sales").await;

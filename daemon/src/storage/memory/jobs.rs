@@ -119,7 +119,7 @@ impl Model {
         if !stored.job.is_open() && !self.accounts.contains_key(&stored.job.account) {
             return Controlled::Refused(ControlRefusal::NothingToDo);
         }
-        let flight = stored.flight();
+        let (flight, uncounted) = (stored.flight(), stored.job.uncounted());
         let mut job = stored.job.clone();
         let again = match job.control(control, flight, now) {
             Ok(again) => again,
@@ -131,6 +131,7 @@ impl Model {
         }
         stored.reschedule();
         let job = stored.job.clone();
+        self.count(&job.account, &job.counted_since(&uncounted, None), now);
         self.note_job(now, &job, flight, JobChange::Controlled(control));
         self.touch(&job.account);
         Controlled::Done

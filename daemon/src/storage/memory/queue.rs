@@ -80,6 +80,7 @@ impl Model {
         if handed_over && message.index == 0 && stored.job.merge().is_none() {
             stored.job.fallbacks = None;
         }
+        let (uncounted, met) = (stored.job.uncounted(), attempt.clone());
         let change = match (stored.job.merge().is_some(), attempt) {
             (false, Some(attempt)) if message.index == 0 => {
                 let change = JobChange::attempted(0, &attempt);
@@ -94,6 +95,7 @@ impl Model {
         if let Some(change) = change {
             self.note_job(now, &job, flight, change);
         }
+        self.count(account, &job.counted_since(&uncounted, met.as_ref()), now);
         if let Some(aftermath) = aftermath.filter(|_| has_message) {
             self.follow(account, message, &aftermath, now);
         }
@@ -105,8 +107,10 @@ impl Model {
         let Some(stored) = own.filter(|stored| stored.job.due().is_some() && stored.is_overdue(now)) else {
             return;
         };
+        let uncounted = stored.job.uncounted();
         stored.job.expire(now);
         let (job, flight) = (stored.job.clone(), stored.flight());
+        self.count(account, &job.counted_since(&uncounted, None), now);
         self.note_job(now, &job, flight, JobChange::Expired);
     }
 
@@ -118,8 +122,10 @@ impl Model {
         ids.truncate(limit);
         for (_, id) in &ids {
             let Some(stored) = self.jobs.get_mut(id) else { continue };
+            let uncounted = stored.job.uncounted();
             stored.job.expire(now);
             let (job, flight) = (stored.job.clone(), stored.flight());
+            self.count(&job.account, &job.counted_since(&uncounted, None), now);
             self.note_job(now, &job, flight, JobChange::Expired);
             self.touch(&job.account);
         }

@@ -171,10 +171,12 @@ impl Model {
     ) -> bool {
         let own = self.jobs.get_mut(&message.job).filter(|stored| stored.job.account == *account);
         let Some(stored) = own else { return false };
+        let uncounted = stored.job.uncounted();
         if !stored.resolve_doubt(message.index, found, now) {
             return false;
         }
         let (job, flight) = (stored.job.clone(), stored.flight());
+        self.count(account, &job.counted_since(&uncounted, None), now);
         self.note_job(now, &job, flight, JobChange::Reconciled { message: message.index, found });
         self.touch(account);
         true

@@ -133,7 +133,10 @@ fn settle_one(txn: &mut Txn, account: u32, tenure: &Tenure, settlement: Settleme
         }
         Some(Opened::Plain(_)) => Ok(()),
         Some(Opened::Merge(mut merge)) => {
+            let uncounted = merge.job().uncounted();
             let settled = merge.settle(txn, &settlement, flight);
+            let counted = merge.job().counted_since(&uncounted, settlement.attempt.as_ref());
+            txn.count(account, &counted, settlement.now);
             let has_message = merge.has_message(settlement.message.index);
             txn.close_merge(merge);
             settled?;
@@ -145,6 +148,8 @@ fn settle_one(txn: &mut Txn, account: u32, tenure: &Tenure, settlement: Settleme
 fn settle_plain(txn: &mut Txn, account: u32, mut stored: StoredJob, settlement: &Settlement, flight: Flight) {
     let Settlement { attempt, retry_at, now, handed_over, .. } = settlement;
     let before = Before::of(account, &stored.job, flight);
+    // Without a wish, all that ends is counted with the attempt.
+    let uncounted = stored.job.wish.map(|_| stored.job.uncounted());
     if *handed_over {
         stored.job.fallbacks = None;
     }
@@ -156,6 +161,9 @@ fn settle_plain(txn: &mut Txn, account: u32, mut stored: StoredJob, settlement: 
         None => stored.job.fulfil_wish(*now).map(JobChange::Controlled),
     };
     txn.replace_job(account, &stored, &before, Flight::Grounded);
+    if let Some(uncounted) = uncounted {
+        txn.count(account, &stored.job.counted_since(&uncounted, attempt.as_ref()), *now);
+    }
     if let Some(change) = change {
         txn.event(job_event(&stored.job, change, Flight::Grounded, *now));
     }
@@ -211,11 +219,13 @@ pub(super) fn expire_job(
 ) -> Result<bool, StorageError> {
     let flight = jobs::flight_of(txn, account, &stored.job)?;
     let before = Before::of(account, &stored.job, flight);
+    let uncounted = stored.job.uncounted();
     let may_end = flight == Flight::Grounded || stored.job.merge().is_some();
     if !may_end || !stored.job.expire(now) {
         return Ok(false);
     }
     txn.replace_job(account, stored, &before, flight);
+    txn.count(account, &stored.job.counted_since(&uncounted, None), now);
     txn.made.changed.insert(stored.job.account.clone());
     txn.event(job_event(&stored.job, JobChange::Expired, flight, now));
     Ok(true)

@@ -116,12 +116,13 @@ fn control_one(
         return control_merge(txn, OpenMerge::new(account, stored), control, now, rests);
     }
     let flight = jobs::flight_of(txn, account, &stored.job)?;
-    let before = Before::of(account, &stored.job, flight);
+    let (before, uncounted) = (Before::of(account, &stored.job, flight), stored.job.uncounted());
     if let Err(refusal) = stored.job.control(control, flight, now) {
         return Ok(Controlled::Refused(refusal));
     }
     txn.replace_job(account, &stored, &before, flight);
     txn.made.changed.insert(stored.job.account.clone());
+    txn.count(account, &stored.job.counted_since(&uncounted, None), now);
     txn.event(job_event(&stored.job, JobChange::Controlled(control), flight, now));
     Ok(Controlled::Done)
 }

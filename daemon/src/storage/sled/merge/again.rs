@@ -46,6 +46,7 @@ pub(in crate::storage::sled) fn control_merge(
     rests: &mut Vec<Rest>,
 ) -> Result<Controlled, StorageError> {
     let flight = merge.progress().flight();
+    let uncounted = merge.job().uncounted();
     let again = match merge.stored.job.control(control, flight, now) {
         Ok(again) => again,
         Err(refusal) => return Ok(Controlled::Refused(refusal)),
@@ -57,6 +58,7 @@ pub(in crate::storage::sled) fn control_merge(
         rests.push(Rest { job, account, again, page });
     }
     merge.refresh(txn)?;
+    txn.count(merge.account(), &merge.job().counted_since(&uncounted, None), now);
     txn.event(job_event(&merge.stored.job, JobChange::Controlled(control), flight, now));
     txn.close_merge(merge);
     Ok(Controlled::Done)

@@ -6,7 +6,7 @@ use super::outcomes::{OutcomePage, place_of};
 use crate::{
     domain::{
         ids::{JobId, MessageKey},
-        job::{Audience, Flight},
+        job::{Audience, Flight, Job},
         merge::progress::{MergeOutcome, MergeProgress},
         time::Timestamp,
     },
@@ -60,6 +60,10 @@ impl OpenMerge {
 
     pub(super) fn id(&self) -> JobId {
         self.stored.job.id
+    }
+
+    pub(in crate::storage::sled) const fn job(&self) -> &Job {
+        &self.stored.job
     }
 
     pub(in crate::storage::sled) const fn account(&self) -> u32 {

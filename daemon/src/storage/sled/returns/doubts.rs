@@ -85,7 +85,9 @@ pub(in crate::storage::sled) fn resolve(
     let resolved = match txn.open_job(message.job, number, account)? {
         None => false,
         Some(Opened::Merge(mut merge)) => {
+            let uncounted = merge.job().uncounted();
             let resolved = merge.resolve_doubt(txn, message.index, found, now);
+            txn.count(number, &merge.job().counted_since(&uncounted, None), now);
             txn.close_merge(merge);
             resolved?
         }
@@ -107,10 +109,12 @@ fn resolve_plain(
 ) -> Result<bool, StorageError> {
     let flight = jobs::flight_of(txn, account, &stored.job)?;
     let before = Before::of(account, &stored.job, flight);
+    let uncounted = stored.job.uncounted();
     if !stored.job.resolve_doubt(found, flight, now) {
         return Ok(false);
     }
     txn.replace_job(account, &stored, &before, flight);
+    txn.count(account, &stored.job.counted_since(&uncounted, None), now);
     txn.event(job_event(&stored.job, JobChange::Reconciled { message: 0, found }, flight, now));
     Ok(true)
 }
