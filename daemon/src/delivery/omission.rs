@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// Leaves suppressed recipients out of messages that are about to go, and says of which messages: their permits are for too many
-/// recipients. Beside each stands whether that was possible: else it was withdrawn meanwhile, or it is damaged. Messages of jobs with the same labels are looked up together.
+/// recipients. Beside each stands whether anybody was left out; nobody is when it was withdrawn meanwhile, or is damaged. Messages
+/// of jobs with the same labels are looked up together.
 pub(super) async fn leave_out_suppressed(
     context: &Context,
     tenure: &Tenure,

@@ -181,7 +181,7 @@ fn list_mark(filter: &[u8]) -> [u8; LIST_BYTES] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::Timestamp;
+    use crate::domain::{address::Address, time::Timestamp};
 
     #[test]
     fn job_tokens_belong_to_their_list() {
