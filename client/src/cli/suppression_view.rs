@@ -119,6 +119,9 @@ impl From<RemoveSuppressionResponse> for RemovedView {
 impl Show for RemovedView {
     fn text(&self) -> String {
         let requeued = counted(self.requeued_recipients.into(), "recipient", "recipients");
+        if self.suppression.address.is_empty() {
+            return format!("it was not suppressed any more; {requeued} queued again");
+        }
         format!(
             "removed {} for {}; {requeued} queued again",
             escape(&self.suppression.address),

@@ -1,6 +1,6 @@
 //! Whom must not be sent to? They are left out of their messages before a courier gets those.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::Context;
 use crate::{
@@ -9,13 +9,17 @@ use crate::{
     storage::{Consignment, StorageError, Tenure, TenureError, settlement::Omission},
 };
 
-/// Leaves suppressed recipients out of messages that are about to go, and says which messages are others than before: their
-/// permits are for too many recipients. Messages of jobs with the same labels are looked up together.
+/// Leaves suppressed recipients out of messages that are about to go, and says of which messages: their permits are for too many
+/// recipients. Beside each stands whether anybody was left out; nobody is when it was withdrawn meanwhile, or is damaged. Messages
+/// of jobs with the same labels are looked up together.
 pub(super) async fn leave_out_suppressed(
     context: &Context,
     tenure: &Tenure,
     consignments: impl Iterator<Item = &Consignment>,
-) -> Result<HashSet<MessageKey>, TenureError> {
+) -> Result<HashMap<MessageKey, bool>, TenureError> {
+    if !context.storage.has_suppressions() {
+        return Ok(HashMap::new());
+    }
     let now = context.clock.now();
     let asked: Vec<_> = consignments.filter(|consignment| !consignment.override_suppression).collect();
     let mut omissions = Vec::new();
@@ -35,14 +39,15 @@ pub(super) async fn leave_out_suppressed(
             omissions.extend(omission(consignment, holding, now));
         }
     }
-    let changed = omissions.iter().map(|omission| omission.message).collect();
-    if !omissions.is_empty() {
-        for Omission { message, recipients, .. } in &omissions {
-            tracing::info!(%message, account = %tenure.account, recipients = recipients.len(), "suppressed");
-        }
-        context.storage.leave_out(tenure, omissions).await?;
+    if omissions.is_empty() {
+        return Ok(HashMap::new());
     }
-    Ok(changed)
+    let told: Vec<_> = omissions.iter().map(|omission| (omission.message, omission.recipients.len())).collect();
+    let left = context.storage.leave_out(tenure, omissions).await?;
+    for ((message, recipients), _) in told.iter().zip(&left).filter(|(_, has_left)| **has_left) {
+        tracing::info!(%message, account = %tenure.account, recipients, "suppressed");
+    }
+    Ok(told.into_iter().map(|(message, _)| message).zip(left).collect())
 }
 
 /// For each recipient of these messages, in order, what keeps it out.

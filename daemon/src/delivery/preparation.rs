@@ -27,7 +27,7 @@ use crate::{
     },
     policy::{quota::permit::measured, verp::VerpKey},
     storage::{
-        Consignment, Content, StorageError, Tenure, TenureError,
+        Consignment, Content, JobRecord, StorageError, Tenure, TenureError,
         settlement::{Mark, MarkOutcome},
     },
 };
@@ -137,20 +137,46 @@ async fn set_marks(
     Ok(())
 }
 
-/// Takes out those of the messages that are others than they were when they got their permits: some of their recipients are
-/// suppressed.
+/// Takes out those of the messages of which recipients are suppressed: they are others than they were when they got their permits,
+/// or cannot be changed.
 async fn leave_out(
     context: &Context,
     tenure: &Tenure,
     found: &mut [Result<Consignment, Refused>],
 ) -> Result<(), TenureError> {
-    let changed = leave_out_suppressed(context, tenure, found.iter().flatten()).await?;
+    let omitted = leave_out_suppressed(context, tenure, found.iter().flatten()).await?;
     for one in found {
-        if matches!(one, Ok(consignment) if changed.contains(&consignment.key)) {
-            *one = Err(Refused::Errand(ErrandResult::Changed));
-        }
+        let Ok(key) = one.as_ref().map(|consignment| consignment.key) else { continue };
+        let result = match omitted.get(&key) {
+            None => continue,
+            Some(true) => ErrandResult::Changed,
+            Some(false) => unchanged(context, tenure, key).await?,
+        };
+        *one = Err(Refused::Errand(result));
     }
     Ok(())
+}
+
+/// Why nobody was left out of a message. One that still waits is damaged: it would be asked for again at once.
+async fn unchanged(context: &Context, tenure: &Tenure, key: MessageKey) -> Result<ErrandResult, TenureError> {
+    let waits = async {
+        let record = context.storage.job(key.job).await?;
+        let is_ours = |record: &JobRecord| record.job.account == tenure.account && record.job.due().is_some();
+        if !record.as_ref().is_some_and(is_ours) {
+            return Ok(false);
+        }
+        let found = context.storage.consign(&[key]).await?;
+        Ok::<_, StorageError>(found.iter().any(|consignment| !consignment.recipients.is_empty()))
+    };
+    match waits.await {
+        Ok(true) => {
+            let why = format!("{key}: nobody can be left out of it, though somebody must not be sent to");
+            Ok(ErrandResult::Unreadable(StorageError::Damaged(why)))
+        }
+        Ok(false) => Ok(ErrandResult::Changed),
+        Err(error) if error.is_fatal() => Err(error.into()),
+        Err(error) => Ok(ErrandResult::Unreadable(error)),
+    }
 }
 
 /// The message that a content is, or becomes. A plain job was signed when it was accepted.

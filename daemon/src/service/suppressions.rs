@@ -144,7 +144,7 @@ impl Lists {
         let lifted = lifted.ok_or(Returned::NoSuppression(key))?;
         tracing::info!(caller = %visitor.caller(), requeued = lifted.requeued, "suppression removed");
         Ok(v1::RemoveSuppressionResponse {
-            suppression: Some(from_suppression(&lifted.suppression)),
+            suppression: lifted.suppression.as_ref().map(from_suppression),
             requeued_recipients: lifted.requeued,
         })
     }

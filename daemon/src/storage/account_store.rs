@@ -28,8 +28,9 @@ pub trait AccountStore: Send + Sync + fmt::Debug {
     /// Replaces an account's settings. `expected` is the etag that the caller has seen; `account` carries the new one.
     async fn update_account(&self, account: Account, expected: Etag) -> Result<(), UpdateAccountError>;
 
-    /// Deletes an account, its ledger, its tokens and its standing, and ends its tenure. Its finished jobs stay until they are
-    /// pruned. Refused while it has open jobs: cancel them first; and while a routing rule names it: change that first.
+    /// Deletes an account, its ledger, its tokens, its standing and its suppressions, and ends its tenure. Its finished jobs stay
+    /// until they are pruned. A long list of suppressions goes in several commits; what a crash leaves of it goes before an account
+    /// of this name is made again. Refused while it has open jobs: cancel them first; and while a routing rule names it: change that first.
     async fn delete_account(
         &self,
         id: &AccountId,

@@ -114,8 +114,9 @@ pub trait Queue: Send + Sync + fmt::Debug {
     async fn divert(&self, tenure: &Tenure, moves: Vec<Diversion>) -> Result<Vec<bool>, TenureError>;
 
     /// Leaves recipients out that must not be sent to, each with the event that says so. Those that do not wait any more, or whose
-    /// message bears a mark, stay as they are. Other recipients of the job wait on.
-    async fn leave_out(&self, tenure: &Tenure, omissions: Vec<Omission>) -> Result<(), TenureError>;
+    /// message bears a mark, stay as they are. Other recipients of the job wait on. Answers with whether each omission left anybody out,
+    /// in order; one of a message that is damaged does not.
+    async fn leave_out(&self, tenure: &Tenure, omissions: Vec<Omission>) -> Result<Vec<bool>, TenureError>;
 
     /// Messages of an account with recipients in doubt, which bear no mark, in the order of the time since when they are in doubt;
     /// up to `limit` (at most [`PAGE_MAX`](super::PAGE_MAX)).

@@ -28,6 +28,9 @@ pub trait SuppressionStore: Send + Sync + fmt::Debug {
         now: Timestamp,
     ) -> Result<Vec<Option<Suppression>>, StorageError>;
 
+    /// Whether there may be any suppression at all. Costs next to nothing.
+    fn has_suppressions(&self) -> bool;
+
     /// The suppression of a key, whether or not it still holds.
     async fn suppression(&self, key: &SuppressionKey) -> Result<Option<Suppression>, StorageError>;
 
@@ -45,8 +48,9 @@ pub trait SuppressionStore: Send + Sync + fmt::Debug {
 
     /// Takes a suppression away, and with `requeue` lets the recipients wait again that it held back: those of jobs that are kept,
     /// were not cancelled and have time left. They are due at once, or with those of their job that wait already, and are looked at
-    /// again before they go. Each job gets an event, as of a retry. Very many may go in several commits: a crash between them leaves
-    /// the rest held back.
+    /// again before they go. Each job gets an event, as of a retry. Very many may go in several commits, whether or not the caller
+    /// waits; a crash between them leaves the rest held back, and another lift finds those: the suppression itself need not be there
+    /// any more. Answers with nothing when there is none and nobody waits again.
     async fn lift(&self, key: &SuppressionKey, requeue: bool, now: Timestamp) -> Result<Option<Lifted>, StorageError>;
 }
 
@@ -98,11 +102,11 @@ pub struct Suppressions {
     pub next: Option<SuppressionKey>,
 }
 
-/// A suppression that was taken away.
+/// What a lift has done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lifted {
-    /// As it was.
-    pub suppression: Suppression,
+    /// The suppression as it was, if there was one.
+    pub suppression: Option<Suppression>,
     /// Recipients that wait again.
     pub requeued: u32,
 }

@@ -61,6 +61,7 @@ async fn check_returns(make: &impl AsyncFn() -> SharedStorage) {
             a_folder_is_read_up_to_its_last_mail,
             a_mail_that_comes_twice_is_dropped,
             what_comes_back_reaches_its_recipient_once,
+            a_complaint_after_a_bounce_suppresses,
             a_merge_counts_what_comes_back,
             what_is_not_known_changes_nothing,
             a_mail_that_is_skipped_is_told_once,
@@ -244,6 +245,7 @@ async fn check_lists(make: &impl AsyncFn() -> SharedStorage) {
             what_is_lifted_is_gone,
             what_has_ended_is_pruned,
             lists_stand_in_the_order_of_scope_and_address,
+            a_list_goes_with_its_account,
         }
         omissions {
             others_wait_on_when_one_is_left_out,
@@ -252,6 +254,8 @@ async fn check_lists(make: &impl AsyncFn() -> SharedStorage) {
             who_was_held_back_waits_again,
             a_job_that_is_gone_takes_nobody_back,
             a_lift_without_a_wish_lets_nobody_wait,
+            who_is_held_back_by_what_is_gone_waits_again,
+            it_is_told_whether_anybody_was_left_out,
             messages_of_a_merge_are_left_out_and_wait_again,
             very_many_wait_again,
             who_was_left_out_is_withdrawn_with_the_job,

@@ -19,7 +19,7 @@ use crate::{
         time::Timestamp,
     },
     storage::{
-        Controlled, Groups, PAGE_MAX, Period, SharedStorage, StatisticsQuery, Tenure, TenureError,
+        Controlled, Groups, Lifted, PAGE_MAX, Period, SharedStorage, StatisticsQuery, Tenure, TenureError,
         settlement::MarkOutcome,
     },
 };
@@ -188,6 +188,29 @@ pub(super) async fn a_lift_without_a_wish_lets_nobody_wait(store: SharedStorage)
     store.control(vec![job_id(1)], Control::Retry, at(7)).await.expect("an answer");
     assert_eq!(ready(&store, at(9)).await, [], "a retry does not reach who is suppressed");
     assert_eq!(lift(&store, TARO, at(9)).await, 1);
+}
+
+pub(super) async fn who_is_held_back_by_what_is_gone_waits_again(store: SharedStorage) {
+    let tenure = open_account(&store, "sales").await;
+    suppress(&store, TARO).await;
+    accept(&store, sample_job("sales", 1)).await;
+    leave_out(&store, &tenure, only(1), &[(0, TARO)], 5).await;
+    store.lift(&suppression_key(TARO), false, at(6)).await.expect("an answer");
+    assert_eq!(store.lift(&suppression_key(TARO), false, at(7)).await.expect("an answer"), None);
+    let lifted = store.lift(&suppression_key(TARO), true, at(8)).await.expect("an answer");
+    assert_eq!(lifted, Some(Lifted { suppression: None, requeued: 1 }));
+    assert_eq!(ready(&store, at(9)).await, [only(1)]);
+    assert_eq!(store.lift(&suppression_key(TARO), true, at(9)).await.expect("an answer"), None);
+}
+
+pub(super) async fn it_is_told_whether_anybody_was_left_out(store: SharedStorage) {
+    let tenure = open_account(&store, "sales").await;
+    accept(&store, sample_job("sales", 1)).await;
+    accept_merge(&store, sample_merge("sales", 2, 2)).await;
+    let first = MessageKey { job: job_id(2), index: 0 };
+    let omissions = [only(1), only(1), first, only(7), first].map(|message| omission(message, &[(0, TARO)], 3));
+    let told = store.leave_out(&tenure, omissions.to_vec()).await.expect("an answer");
+    assert_eq!(told, [true, false, true, false, false]);
 }
 
 fn user(index: u32) -> (MessageKey, String) {

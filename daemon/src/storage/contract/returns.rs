@@ -2,7 +2,7 @@
 
 use super::samples::{
     accept, accept_merge, account_id, at, attempt, attempt_of, inbound_id, inbound_mail, ingestion, job_id,
-    open_account, sample_job, sample_merge, settlement, settlement_of, stored,
+    lists::suppression, open_account, sample_job, sample_merge, settlement, settlement_of, stored,
 };
 use crate::{
     domain::{
@@ -13,6 +13,7 @@ use crate::{
         job::JobState,
         recipient::RecipientState,
         report::ReportKind,
+        suppression::SuppressionScope,
     },
     storage::{FINGERPRINT_DAYS, InboundFilter, Ingested, Ingestion, PAGE_MAX, SharedStorage, StorageError, Tenure},
 };
@@ -113,6 +114,17 @@ pub(super) async fn what_comes_back_reaches_its_recipient_once(store: SharedStor
     assert_eq!(ingest(&store, again).await, Ingested::Done(vec![Effect::Repeated; 2]));
     assert_eq!(stored(&store, 1).await, job);
     assert_eq!(ingest(&store, given).await, Ingested::ReadBefore);
+}
+
+pub(super) async fn a_complaint_after_a_bounce_suppresses(store: SharedStorage) {
+    let tenure = open_account(&store, "sales").await;
+    let message = submitted(&store, &tenure, 1).await;
+    ingest(&store, ingestion("sales", 20, &[(message, 0, ReportKind::Soft)])).await;
+    let mut complaint = ingestion("sales", 21, &[(message, 0, ReportKind::Complaint)]);
+    let then = suppression(SuppressionScope::Account(account_id("sales")), "taro@example.com");
+    complaint.consequences[0].suppression = Some(then.clone());
+    assert_eq!(ingest(&store, complaint).await, Ingested::Done(vec![Effect::Repeated]));
+    assert_eq!(store.suppression(&then.key).await.expect("an answer"), Some(then));
 }
 
 pub(super) async fn a_merge_counts_what_comes_back(store: SharedStorage) {

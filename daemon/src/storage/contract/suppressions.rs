@@ -3,6 +3,7 @@
 use super::samples::{
     account_id, at, label,
     lists::{suppression, suppression_key},
+    open_account,
 };
 use crate::{
     domain::{
@@ -88,7 +89,7 @@ pub(super) async fn what_is_lifted_is_gone(store: SharedStorage) {
     let given = suppression(everywhere(), "taro@example.com");
     add(&store, given.clone()).await;
     let lifted = store.lift(&given.key, true, at(2)).await.expect("an answer").expect("it was there");
-    assert_eq!((lifted.suppression, lifted.requeued), (given.clone(), 0));
+    assert_eq!((lifted.suppression, lifted.requeued), (Some(given.clone()), 0));
     assert_eq!(store.lift(&given.key, true, at(3)).await.expect("an answer"), None);
     assert_eq!(decides(&store, "taro@example.com", 3).await, None);
     add(&store, given).await;
@@ -112,6 +113,25 @@ pub(super) async fn what_has_ended_is_pruned(store: SharedStorage) {
     prune(100).await;
     assert_eq!(store.suppression(&key).await.expect("an answer"), None);
     assert_eq!(decides(&store, "a@example.com", 1).await, None);
+}
+
+pub(super) async fn a_list_goes_with_its_account(store: SharedStorage) {
+    let of_sales = suppression(of_account("sales"), "taro@example.com");
+    open_account(&store, "sales").await;
+    assert!(!store.has_suppressions());
+    add(&store, of_sales.clone()).await;
+    add(&store, Suppression { expires_at: Some(at(90)), ..suppression(of_account("sales"), "hanako@example.com") })
+        .await;
+    add(&store, suppression(of_account("sales2"), "taro@example.com")).await;
+    assert!(store.has_suppressions());
+    store.delete_account(&account_id("sales"), None, at(2)).await.expect("it is deleted");
+    open_account(&store, "sales").await;
+    assert_eq!(decides(&store, "taro@example.com", 3).await, None);
+    assert_eq!(store.suppression(&of_sales.key).await.expect("an answer"), None);
+    let all = listed(&store, &SuppressionFilter::default(), 9).await;
+    assert_eq!(all, ["taro@example.com for account sales2"]);
+    let findings = store.verify(&super::ends::Silent).await.expect("an answer");
+    assert_eq!((findings.quarantined_count, findings.mended), (0, 0), "{findings:?}");
 }
 
 async fn listed(store: &SharedStorage, filter: &SuppressionFilter, limit: usize) -> Vec<String> {

@@ -295,8 +295,8 @@ impl Queue for MemoryStore {
         self.work(tenure, |model| moves.iter().map(|to| model.divert(&tenure.account, to)).collect())
     }
 
-    async fn leave_out(&self, tenure: &Tenure, omissions: Vec<Omission>) -> Result<(), TenureError> {
-        self.work(tenure, |model| omissions.iter().for_each(|omission| model.leave_out(&tenure.account, omission)))
+    async fn leave_out(&self, tenure: &Tenure, omissions: Vec<Omission>) -> Result<Vec<bool>, TenureError> {
+        self.work(tenure, |model| omissions.iter().map(|omission| model.leave_out(&tenure.account, omission)).collect())
     }
 
     async fn doubts(&self, account: &AccountId, limit: usize) -> Result<Vec<Doubt>, StorageError> {

@@ -7,7 +7,7 @@ use crate::{
         ids::{AccountId, MessageKey},
         inbound::{InboundId, InboundMail, MailboxId},
         statistics::{Counts, StatisticsGroup},
-        suppression::{Suppression, SuppressionKey},
+        suppression::{Suppression, SuppressionKey, SuppressionScope},
         time::Timestamp,
     },
     storage::Period,
@@ -33,4 +33,13 @@ pub(super) struct SuppressionModel {
     pub(super) all: BTreeMap<SuppressionKey, Suppression>,
     /// How many messages came back in a row, and when the last one did and the run is forgotten.
     pub(super) runs: BTreeMap<SuppressionKey, (u32, Timestamp, Timestamp)>,
+}
+
+impl SuppressionModel {
+    /// Forgets what holds for an account.
+    pub(super) fn forget_account(&mut self, id: &AccountId) {
+        let is_its = |key: &SuppressionKey| matches!(&key.scope, SuppressionScope::Account(of) if of == id);
+        self.all.retain(|key, _| !is_its(key));
+        self.runs.retain(|key, _| !is_its(key));
+    }
 }

@@ -110,6 +110,7 @@ impl Model {
         if self.accounts.contains_key(&account.id) {
             return Err(CreateAccountError::Exists);
         }
+        self.suppressions.forget_account(&account.id);
         self.note(account.created.at, &account.id, EventKind::AccountCreated);
         self.touch(&account.id);
         self.accounts.insert(account.id.clone(), (account, Standing::Active));
@@ -158,6 +159,7 @@ impl Model {
         self.accounts.remove(id);
         self.tokens.remove(id);
         self.returns.forget_account(id);
+        self.suppressions.forget_account(id);
         self.ledger.retain(|(account, ..), _| account != id);
         self.observed.retain(|(account, _), _| account != id);
         self.counts.retain(|(account, ..), _| account != id);

@@ -109,9 +109,11 @@ impl Model {
             let recipient = if job.merge().is_some() { subject.message.index } else { subject.recipient };
             self.note_job(now, &job, flight, JobChange::Reported { recipient, kind, reason });
         }
+        if matches!(effect, Effect::Bounced | Effect::Complained | Effect::Repeated) {
+            suppression.iter().for_each(|suppression| self.suppress_longer(suppression));
+        }
         if matches!(effect, Effect::Bounced | Effect::Complained) {
             self.count(&job.account, &counted, now);
-            suppression.iter().for_each(|suppression| self.suppress_longer(suppression));
             soft_bounce.iter().for_each(|bounce| self.count_soft_bounce(bounce, now));
         }
         effect

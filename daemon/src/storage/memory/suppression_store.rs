@@ -26,6 +26,10 @@ impl SuppressionStore for MemoryStore {
         Ok(addresses.iter().map(|address| model.suppressed(account, labels, address, now)).collect())
     }
 
+    fn has_suppressions(&self) -> bool {
+        !self.model().suppressions.all.is_empty()
+    }
+
     async fn suppression(&self, key: &SuppressionKey) -> Result<Option<Suppression>, StorageError> {
         Ok(self.model().suppressions.all.get(key).cloned())
     }

@@ -78,7 +78,7 @@ impl Model {
     }
 
     pub(super) fn lift(&mut self, key: &SuppressionKey, requeue: bool, now: Timestamp) -> Option<Lifted> {
-        let suppression = self.suppressions.all.remove(key)?;
+        let suppression = self.suppressions.all.remove(key);
         let mut requeued = 0;
         if requeue {
             let ids: Vec<JobId> = self.jobs.keys().copied().collect();
@@ -86,7 +86,8 @@ impl Model {
                 requeued += self.readmit(id, key, now);
             }
         }
-        Some(Lifted { suppression, requeued })
+        let is_nothing = suppression.is_none() && requeued == 0;
+        (!is_nothing).then_some(Lifted { suppression, requeued })
     }
 
     fn readmit(&mut self, id: JobId, key: &SuppressionKey, now: Timestamp) -> u32 {
@@ -104,10 +105,11 @@ impl Model {
         readmitted
     }
 
-    pub(super) fn leave_out(&mut self, account: &AccountId, omission: &Omission) {
+    /// Whether anybody was left out.
+    pub(super) fn leave_out(&mut self, account: &AccountId, omission: &Omission) -> bool {
         let Omission { message, recipients, counted, now } = omission;
         let own = self.jobs.get_mut(&message.job).filter(|stored| stored.job.account == *account);
-        let Some(stored) = own.filter(|stored| !stored.marks.contains_key(&message.index)) else { return };
+        let Some(stored) = own.filter(|stored| !stored.marks.contains_key(&message.index)) else { return false };
         let left = if stored.job.merge().is_some() {
             let by = recipients.iter().find(|(index, _)| *index == message.index);
             by.map_or_else(Vec::new, |(index, by)| stored.leave_message_out(*index, by, *now))
@@ -117,12 +119,13 @@ impl Model {
             Vec::new()
         };
         if left.is_empty() {
-            return;
+            return false;
         }
         stored.reschedule();
         let (job, flight) = (stored.job.clone(), stored.flight());
         self.note_job(*now, &job, flight, JobChange::Suppressed { recipients: left });
         self.count(account, counted, *now);
+        true
     }
 }
 

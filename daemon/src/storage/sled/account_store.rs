@@ -31,6 +31,8 @@ use crate::{
 
 /// About how many bytes a change of an account takes.
 const ACCOUNT_WEIGHT: Weight = Weight { changes: 1, bytes: 4_096 };
+/// How heavy it is when an account goes, or some of its list.
+const DELETE_WEIGHT: Weight = Weight { changes: 256, bytes: 16_384 };
 /// About how many bytes an account's tokens take.
 const TOKENS_WEIGHT: Weight = Weight { changes: 1, bytes: 8_192 };
 
@@ -38,7 +40,9 @@ const TOKENS_WEIGHT: Weight = Weight { changes: 1, bytes: 8_192 };
 impl AccountStore for SledStore {
     async fn create_account(&self, account: Account) -> Result<(), CreateAccountError> {
         let row = AccountRow::new(&account, &self.sealer);
-        self.writer.commit(ACCOUNT_WEIGHT, Patience::Refuse, move |txn| Ok(create(txn, &account, &row))).await?
+        // A crash may have left some of the list of an account that had this name.
+        self.forget_leftovers(&account.id).await?;
+        self.writer.commit(ACCOUNT_WEIGHT, Patience::Refuse, move |txn| create(txn, &account, &row)).await?
     }
 
     async fn account(&self, id: &AccountId) -> Result<Option<AccountRecord>, StorageError> {
@@ -68,8 +72,15 @@ impl AccountStore for SledStore {
         expected: Option<Etag>,
         now: Timestamp,
     ) -> Result<(), DeleteAccountError> {
-        let id = id.clone();
-        self.writer.commit(ACCOUNT_WEIGHT, Patience::Refuse, move |txn| delete(txn, &id, expected, now)).await?
+        let (store, id) = (self.clone(), id.clone());
+        self.to_the_end(async move {
+            let of = id.clone();
+            let delete = move |txn: &mut Txn| delete(txn, &of, expected, now);
+            store.writer.commit(DELETE_WEIGHT, Patience::Refuse, delete).await??;
+            store.forget_leftovers(&id).await?;
+            Ok::<_, DeleteAccountError>(())
+        })
+        .await
     }
 
     async fn set_standing(&self, id: &AccountId, standing: Standing, now: Timestamp) -> Result<(), StorageError> {
@@ -91,10 +102,12 @@ impl AccountStore for SledStore {
     }
 }
 
-fn create(txn: &mut Txn, account: &Account, row: &AccountRow) -> Result<(), CreateAccountError> {
+fn create(txn: &mut Txn, account: &Account, row: &AccountRow) -> Result<Result<(), CreateAccountError>, StorageError> {
     if txn.accounts.contains_key(&account.id) {
-        return Err(CreateAccountError::Exists);
+        return Ok(Err(CreateAccountError::Exists));
     }
+    // What came since the leftovers went.
+    txn.forget_list(&account.id)?;
     let number = txn.next_account;
     txn.next_account += 1;
     let (key, value) = super::codec::single(&META_NEXT_ACCOUNT, &txn.next_account.to_be_bytes());
@@ -102,7 +115,7 @@ fn create(txn: &mut Txn, account: &Account, row: &AccountRow) -> Result<(), Crea
     txn.put_row(|chunk| Key::Account { account: number, chunk }, row, 0);
     txn.accounts.insert(account.id.clone(), AccountEntry::new(number, account.etag));
     note(txn, &account.id, account.created.at, EventKind::AccountCreated);
-    Ok(())
+    Ok(Ok(()))
 }
 
 fn update(
@@ -149,6 +162,7 @@ fn delete(
         return Ok(Err(DeleteAccountError::Routed(rule)));
     }
     let account = entry.number;
+    txn.forget_list(id)?;
     txn.forget_ledger(account)?;
     for family in [Family::Account, Family::Standing, Family::Tokens] {
         for key in txn.keys_with(&family.of_account(account))? {
@@ -221,6 +235,18 @@ fn note(txn: &mut Txn, id: &AccountId, at: Timestamp, kind: EventKind) {
 }
 
 impl SledStore {
+    /// Forgets what is left of the suppressions and runs of an account that is gone, step by step.
+    async fn forget_leftovers(&self, id: &AccountId) -> Result<(), StorageError> {
+        loop {
+            let id = id.clone();
+            let forget =
+                move |txn: &mut Txn| if txn.accounts.contains_key(&id) { Ok(false) } else { txn.forget_list(&id) };
+            if !self.writer.commit(DELETE_WEIGHT, Patience::Wait, forget).await? {
+                return Ok(());
+            }
+        }
+    }
+
     fn read_accounts(&self, after: Option<&AccountId>, limit: usize) -> Result<Vec<AccountRecord>, StorageError> {
         let start = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.clone()));
         let entries: Vec<_> = {

@@ -27,22 +27,25 @@ const HELD_PER_STEP: usize = 256;
 /// How heavy a step is for the committer.
 const STEP_WEIGHT: Weight = Weight { changes: 256, bytes: 512 * 1_024 };
 
-/// Leaves recipients out.
+/// Leaves recipients out, and says of each omission whether it left out anybody.
 pub(super) fn leave_out_all(
     txn: &mut Txn,
     tenure: &Tenure,
     omissions: Vec<Omission>,
-) -> Result<Result<(), TenureError>, StorageError> {
+) -> Result<Result<Vec<bool>, TenureError>, StorageError> {
     let account = match txn.admit(tenure) {
         Ok(account) => account,
         Err(lost) => return Ok(Err(lost)),
     };
+    let mut answers = Vec::with_capacity(omissions.len());
     for omission in omissions {
-        if leave_out_one(txn, account, tenure, &omission)? {
+        let has_left = leave_out_one(txn, account, tenure, &omission)?;
+        if has_left {
             txn.count(account, &omission.counted, omission.now);
         }
+        answers.push(has_left);
     }
-    Ok(Ok(()))
+    Ok(Ok(answers))
 }
 
 /// Whether anybody was left out.
@@ -81,15 +84,23 @@ impl SledStore {
         requeue: bool,
         now: Timestamp,
     ) -> Result<Option<Lifted>, StorageError> {
+        let (store, key) = (self.clone(), key.clone());
+        self.to_the_end(async move { store.lift_in_steps(key, requeue, now).await }).await
+    }
+
+    async fn lift_in_steps(
+        &self,
+        key: SuppressionKey,
+        requeue: bool,
+        now: Timestamp,
+    ) -> Result<Option<Lifted>, StorageError> {
         let of = key.clone();
         let lift = move |txn: &mut Txn| {
-            let Some(suppression) = txn.forget_suppression(&of)? else { return Ok(None) };
+            let suppression = txn.forget_suppression(&of)?;
             let step = if requeue { txn.readmit_some(&of, None, now)? } else { Step::default() };
-            Ok(Some((suppression, step)))
+            Ok((suppression, step))
         };
-        let Some((suppression, step)) = self.writer.commit(STEP_WEIGHT, Patience::Refuse, lift).await? else {
-            return Ok(None);
-        };
+        let (suppression, step) = self.writer.commit(STEP_WEIGHT, Patience::Refuse, lift).await?;
         let Step { readmitted: mut requeued, mut last } = step;
         while let Some(after) = last {
             let of = key.clone();
@@ -98,7 +109,8 @@ impl SledStore {
             requeued += step.readmitted;
             last = step.last;
         }
-        Ok(Some(Lifted { suppression, requeued }))
+        let is_nothing = suppression.is_none() && requeued == 0;
+        Ok((!is_nothing).then_some(Lifted { suppression, requeued }))
     }
 }
 

@@ -6,7 +6,7 @@ mod rest;
 mod returns;
 
 pub(super) use self::{
-    lists::{ListKey, scope_prefix},
+    lists::{ListKey, runs_prefix, scope_prefix},
     ready::{ready_lane_end, ready_lane_start, ready_priority},
     returns::ReturnKey,
 };

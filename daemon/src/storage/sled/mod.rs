@@ -167,6 +167,18 @@ impl SledStore {
         self.directory().iter().map(|(id, entry)| (id.clone(), *entry)).collect()
     }
 
+    /// Does what takes several commits to its end, whether or not the caller waits for that.
+    async fn to_the_end<T, E>(&self, steps: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        match tokio::spawn(steps).await {
+            Ok(done) => done,
+            Err(error) => Err(self.disk.failure.record(format_args!("a change of the store panicked: {error}")).into()),
+        }
+    }
+
     /// Does blocking work on a thread that may block.
     async fn in_background<T: Send + 'static>(
         &self,

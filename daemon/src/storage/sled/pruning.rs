@@ -69,9 +69,13 @@ impl SledStore {
         };
         let (mut gone, found) = self.in_background(find).await?;
         let head = *self.head.borrow();
-        for part in found.chunks(CHANGES_PER_COMMIT_MAX) {
+        // A day of counts is thousands of rows: each has a commit that nothing joins.
+        let (counts, found): (Vec<_>, Vec<_>) = found.into_iter().partition(|old| matches!(old, Old::Counts(_)));
+        let alone = counts.chunks(1).map(|part| (part, CHANGES_PER_COMMIT_MAX));
+        let together = found.chunks(CHANGES_PER_COMMIT_MAX).map(|part| (part, part.len()));
+        for (part, changes) in together.chain(alone) {
             let part = part.to_vec();
-            let weight = Weight { changes: part.len(), bytes: part.len() * 64 };
+            let weight = Weight { changes, bytes: changes * 64 };
             let forget = move |txn: &mut Txn| {
                 let (key, value) = codec::single(&META_HEAD, &head.0.to_be_bytes());
                 txn.put(key, value);

@@ -136,7 +136,7 @@ impl Queue for SledStore {
         self.writer.commit(weight, Patience::Wait, move |txn| divert::divert_all(txn, &tenure, &moves, most)).await?
     }
 
-    async fn leave_out(&self, tenure: &Tenure, omissions: Vec<Omission>) -> Result<(), TenureError> {
+    async fn leave_out(&self, tenure: &Tenure, omissions: Vec<Omission>) -> Result<Vec<bool>, TenureError> {
         let tenure = tenure.clone();
         let weight = weight(omissions.len());
         self.writer.commit(weight, Patience::Wait, move |txn| holding::leave_out_all(txn, &tenure, omissions)).await?

@@ -71,9 +71,10 @@ impl Txn {
         if self.counts.named.get(&hour).is_none_or(|named| !named.contains_key(&kind)) {
             let mut prefix = ListKey::counts_in(hour.0, Period::Hour, hour.1);
             prefix.push(kind);
-            let there = self.keys_with(&prefix)?.len();
+            // What this commit adds is counted as it is added, and an hour is flushed whole before the next one.
+            let there = self.stored_counts(&prefix, GROUPS_PER_PERIOD_MAX)?.len();
             if self.counts.named.len() >= HOURS_REMEMBERED_MAX {
-                self.counts.named.clear();
+                self.counts.named.retain(|known, _| *known == hour);
             }
             self.counts.named.entry(hour).or_default().insert(kind, there);
         }
@@ -93,15 +94,16 @@ impl Txn {
         self.put_row(|_| key.clone(), &CountsRow::from(counts), 0);
     }
 
-    /// Sums the hours of a day up in the day's row, and says how many rows went.
+    /// Sums the hours of a day up in the day's row, and says how many rows went. What this commit has counted itself is not
+    /// written yet: it stays for the next time.
     pub(super) fn roll_up(&mut self, account: u32, day: Timestamp) -> Result<u64, StorageError> {
         let starts = (day.as_millis()..).step_by(3_600_000).take(24).map(Timestamp::from_millis);
         let mut hours = Vec::new();
         for start in starts {
-            hours.extend(self.keys_with(&ListKey::counts_in(account, Period::Hour, start))?);
+            hours.extend(self.stored_counts(&ListKey::counts_in(account, Period::Hour, start), usize::MAX)?);
             self.counts.named.remove(&(account, start));
         }
-        let days = self.keys_with(&ListKey::counts_in(account, Period::Day, day))?;
+        let days = self.stored_counts(&ListKey::counts_in(account, Period::Day, day), usize::MAX)?;
         let mut groups: BTreeMap<StatisticsGroup, Counts> = BTreeMap::new();
         for key in days.iter().chain(&hours) {
             let Some(parsed @ Key::List(ListKey::Count { .. })) = Key::parse(key) else { continue };
@@ -116,6 +118,13 @@ impl Txn {
             self.put_counts(&count_key(account, Period::Day, day, &group), &counts);
         }
         Ok(gone)
+    }
+
+    /// Up to `most` counts that were there before this commit and that it leaves. The whole of what a commit writes is not looked
+    /// through for them.
+    pub(super) fn stored_counts(&self, prefix: &[u8], most: usize) -> Result<Vec<IVec>, StorageError> {
+        let keys = self.disk.tree.scan_prefix(prefix).keys().map(|key| self.disk.checked(key));
+        keys.filter(|key| key.as_ref().map_or(true, |key| self.will_have(key))).take(most).collect()
     }
 
     /// Deletes counts whose keys are these, and says how many.

@@ -128,15 +128,14 @@ pub(super) fn forget_old_counts(txn: &mut Txn, old: &OldCounts) -> Result<u64, S
     match *old {
         OldCounts::Hours { account, day } => txn.roll_up(account, day),
         OldCounts::Day { account, day } => {
-            let keys = txn.keys_with(&ListKey::counts_in(account, Period::Day, day))?;
+            let keys = txn.stored_counts(&ListKey::counts_in(account, Period::Day, day), usize::MAX)?;
             Ok(txn.forget_counts(keys))
         }
         // The account may be new: then it was not known when its counts were found.
         OldCounts::Orphans { account } if txn.accounts.values().any(|entry| entry.number == account) => Ok(0),
         OldCounts::Orphans { account } => {
-            let of_account = txn.disk.tree.scan_prefix(Family::Count.of_account(account)).keys();
-            let keys: Result<Vec<_>, _> = of_account.take(KEYS_PER_STEP).map(|key| txn.disk.checked(key)).collect();
-            Ok(txn.forget_counts(keys?))
+            let keys = txn.stored_counts(&Family::Count.of_account(account), KEYS_PER_STEP)?;
+            Ok(txn.forget_counts(keys))
         }
     }
 }

@@ -52,6 +52,10 @@ impl SuppressionStore for SledStore {
         self.in_background(move |store| store.find_suppressed(&scopes, &addresses, now)).await
     }
 
+    fn has_suppressions(&self) -> bool {
+        self.lists.has_any()
+    }
+
     async fn suppression(&self, key: &SuppressionKey) -> Result<Option<Suppression>, StorageError> {
         read_suppression(&self.disk, key)
     }

@@ -12,13 +12,17 @@ use ::sled::IVec;
 
 use super::{
     disk::{self, Disk, View},
-    keys::{Key, ListKey},
+    keys::{Key, ListKey, runs_prefix, scope_prefix},
     scope_kind::ScopeKind,
     txn::Txn,
 };
 use crate::{
     domain::{
-        suppression::{SoftBounce, Suppression, SuppressionKey, SuppressionReason, SuppressionSource},
+        address::Address,
+        ids::AccountId,
+        suppression::{
+            SoftBounce, Suppression, SuppressionKey, SuppressionReason, SuppressionScope, SuppressionSource,
+        },
         time::Timestamp,
     },
     storage::{
@@ -27,6 +31,10 @@ use crate::{
     },
 };
 
+/// How many suppressions and runs of an account that goes are forgotten in one commit.
+const FORGOTTEN_PER_STEP: usize = 256;
+/// What stands for the address of a damaged suppression that is none in lower case.
+const UNKNOWN: &str = "unknown@address.invalid";
 /// What stands as the evidence of a suppression whose record was damaged.
 const DAMAGED: &str = "its record is damaged, so it is not known why: it holds until somebody takes it away";
 
@@ -55,6 +63,11 @@ impl KnownLists {
     /// Whether a suppression of this kind may be there.
     pub(super) fn has(&self, kind: ScopeKind) -> bool {
         self.0[kind as usize].load(Ordering::Acquire)
+    }
+
+    /// Whether any suppression may be there.
+    pub(super) fn has_any(&self) -> bool {
+        ScopeKind::ALL.into_iter().any(|kind| self.has(kind))
     }
 
     fn set(&self, kind: ScopeKind, has_any: bool) {
@@ -86,9 +99,13 @@ pub(super) fn read_row(view: &impl View, key: &SuppressionKey) -> Result<Option<
 
 /// The suppression that stands in for one that is damaged; nothing when its key is no address.
 pub(super) fn rebuilt(key: &SuppressionKey) -> Option<Suppression> {
+    let text = key.mailbox.as_str();
+    // In lower case an address may have become too long for one.
+    let address =
+        text.parse::<Address>().or_else(|error| if text.contains('@') { UNKNOWN.parse() } else { Err(error) });
     Some(Suppression {
         key: key.clone(),
-        address: key.mailbox.as_str().parse().ok()?,
+        address: address.ok()?,
         reason: SuppressionReason::Manual,
         source: SuppressionSource::Call,
         added_at: Timestamp::EPOCH,
@@ -199,6 +216,34 @@ impl Txn {
         Ok(1)
     }
 
+    /// Forgets suppressions and runs of bounces of an account that goes, and says whether there may be more.
+    pub(super) fn forget_list(&mut self, account: &AccountId) -> Result<bool, StorageError> {
+        let scope = SuppressionScope::Account(account.clone());
+        let mut keys = Vec::new();
+        for prefix in [scope_prefix(&scope), runs_prefix(&scope)] {
+            for key in self.disk.tree.scan_prefix(&prefix).keys() {
+                let key = self.disk.checked(key)?;
+                if keys.len() >= FORGOTTEN_PER_STEP {
+                    break;
+                }
+                if self.will_have(&key) {
+                    keys.push(key);
+                }
+            }
+            let new = self.overlay.iter().filter(|(key, value)| value.is_some() && key.starts_with(&prefix));
+            keys.extend(new.map(|(key, _)| key.clone()));
+        }
+        for key in &keys {
+            let end = end_of(self, key)?;
+            if let Some(of) = Key::parse(key) {
+                self.forget_ending(end, &of);
+            }
+            self.remove(key.clone());
+            self.made.scopes.insert(ScopeKind::of(&scope));
+        }
+        Ok(keys.len() >= FORGOTTEN_PER_STEP)
+    }
+
     fn put_suppression(&mut self, suppression: &Suppression, old: Option<&Suppression>) {
         let key = suppression_key(&suppression.key);
         self.forget_ending(old.and_then(|old| old.expires_at), &key);
@@ -231,20 +276,18 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{
-        domain::suppression::SuppressionScope,
-        storage::{
-            StoreCare, SuppressionStore,
-            contract::samples::{
-                at,
-                lists::{suppression, suppression_key},
-            },
-            sled::{
-                SledStore,
-                keys::Family,
-                tests::open_plain,
-                writer::{Patience, Weight},
-            },
+    use crate::storage::{
+        AccountStore, StoreCare, SuppressionStore,
+        contract::samples::{
+            account_id, at,
+            lists::{suppression, suppression_key},
+            sample_account,
+        },
+        sled::{
+            SledStore,
+            keys::Family,
+            tests::open_plain,
+            writer::{Patience, Weight},
         },
     };
 
@@ -277,5 +320,43 @@ mod tests {
         assert_eq!(store.disk.keys_with(&Family::Ending.prefix()).unwrap().len(), 0);
         assert_eq!(store.disk.keys_with(&Family::SoftRun.prefix()).unwrap().len(), 0);
         assert_eq!(store.suppression(&suppression_key("taro@example.com")).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_long_list_goes_with_its_account() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open_plain(dir.path());
+        store.create_account(sample_account("sales")).await.unwrap();
+        let scope = SuppressionScope::Account(account_id("sales"));
+        let one = |number: usize| Suppression {
+            expires_at: (number % 2 == 0).then(|| at(500)),
+            ..suppression(scope.clone(), &format!("user{number}@example.com"))
+        };
+        store.suppress((0..2 * FORGOTTEN_PER_STEP + 9).map(one).collect()).await.unwrap();
+        let then = one(9_999);
+        let bounce = SoftBounce { then, run_max: 3, within: Duration::from_secs(10) };
+        let count = move |txn: &mut Txn| txn.count_soft_bounce(&bounce, at(1));
+        store.writer.commit(Weight { changes: 1, bytes: 99 }, Patience::Wait, count).await.unwrap();
+        assert!(store.has_suppressions());
+        store.delete_account(&account_id("sales"), None, at(2)).await.unwrap();
+        for family in [Family::Suppression, Family::SoftRun, Family::Ending] {
+            assert_eq!(store.disk.keys_with(&family.prefix()).unwrap().len(), 0, "{family:?}");
+        }
+        assert!(!store.has_suppressions());
+        store.suppress(vec![one(1)]).await.unwrap();
+        store.create_account(sample_account("sales")).await.unwrap();
+        assert_eq!(store.suppression(&one(1).key).await.unwrap(), None, "what came after it went is not inherited");
+    }
+
+    #[test]
+    fn a_damaged_suppression_holds_though_its_address_cannot_be_read() {
+        let key = |text| SuppressionKey {
+            scope: SuppressionScope::Global,
+            mailbox: crate::domain::suppression::SuppressedMailbox::stored(text),
+        };
+        let long = format!("{}@example.com", "a".repeat(99));
+        assert_eq!(rebuilt(&key("taro@example.com")).unwrap().address.as_str(), "taro@example.com");
+        assert_eq!(rebuilt(&key(&long)).unwrap().address.as_str(), UNKNOWN);
+        assert_eq!(rebuilt(&key("taro")), None);
     }
 }

@@ -143,6 +143,13 @@ pub(in crate::storage::sled) fn scope_prefix(scope: &SuppressionScope) -> Vec<u8
     bytes
 }
 
+/// What the keys of all runs of bounces of a scope begin with.
+pub(in crate::storage::sled) fn runs_prefix(scope: &SuppressionScope) -> Vec<u8> {
+    let mut bytes = vec![Family::SoftRun as u8];
+    put_scope(&mut bytes, scope);
+    bytes
+}
+
 fn put_scope(bytes: &mut Vec<u8>, scope: &SuppressionScope) {
     let (kind, name) = scope_parts(scope);
     bytes.push(u8::try_from(kind).expect("there are three kinds of scopes"));

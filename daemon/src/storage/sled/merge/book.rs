@@ -134,6 +134,18 @@ impl OpenMerge {
         Ok(())
     }
 
+    /// Notes what is known of a message whose page was read.
+    pub(super) fn note(&mut self, txn: &mut Txn, index: u32, known: MergeOutcome) {
+        let message = MessageKey { job: self.id(), index };
+        let (page, place) = place_of(index);
+        if let Some(changed) = self.pages.get_mut(&page) {
+            let after = known.state.doubtful_since();
+            let before = changed.page.outcomes.insert(place, known);
+            txn.move_doubt(self.account, message, before.and_then(|known| known.state.doubtful_since()), after);
+            changed.is_changed = true;
+        }
+    }
+
     /// Brings the job's due time up to date.
     pub(super) fn refresh(&mut self, txn: &Txn) -> Result<(), StorageError> {
         let first_retry = txn.first_retry(self.id())?;

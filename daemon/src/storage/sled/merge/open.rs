@@ -1,19 +1,16 @@
-//! The merge jobs that a commit in the making has open.
+//! The merge jobs that a commit in the making has open, as data.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::outcomes::{OutcomePage, place_of};
+use super::outcomes::OutcomePage;
 use crate::{
     domain::{
-        ids::{JobId, MessageKey},
+        ids::JobId,
         job::{Audience, Flight, Job},
-        merge::progress::{MergeOutcome, MergeProgress},
+        merge::progress::MergeProgress,
         time::Timestamp,
     },
-    storage::sled::{
-        jobs::{Before, StoredJob},
-        txn::Txn,
-    },
+    storage::sled::jobs::{Before, StoredJob},
 };
 
 /// The merge jobs of a commit in the making.
@@ -80,17 +77,5 @@ impl OpenMerge {
     /// Whether it has a message of this number.
     pub(in crate::storage::sled) fn has_message(&self, index: u32) -> bool {
         self.stored.job.merge().is_some_and(|progress| index < progress.messages)
-    }
-
-    /// Notes what is known of a message whose page was read.
-    pub(super) fn note(&mut self, txn: &mut Txn, index: u32, known: MergeOutcome) {
-        let message = MessageKey { job: self.id(), index };
-        let (page, place) = place_of(index);
-        if let Some(changed) = self.pages.get_mut(&page) {
-            let after = known.state.doubtful_since();
-            let before = changed.page.outcomes.insert(place, known);
-            txn.move_doubt(self.account, message, before.and_then(|known| known.state.doubtful_since()), after);
-            changed.is_changed = true;
-        }
     }
 }

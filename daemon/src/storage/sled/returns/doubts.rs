@@ -3,7 +3,7 @@
 //! An entry of the index stands for each message of which a recipient is in doubt and which bears no mark. When a merge job is
 //! withdrawn, or ended, so are its doubts; their entries stay until it goes, and are passed over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ::sled::{Batch, IVec};
 
@@ -123,18 +123,19 @@ impl SledStore {
     pub(in crate::storage::sled) fn find_doubts(&self, account: u32, limit: usize) -> Result<Vec<Doubt>, StorageError> {
         let limit = limit.clamp(1, PAGE_MAX);
         let mut found = Vec::new();
-        let mut last: Option<(JobId, bool)> = None;
+        // Entries stand by time, so those of two jobs may take turns.
+        let mut seen: HashMap<JobId, bool> = HashMap::new();
         for entry in self.disk.tree.scan_prefix(Family::Doubt.of_account(account)).keys() {
             let key = Key::parse(&self.disk.checked(entry)?);
             let Some(Key::Return(ReturnKey::Doubt { since, message, .. })) = key else { continue };
-            let is_open = match last.filter(|(job, _)| *job == message.job) {
-                Some((_, is_open)) => is_open,
+            let is_open = match seen.get(&message.job) {
+                Some(is_open) => *is_open,
                 None => {
                     let stored = disk::readable(jobs::load(&self.disk, message.job))?;
                     stored.is_some_and(|stored| stored.job.merge().is_none_or(|progress| progress.keeps_doubts()))
                 }
             };
-            last = Some((message.job, is_open));
+            seen.insert(message.job, is_open);
             found.extend(is_open.then_some(Doubt { message, since }));
             if found.len() == limit {
                 break;

@@ -139,11 +139,14 @@ fn apply(txn: &mut Txn, subject: Subject, consequence: Consequence, now: Timesta
             effect?
         }
     };
+    // Who complains after a soft bounce must not be sent to either.
+    if matches!(effect, Effect::Bounced | Effect::Complained | Effect::Repeated)
+        && let Some(suppression) = suppression
+    {
+        unless_damaged(txn.suppress_longer(&suppression))?;
+    }
     if matches!(effect, Effect::Bounced | Effect::Complained) {
         txn.count(account, &counted, now);
-        if let Some(suppression) = suppression {
-            unless_damaged(txn.suppress_longer(&suppression))?;
-        }
         if let Some(bounce) = soft_bounce {
             unless_damaged(txn.count_soft_bounce(&bounce, now))?;
         }

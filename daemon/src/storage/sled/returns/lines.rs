@@ -15,8 +15,8 @@ use crate::{
         records::inbound::{InboundContentRow, InboundRow},
         sled::{
             codec,
-            disk::{self, Disk},
-            keys::{Family, ReturnKey},
+            disk::{self, Disk, View},
+            keys::{Family, Key, ReturnKey},
             txn::Txn,
         },
     },
@@ -68,6 +68,8 @@ pub(in crate::storage::sled) fn line_of(disk: &Disk, key: &ReturnKey) -> Result<
     let text = |bytes: &[u8]| BASE64_STANDARD.encode(bytes);
     let is_there = || disk::read(disk, |_| key.clone().into()).map(|read| read.is_some());
     Ok(match key {
+        // The names of a merge job that is gone go bit by bit.
+        ReturnKey::NameOf { message, .. } if !has_job(disk, message.job)? => None,
         ReturnKey::NameOf { message, account, hash } => {
             let job = message.job.to_string();
             let line = ReturnLine::Name { account: *account, job, index: message.index, hash: text(hash) };
@@ -98,6 +100,10 @@ pub(in crate::storage::sled) fn line_of(disk: &Disk, key: &ReturnKey) -> Result<
         }
         _ => None,
     })
+}
+
+fn has_job(disk: &Disk, job: JobId) -> Result<bool, StorageError> {
+    Ok(disk.get(&Key::Job { job, chunk: 0 }.to_bytes())?.is_some())
 }
 
 /// Puts a record with all that is derived from it.

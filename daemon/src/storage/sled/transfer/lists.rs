@@ -19,6 +19,7 @@ use crate::{
             disk::{self, Disk},
             jobs,
             keys::{Key, ListKey},
+            suppressions::read_suppression,
             txn::Txn,
         },
     },
@@ -63,9 +64,9 @@ pub(super) enum Span {
 pub(super) fn line_of(disk: &Disk, key: &ListKey) -> Result<Option<ListLine>, StorageError> {
     let stored = || Key::List(key.clone());
     Ok(match key {
-        ListKey::Suppression { .. } => {
-            let row = disk::read_row::<SuppressionRow>(disk, |_| stored())?;
-            row.map(|row| ListLine::Suppression { row: row.value })
+        // One that is damaged holds on, so it does where the export goes too.
+        ListKey::Suppression { key } => {
+            read_suppression(disk, key)?.map(|one| ListLine::Suppression { row: SuppressionRow::from(&one) })
         }
         ListKey::SoftRun { .. } => {
             let row = disk::read_row::<SoftRunRow>(disk, |_| stored())?;
