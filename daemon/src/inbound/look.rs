@@ -247,7 +247,11 @@ impl Look<'_> {
     async fn fetch(&mut self, mailbox: &mut dyn Mailbox, item: &Item, bytes_max: u64) -> Result<Fetched, NotRead> {
         self.memory.fetching = Some(item.mark.clone());
         let fetched = mailbox.fetch(item, bytes_max).await;
-        if fetched.as_ref().map_or_else(|failure| is_temporary(&failure.to_string()), |_| true) {
+        let is_blameless = match &fetched {
+            Ok(_) => true,
+            Err(failure) => is_temporary(&failure.to_string()),
+        };
+        if is_blameless {
             self.memory.fetching = None;
         }
         Ok(fetched?)

@@ -36,10 +36,12 @@ async fn a_mail_that_is_not_given_is_passed_over_after_three_tries() {
         let words = if is_lasting { "it is broken" } else { "[UNAVAILABLE] later" };
         scene.server.change(|state| state.refused = (1, words));
         let running = scene.run();
-        for look in 1..=5 {
+        for _ in 0..5 {
             running.mailboxes.read_now(&account()).await.expect("it is read");
-            assert_eq!(scene.skipped().await, usize::from(is_lasting && look >= 3), "{protocol:?} {words} {look}");
         }
+        assert_eq!(scene.skipped().await, usize::from(is_lasting), "{protocol:?} {words}");
+        // The other one is asked for once.
+        assert_eq!(scene.server.fetched() == 3 + 1, is_lasting, "{protocol:?} {words}");
         let is_blocked = protocol == MailboxProtocol::Imap && !is_lasting;
         assert_eq!(scene.server.left(), if is_blocked { 2 } else { 1 }, "{protocol:?} {words}");
         running.stop().await;
@@ -54,11 +56,14 @@ async fn a_mail_that_ends_the_connection_is_passed_over_after_three_times() {
         scene.server.put(vacation());
         scene.server.change(|state| state.breaks_fetch = Some(1));
         let running = scene.run();
+        assert!(running.mailboxes.read_now(&account()).await.is_err());
         for _ in 0..3 {
-            assert!(running.mailboxes.read_now(&account()).await.is_err());
+            // The reader may have looked in by itself in between.
+            drop(running.mailboxes.read_now(&account()).await);
         }
         running.mailboxes.read_now(&account()).await.expect("it is read");
-        assert_eq!((scene.skipped().await, scene.server.left()), (1, 2), "{protocol:?}");
+        let counts = (scene.skipped().await, scene.server.fetched(), scene.server.left());
+        assert_eq!(counts, (1, 3 + 1, 2), "{protocol:?}");
         running.stop().await;
     }
 }
