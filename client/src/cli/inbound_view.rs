@@ -272,7 +272,7 @@ impl Show for StatusView {
                 ),
             ),
             (
-                "too large",
+                "not read",
                 if self.skipped_mails == 0 { String::new() } else { counted(self.skipped_mails, "mail", "mails") },
             ),
             ("failing since", self.failing_since.clone().unwrap_or_default()),
@@ -325,7 +325,7 @@ impl From<WatchInboundResponse> for InboundEventView {
             Some(Change::Skipped(skipped)) => {
                 let length = counted(skipped.message_bytes, "byte", "bytes");
                 let place = if skipped.folder.is_empty() { String::new() } else { format!(" in {}", skipped.folder) };
-                ("SKIPPED", format!("too large: {length}, {}{place}", skipped.uid))
+                ("SKIPPED", format!("not read: {length}, {}{place}", skipped.uid))
             }
             Some(Change::Failing(failing)) => ("FAILING", failing.error),
             Some(Change::Recovered(_)) => ("RECOVERED", String::new()),

@@ -54,7 +54,7 @@ fn what_came_is_shown_with_what_came_of_it() {
     assert_eq!(scene.json(&["mailbox", "list", "--uncorrelated"])[0]["findings"][0]["effect"], "BOUNCED");
     assert!(scene.good(&["mailbox", "list"]).contains("user-unknown"));
     let watched = scene.good(&["mailbox", "watch"]);
-    assert!(watched.contains("SKIPPED  too large: 31457280 bytes, 7 in INBOX"), "{watched}");
+    assert!(watched.contains("SKIPPED  not read: 31457280 bytes, 7 in INBOX"), "{watched}");
     assert!(scene.good(&["mailbox", "status", "shop"]).contains("waits for news (IDLE)"));
     let failed = scene.run(&["mailbox", "read", "shop"]);
     assert_eq!(failed.code, 1);

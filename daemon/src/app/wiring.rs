@@ -322,10 +322,7 @@ fn read_mailboxes(
         stopping: delivery.stopping.clone(),
     };
     async move {
-        let reconciling = inbound::reconcile::run(context.clone());
-        let reading = inbound::supervisor::run(context, mailboxes, questions);
-        // When one of the two fails the daemon ends, and the other with it.
-        tokio::try_join!(async { anyhow::Ok(reading.await?) }, async { anyhow::Ok(reconciling.await?) })?;
+        inbound::supervisor::run(context, mailboxes, questions).await?;
         Ok(())
     }
 }

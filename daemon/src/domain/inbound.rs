@@ -248,7 +248,7 @@ impl MailboxId {
 }
 
 /// What was read of a mailbox: by it, nothing is read twice.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ReadMark {
     /// For POP3: the message with the unique id of this hash.
     Message([u8; 16]),
@@ -268,7 +268,7 @@ pub enum ReadMark {
 pub enum MailboxChange {
     /// A mail was read and is kept.
     Arrived(InboundId),
-    /// A mail is too large to be read and stays where it is.
+    /// A mail is not read and stays where it is: it is too large, its server does not give it, or it cannot be taken apart.
     Skipped {
         /// Its length in bytes.
         bytes: u64,

@@ -1,4 +1,4 @@
-//! What is a mail? It is taken apart on a thread of its own, within a bound of time: what no thread can read is no bounce.
+//! What is a mail? It is taken apart on a thread of its own, within a bound of time: nothing is said of what no thread can read.
 
 use std::{sync::Arc, time::Duration};
 
@@ -51,23 +51,28 @@ impl Assayer {
         Self { rules, places: Arc::new(Semaphore::new(ASSAYS_MAX)) }
     }
 
-    /// Takes a mail apart; `all_mail` when its content is wanted whatever it is.
-    pub(super) async fn assay(&self, raw: Vec<u8>, all_mail: bool) -> Assayed {
-        let raw = Arc::new(raw);
-        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
-            return Assayed { fingerprint: short_hash(&[&raw]), raw, ..Assayed::default() };
-        };
-        let (rules, bytes) = (Arc::clone(&self.rules), Arc::clone(&raw));
-        let task = spawn_blocking(move || take_apart(&rules, bytes, all_mail, place));
-        match timeout(Duration::from_secs(ASSAY_SECONDS_MAX), task).await {
-            Ok(Ok(assayed)) => assayed,
+    /// Takes a mail apart; `all_mail` when its content is wanted whatever it is. Nothing when that cannot be done.
+    pub(super) async fn assay(&self, raw: Vec<u8>, all_mail: bool) -> Option<Assayed> {
+        let bytes = raw.len();
+        let rules = Arc::clone(&self.rules);
+        self.within_bounds(bytes, move |place| take_apart(&rules, Arc::new(raw), all_mail, place)).await
+    }
+
+    async fn within_bounds(
+        &self,
+        bytes: usize,
+        take_apart: impl FnOnce(OwnedSemaphorePermit) -> Assayed + Send + 'static,
+    ) -> Option<Assayed> {
+        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        match timeout(Duration::from_secs(ASSAY_SECONDS_MAX), spawn_blocking(move || take_apart(place))).await {
+            Ok(Ok(assayed)) => Some(assayed),
             Ok(Err(error)) => {
-                tracing::error!(%error, bytes = raw.len(), "a mail could not be taken apart: it counts as no bounce");
-                Assayed { fingerprint: short_hash(&[&raw]), raw, ..Assayed::default() }
+                tracing::error!(%error, bytes, "a mail could not be taken apart");
+                None
             }
             Err(_) => {
-                tracing::error!(bytes = raw.len(), "a mail takes too long to be taken apart: it counts as no bounce");
-                Assayed { fingerprint: short_hash(&[&raw]), raw, ..Assayed::default() }
+                tracing::error!(bytes, "a mail takes too long to be taken apart");
+                None
             }
         }
     }
@@ -94,4 +99,16 @@ fn short_hash(parts: &[&[u8]]) -> [u8; 16] {
         hasher.update(part);
     }
     *hasher.finalize().as_bytes().first_chunk().expect("a hash is longer than its beginning")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_mail_that_cannot_be_taken_apart_is_nothing() {
+        let assayer = Assayer::new(Arc::new(Rules::built_in()));
+        assert!(assayer.assay(b"Subject: a\r\n\r\nb\r\n".to_vec(), true).await.is_some());
+        assert!(assayer.within_bounds(1, |_| panic!("a mail broke us")).await.is_none());
+    }
 }

@@ -112,8 +112,8 @@ impl Correlator<'_> {
             return Ok(None);
         }
         let by = match name {
-            // The store does not say whether the submitter or the provider chose it.
-            Some(name) if job.message.message_id.trim_matches(['<', '>']) == name => Correlation::MessageId,
+            // The store does not say whether the submitter or the provider chose it. What a submitter chose can be guessed.
+            Some(name) if job.message.message_id.trim_matches(['<', '>']) == name => Correlation::Recipient,
             _ => named.by,
         };
         let (is_of_merge, recipients) = match &job.audience {

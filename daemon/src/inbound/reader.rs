@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -30,9 +30,13 @@ use crate::{
 };
 
 /// How long a look may take, in seconds. What was read by then is taken in.
-const LOOK_SECONDS_MAX: u64 = 3_600;
+const LOOK_SECONDS_MAX: u64 = 900;
 /// How long after a wait for news broke off the mailbox is opened again, in seconds.
 const BROKEN_WAIT_SECONDS: u64 = 10;
+/// A wait that breaks off within this time, in seconds, is no use: each such pause is twice as long as the one before.
+const WAIT_SECONDS_MIN: u64 = 60;
+/// After so many waits in a row that were no use, the server is not waited for any more, until the settings change.
+const USELESS_WAITS_MAX: u32 = 3;
 /// By how much an interval differs at random, as a share of it, so that accounts of one provider do not come together.
 const INTERVAL_JITTER: f64 = 0.1;
 
@@ -55,16 +59,19 @@ pub(super) struct Reader {
     id: AccountId,
     board: Arc<Board>,
     session: Option<Session>,
+    /// Under which settings it looked in last.
+    settings: Option<(IncomingMailbox, SignIn)>,
+    /// How many waits for news broke off soon, in a row.
+    useless_waits: u32,
     memory: Memory,
     trouble: Trouble,
     tally: Tally,
 }
 
-/// A mailbox that is open, and under which settings.
+/// A mailbox that is open, under the settings of the last look.
 #[derive(Debug)]
 struct Session {
     mailbox: Box<dyn Mailbox>,
-    settings: (IncomingMailbox, SignIn),
     /// Leave to wait for the server.
     wait: Option<OwnedSemaphorePermit>,
 }
@@ -78,7 +85,7 @@ enum Next {
 impl Reader {
     pub(super) fn new(shared: Shared, id: AccountId, board: Arc<Board>) -> Self {
         let (memory, trouble, tally) = (Memory::default(), Trouble::default(), Tally::default());
-        Self { shared, id, board, session: None, memory, trouble, tally }
+        Self { shared, id, board, session: None, settings: None, useless_waits: 0, memory, trouble, tally }
     }
 
     /// Reads, from `first` on, until the daemon stops or the account has no mailbox any more.
@@ -163,16 +170,21 @@ impl Reader {
     /// The session that is open, or a new one when there is none of these settings.
     async fn session_of(&mut self, account: &Arc<Account>, settings: &IncomingMailbox) -> Result<Session, NotRead> {
         let current = (settings.clone(), account.settings.sign_in.clone());
+        let is_other = self.settings.as_ref() != Some(&current);
+        if is_other {
+            // What was owed to other settings, or to another mailbox, is not done any more.
+            self.memory = Memory::default();
+            self.trouble.settings_changed();
+            self.useless_waits = 0;
+            self.settings = Some(current);
+        }
         match self.session.take() {
-            Some(session) if session.settings == current => return Ok(session),
-            Some(session) => {
-                session.mailbox.leave().await;
-                (self.memory, self.trouble) = (Memory::default(), Trouble::default());
-            }
+            Some(session) if !is_other => return Ok(session),
+            Some(session) => session.mailbox.leave().await,
             None => {}
         }
         let mailbox = self.shared.opener.open(account).await?;
-        Ok(Session { mailbox, settings: current, wait: None })
+        Ok(Session { mailbox, wait: None })
     }
 
     /// Keeps the session when its server tells of news by itself, or when there is more to read at once.
@@ -187,7 +199,8 @@ impl Reader {
                 self.session = Some(session);
                 return Ok(ended);
             }
-            if session.wait.is_none() && !settings.no_idle && session.mailbox.tells_news().await? {
+            let may_wait = !settings.no_idle && self.useless_waits < USELESS_WAITS_MAX;
+            if session.wait.is_none() && may_wait && session.mailbox.tells_news().await? {
                 session.wait = Arc::clone(&self.shared.waits).try_acquire_owned().ok();
             }
             if session.wait.is_some() {
@@ -219,17 +232,27 @@ impl Reader {
             return;
         };
         self.board.status().idling = true;
+        let begun = Instant::now();
         let waited = session.mailbox.wait(pause, Box::pin(wished)).await;
         self.board.status().idling = false;
+        let is_long = begun.elapsed() >= Duration::from_secs(WAIT_SECONDS_MIN);
+        if is_long {
+            self.useless_waits = 0;
+        }
         match waited {
             Ok(()) => self.session = Some(session),
             Err(error) => {
                 // Servers and routers end quiet connections: that is no failure of the mailbox.
                 tracing::debug!(account = %self.id, %error, "a wait for news broke off");
+                let again = Duration::from_secs(BROKEN_WAIT_SECONDS << self.useless_waits.min(USELESS_WAITS_MAX));
+                self.useless_waits = self.useless_waits.saturating_add(u32::from(!is_long));
+                if self.useless_waits == USELESS_WAITS_MAX {
+                    tracing::info!(account = %self.id, "waits for news break off: the mailbox is looked into now and then");
+                }
                 tokio::select! {
                     () = self.shared.context.stopping.cancelled() => {}
                     () = self.board.news() => {}
-                    () = sleep(Duration::from_secs(BROKEN_WAIT_SECONDS).min(pause)) => {}
+                    () = sleep(again.min(pause)) => {}
                 }
             }
         }

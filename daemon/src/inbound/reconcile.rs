@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use self::{
-    looking::Look,
+    looking::{Look, Looked},
     sent::{RealSentFolders, SentFolders},
 };
 use super::{
@@ -27,7 +27,7 @@ use crate::{
         time::Timestamp,
     },
     policy::reconcile::Vigil,
-    storage::{PAGE_MAX, StorageError},
+    storage::{PAGE_MAX, StorageError, settlement::Doubt},
 };
 
 mod looking;
@@ -74,13 +74,15 @@ struct Reconciler {
     /// The accounts with messages in doubt.
     wards: HashMap<AccountId, Ward>,
     /// The looks under way. They end with this.
-    looks: JoinSet<(AccountId, Result<bool, StorageError>)>,
+    looks: JoinSet<(AccountId, Result<Looked, StorageError>)>,
 }
 
 /// An account with messages in doubt.
 struct Ward {
     account: Arc<Account>,
     vigil: Vigil,
+    /// Those of which no folder can tell: an operator decides.
+    untold: Vec<Doubt>,
     is_looked_at: bool,
 }
 
@@ -98,10 +100,11 @@ impl Reconciler {
                 () = stopping.cancelled() => return Ok(()),
                 Some(ended) = self.looks.join_next() => {
                     let (account, result) = ended?;
-                    let answered = result?;
+                    let looked = result?;
                     if let Some(ward) = self.wards.get_mut(&account) {
                         ward.is_looked_at = false;
-                        ward.vigil.answered(answered);
+                        ward.vigil.answered(looked.is_answered);
+                        ward.untold.extend(looked.untold);
                     }
                     self.see(&account).await?;
                 }
@@ -148,8 +151,10 @@ impl Reconciler {
 
     /// Looks which messages of an account are in doubt, if that is ours to look after.
     async fn see_account(&mut self, account: Account) -> Result<(), StorageError> {
+        // Those that are left to an operator take nobody's place.
+        let untold_count = self.wards.get(&account.id).map_or(0, |ward| ward.untold.len());
         let doubts = match is_reconciled(&account) {
-            true => self.context.storage.doubts(&account.id, DOUBTS_MAX).await?,
+            true => self.context.storage.doubts(&account.id, DOUBTS_MAX + untold_count).await?,
             false => Vec::new(),
         };
         if doubts.is_empty() {
@@ -160,10 +165,13 @@ impl Reconciler {
         let ward = self.wards.entry(account.id.clone()).or_insert_with(|| Ward {
             account: Arc::clone(&account),
             vigil: Vigil::default(),
+            untold: Vec::new(),
             is_looked_at: false,
         });
         ward.account = account;
-        ward.vigil.see(doubts.into_iter().map(|doubt| doubt.message), self.context.clock.now());
+        ward.untold.retain(|doubt| doubts.contains(doubt));
+        let told = doubts.into_iter().filter(|doubt| !ward.untold.contains(doubt)).take(DOUBTS_MAX);
+        ward.vigil.see(told.map(|doubt| (doubt.message, doubt.since)), self.context.clock.now());
         Ok(())
     }
 
@@ -175,12 +183,13 @@ impl Reconciler {
         due.sort_unstable_by_key(|ward| ward.vigil.next_look());
         for ward in due.into_iter().take(room) {
             ward.is_looked_at = true;
-            let messages = ward.vigil.due(now).into_iter().map(|message| (message, ward.vigil.missing(message, now)));
+            let due = ward.vigil.due(now).into_iter();
+            let doubts = due.map(|(message, since)| (Doubt { message, since }, ward.vigil.missing(message, now)));
             let look = Look {
                 context: self.context.clone(),
                 account: Arc::clone(&ward.account),
                 folders: Arc::clone(&self.folders),
-                messages: messages.collect(),
+                doubts: doubts.collect(),
             };
             ward.vigil.look(now);
             let id = ward.account.id.clone();

@@ -47,7 +47,7 @@ pub struct MailboxStatus {
     pub read_mails: u64,
     /// Bounces and complaints among them.
     pub bounces: u64,
-    /// Mails that were too large to be read.
+    /// Mails that were not read: they are too large, or could not be read several times.
     pub skipped_mails: u64,
 }
 

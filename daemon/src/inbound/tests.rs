@@ -32,6 +32,7 @@ use crate::{
 };
 
 mod server;
+mod stuck;
 
 use server::{FakeServer, bounce, vacation};
 

@@ -39,6 +39,11 @@ impl Trouble {
         (self.is_crowded && !was_crowded).then_some(MailboxChange::Crowded { messages })
     }
 
+    /// It is read under other settings now: it is tried at once, and that it can be read again is still told.
+    pub(super) const fn settings_changed(&mut self) {
+        (self.strikes, self.is_crowded) = (0, false);
+    }
+
     /// Since when it cannot be read.
     pub(super) const fn failing_since(&self) -> Option<Timestamp> {
         self.failing_since

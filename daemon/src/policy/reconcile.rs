@@ -28,19 +28,31 @@ pub enum Missing {
 /// minutes before the connection broke, and only then gone on with the message.
 #[derive(Clone, Debug, Default)]
 pub struct Vigil {
-    seen: HashMap<MessageKey, Timestamp>,
+    seen: HashMap<MessageKey, Seen>,
     looked: Option<Timestamp>,
     /// How many looks in a row had no answer.
     failures: u32,
 }
 
+/// A doubt that is looked after.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// Since when the message is in doubt: of another attempt it is another doubt.
+    since: Timestamp,
+    /// When it was first seen here.
+    first: Timestamp,
+}
+
 impl Vigil {
-    /// Takes note of the messages that are in doubt now; others are forgotten.
-    pub fn see(&mut self, doubts: impl IntoIterator<Item = MessageKey>, now: Timestamp) {
+    /// Takes note of the messages that are in doubt now, each with the time since when it is; others are forgotten.
+    pub fn see(&mut self, doubts: impl IntoIterator<Item = (MessageKey, Timestamp)>, now: Timestamp) {
         let seen = std::mem::take(&mut self.seen);
-        // Since a clock was set back, nothing has been seen in the future.
-        let since = |message| seen.get(&message).map_or(now, |at| (*at).min(now));
-        self.seen = doubts.into_iter().map(|message| (message, since(message))).collect();
+        let of = |message, since| {
+            let before = seen.get(&message).filter(|seen| seen.since == since);
+            // Since a clock was set back, nothing has been seen in the future.
+            Seen { since, first: before.map_or(now, |seen| seen.first.min(now)) }
+        };
+        self.seen = doubts.into_iter().map(|(message, since)| (message, of(message, since))).collect();
         self.looked = self.looked.map(|at| at.min(now));
     }
 
@@ -59,14 +71,14 @@ impl Vigil {
             }
             _ => seen.after(FIRST_LOOK_AFTER),
         };
-        self.seen.values().map(next).min()
+        self.seen.values().map(|seen| next(&seen.first)).min()
     }
 
-    /// The messages to look for at `now`.
+    /// The messages to look for at `now`, each with the time since when it is in doubt.
     #[must_use]
-    pub fn due(&self, now: Timestamp) -> Vec<MessageKey> {
-        let is_due = |seen: &Timestamp| seen.after(FIRST_LOOK_AFTER) <= now;
-        let mut due: Vec<_> = self.seen.iter().filter(|(_, seen)| is_due(seen)).map(|(message, _)| *message).collect();
+    pub fn due(&self, now: Timestamp) -> Vec<(MessageKey, Timestamp)> {
+        let due = self.seen.iter().filter(|(_, seen)| seen.first.after(FIRST_LOOK_AFTER) <= now);
+        let mut due: Vec<_> = due.map(|(message, seen)| (*message, seen.since)).collect();
         due.sort_unstable();
         due
     }
@@ -84,7 +96,7 @@ impl Vigil {
     /// What it means that the copy of a message was not there at `now`.
     #[must_use]
     pub fn missing(&self, message: MessageKey, now: Timestamp) -> Missing {
-        let is_over = self.seen.get(&message).is_some_and(|seen| seen.after(PATIENCE) <= now);
+        let is_over = self.seen.get(&message).is_some_and(|seen| seen.first.after(PATIENCE) <= now);
         if is_over { Missing::NotTaken } else { Missing::Wait }
     }
 
@@ -102,6 +114,11 @@ mod tests {
         MessageKey::only(JobId::from_bytes([number; 16]))
     }
 
+    /// A message that is in doubt since before anybody looked.
+    fn doubt(number: u8) -> (MessageKey, Timestamp) {
+        (message(number), Timestamp::from_millis(1_600_000_000_000))
+    }
+
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_millis(1_700_000_000_000).after(Duration::from_secs(seconds))
     }
@@ -110,12 +127,12 @@ mod tests {
     fn a_doubt_is_looked_at_until_its_time_is_over() {
         let mut vigil = Vigil::default();
         assert_eq!(vigil.next_look(), None);
-        vigil.see([message(1)], at(0));
+        vigil.see([doubt(1)], at(0));
         let mut looks = Vec::new();
         loop {
             let next = vigil.next_look().expect("there is a doubt");
-            vigil.see([message(1)], next);
-            assert_eq!(vigil.due(next), [message(1)]);
+            vigil.see([doubt(1)], next);
+            assert_eq!(vigil.due(next), [doubt(1)]);
             vigil.look(next);
             looks.push(next.since(at(0)).as_secs());
             if vigil.missing(message(1), next) == Missing::NotTaken {
@@ -132,14 +149,14 @@ mod tests {
     #[test]
     fn a_folder_that_does_not_answer_is_asked_ever_less_often() {
         let mut vigil = Vigil::default();
-        vigil.see([message(1)], at(0));
+        vigil.see([doubt(1)], at(0));
         let mut pauses = Vec::new();
         let mut now = at(10);
         for _ in 0..9 {
             vigil.look(now);
             vigil.answered(false);
             // One more doubt does not make it be asked sooner.
-            vigil.see([message(1), message(2)], now);
+            vigil.see([doubt(1), doubt(2)], now);
             let next = vigil.next_look().expect("there is a doubt");
             pauses.push(next.since(now).as_secs());
             now = next;
@@ -153,11 +170,11 @@ mod tests {
     #[test]
     fn each_doubt_has_its_own_time() {
         let mut vigil = Vigil::default();
-        vigil.see([message(1)], at(0));
+        vigil.see([doubt(1)], at(0));
         vigil.look(at(10));
-        vigil.see([message(1), message(2)], at(15));
+        vigil.see([doubt(1), doubt(2)], at(15));
         assert_eq!(vigil.next_look(), Some(at(25)), "the new one is looked for before the old one is again");
-        assert_eq!(vigil.due(at(20)), [message(1)]);
+        assert_eq!(vigil.due(at(20)), [doubt(1)]);
         vigil.look(at(120));
         assert_eq!(vigil.missing(message(1), at(120)), Missing::NotTaken);
         assert_eq!(vigil.missing(message(2), at(120)), Missing::Wait);
@@ -165,11 +182,21 @@ mod tests {
     }
 
     #[test]
+    fn a_doubt_of_another_attempt_has_a_time_of_its_own() {
+        let mut vigil = Vigil::default();
+        vigil.see([doubt(1)], at(0));
+        vigil.see([(message(1), at(100))], at(101));
+        assert_eq!(vigil.missing(message(1), at(125)), Missing::Wait);
+        assert_eq!(vigil.due(at(111)), [(message(1), at(100))]);
+        assert_eq!(vigil.missing(message(1), at(221)), Missing::NotTaken);
+    }
+
+    #[test]
     fn a_clock_that_is_set_back_makes_nobody_wait_for_it() {
         let mut vigil = Vigil::default();
-        vigil.see([message(1)], at(10_000));
+        vigil.see([doubt(1)], at(10_000));
         vigil.look(at(10_010));
-        vigil.see([message(1)], at(0));
+        vigil.see([doubt(1)], at(0));
         assert_eq!(vigil.next_look(), Some(at(10)));
     }
 }

@@ -123,11 +123,12 @@ pub trait Queue: Send + Sync + fmt::Debug {
     async fn doubts(&self, account: &AccountId, limit: usize) -> Result<Vec<Doubt>, StorageError>;
 
     /// Ends the doubt about a message: what was found counts as submitted, without a reply; what was not waits again, due at once.
-    /// False when it is not in doubt any more, or belongs to another account.
+    /// False when it is not in doubt any more, is in doubt since another time, belongs to another account, or when no copy of it
+    /// could tell ([`Job::is_told_by_copy`](crate::domain::job::Job::is_told_by_copy)).
     async fn resolve_doubt(
         &self,
         account: &AccountId,
-        message: MessageKey,
+        doubt: Doubt,
         found: bool,
         now: Timestamp,
     ) -> Result<bool, StorageError>;

@@ -1,7 +1,9 @@
 //! What becomes of a job after the provider took its messages, or may have: what comes back, and what is found out.
 
 use super::{Audience, Flight, Job, Schedule};
-use crate::domain::{inbound::Effect, merge::progress::MergeOutcome, report::Report, time::Timestamp};
+use crate::domain::{
+    inbound::Effect, merge::progress::MergeOutcome, recipient::RecipientState, report::Report, time::Timestamp,
+};
 
 impl Job {
     /// Writes down what a mail says that came back about a recipient of a plain job: see [`RecipientState::report`](crate::domain::recipient::RecipientState::report). Other
@@ -56,6 +58,20 @@ impl Job {
     pub fn doubtful_since(&self, flight: Flight) -> Option<Timestamp> {
         let doubts = self.recipients().iter().filter_map(|recipient| recipient.state.doubtful_since());
         doubts.min().filter(|_| flight == Flight::Grounded)
+    }
+
+    /// Whether a copy of the message among what its account has sent tells whether those in doubt got it. That of a plain job
+    /// does not when another attempt may have left one: when it was taken for other recipients before, or when there are doubts
+    /// of several attempts.
+    #[must_use]
+    pub fn is_told_by_copy(&self) -> bool {
+        let mut doubts = self.recipients().iter().filter_map(|recipient| recipient.state.doubtful_since());
+        let first = doubts.next();
+        let was_taken = self.recipients().iter().any(|recipient| {
+            use RecipientState::{Bounced, Complained, Submitted};
+            matches!(recipient.state, Submitted { .. } | Bounced { .. } | Complained { .. })
+        });
+        !was_taken && doubts.all(|since| Some(since) == first)
     }
 
     fn wait_again(&mut self, now: Timestamp) {

@@ -39,8 +39,9 @@ impl Mailbox for Pop3Mailbox {
 
     async fn list(&mut self, read: ReadBefore, owed: &[ReadMark], limit: usize) -> Result<Listing, MailboxFailure> {
         let mut known = Known::of(read, owed);
-        let (mut wanted, mut is_cut) = (0, false);
+        let (mut wanted, mut met, mut is_cut) = (0, 0_u64, false);
         let maildrop = self.session.list(|id| {
+            met += 1;
             let is_wanted = known.meet(hash(id));
             if is_wanted && wanted == limit {
                 is_cut = true;
@@ -58,8 +59,11 @@ impl Mailbox for Pop3Mailbox {
         });
         let is_owed = |item: &Item| matches!(item.mark, ReadMark::Message(hash) if known.owed.contains(&hash));
         let (owed, items) = items.partition(is_owed);
+        // What a listing with gaps does not tell of may be there all the same.
+        let is_sure = maildrop.unreadable == 0 && !maildrop.is_cut && met == maildrop.held;
+        let gone = if is_sure { known.missing.into_iter().collect() } else { Vec::new() };
         let is_cut = is_cut || maildrop.is_cut;
-        Ok(Listing { items, owed, gone: known.missing.into_iter().collect(), messages: Some(maildrop.held), is_cut })
+        Ok(Listing { items, owed, gone, messages: Some(maildrop.held), is_cut })
     }
 
     async fn fetch(&mut self, item: &Item, bytes_max: u64) -> Result<Fetched, MailboxFailure> {
@@ -67,7 +71,12 @@ impl Mailbox for Pop3Mailbox {
         let retrieved = if self.all_mail {
             self.session.retrieve(item.number, bytes_max).await?
         } else {
-            self.session.peek(item.number, bytes_max).await?
+            match self.session.peek(item.number, bytes_max).await? {
+                Retrieved::Whole(bytes) if is_short(bytes.len(), item.octets) => {
+                    self.session.retrieve(item.number, bytes_max).await?
+                }
+                peeked => peeked,
+            }
         };
         Ok(match retrieved {
             Retrieved::Whole(bytes) => Fetched::Message(bytes),
@@ -138,6 +147,11 @@ impl Known {
     }
 }
 
+/// Whether TOP gave less than nine tenths of what the listing tells: servers may cap its lines.
+fn is_short(bytes: usize, octets: Option<u64>) -> bool {
+    octets.is_some_and(|octets| (bytes as u64).saturating_mul(10) < octets.saturating_mul(9))
+}
+
 fn hash(id: &str) -> [u8; 16] {
     *blake3::hash(id.as_bytes()).as_bytes().first_chunk().expect("a hash is longer than its beginning")
 }
@@ -145,6 +159,15 @@ fn hash(id: &str) -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_top_cut_short_is_noticed() {
+        for (bytes, octets, expected) in
+            [(89, Some(100), true), (90, Some(100), false), (120, Some(100), false), (1, None, false)]
+        {
+            assert_eq!(is_short(bytes, octets), expected, "{bytes} {octets:?}");
+        }
+    }
 
     #[test]
     fn what_was_read_is_not_met_again_unless_it_is_owed() {

@@ -265,3 +265,34 @@ async fn other_accounts_keep_their_doubts() {
     assert_eq!(scene.state(message).await, JobState::Submitted);
     scene.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_another_attempt_may_have_left_in_the_folder_is_left_to_an_operator() {
+    for second in [Fate::Submitted, Fate::LeftInDoubt] {
+        let mut scene = Scene::new().await;
+        let mut job = samples::sample_job("sales", 1);
+        samples::also_to(&mut job, "hanako@example.com");
+        samples::accept(&scene.storage, job.clone()).await;
+        // The first attempt leaves one recipient to the second.
+        let attempts = [vec![Fate::LeftInDoubt, Fate::Deferred], vec![second]];
+        for (number, fates) in (1..).zip(attempts) {
+            let mut attempt = samples::attempt(number, &fates, samples::at(900 + u64::from(number)));
+            if let [only] = attempt.outcomes.as_mut_slice() {
+                only.recipients = vec![1];
+            }
+            let settlement = samples::settlement(job.id, Some(attempt), samples::at(950));
+            scene.storage.settle(&scene.tenure, vec![settlement]).await.expect("it is ours");
+        }
+        scene.folder.fill(Some(vec![job.id.to_string()]));
+        scene.start();
+        pass(3_600).await;
+        assert_eq!((scene.state(MessageKey::only(job.id)).await, scene.looks()), (JobState::InDoubt, 0));
+        // Others are looked for all the same.
+        let other = scene.doubt(2).await;
+        scene.folder.fill(Some(vec![job.id.to_string(), other.job.to_string()]));
+        pass(60).await;
+        assert_eq!((scene.state(other).await, scene.looks()), (JobState::Submitted, 1));
+        assert_eq!(scene.state(MessageKey::only(job.id)).await, JobState::InDoubt);
+        scene.stop().await;
+    }
+}

@@ -40,6 +40,12 @@ pub(super) struct State {
     pub(super) hang_after_fetch: bool,
     pub(super) fail_close: bool,
     pub(super) is_down: bool,
+    /// Mails up to this UID are refused, in these words.
+    pub(super) refused: (u32, &'static str),
+    /// The mail whose fetching ends the connection.
+    pub(super) breaks_fetch: Option<u32>,
+    /// Whether waits for news break off at once.
+    pub(super) breaks_waits: bool,
     openings: u64,
     fetched: u64,
     longest_listing: usize,
@@ -162,6 +168,12 @@ impl Mailbox for FakeMailbox {
         let (raw, hangs) = {
             let mut state = self.server.state();
             state.fetched += 1;
+            if state.breaks_fetch == Some(item.number) {
+                return Err(closed());
+            }
+            if item.number <= state.refused.0 {
+                return Ok(Fetched::Refused(state.refused.1.to_owned()));
+            }
             let mail = state.mails.iter().find(|mail| mail.uid == item.number);
             (mail.map(|mail| mail.raw.clone()), state.hang_after_fetch)
         };
@@ -193,6 +205,10 @@ impl Mailbox for FakeMailbox {
     }
 
     async fn wait(&mut self, at_most: Duration, stop: Stop<'_>) -> Result<(), MailboxFailure> {
+        if self.server.change(|state| state.breaks_waits) {
+            sleep(Duration::from_secs(1)).await;
+            return Err(closed());
+        }
         tokio::select! {
             () = stop => {}
             () = self.server.news.notified() => {}

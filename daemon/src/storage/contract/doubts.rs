@@ -24,8 +24,14 @@ async fn doubts(store: &SharedStorage) -> Vec<Doubt> {
     store.doubts(&account_id("sales"), PAGE_MAX).await.expect("an answer")
 }
 
+/// Ends the doubt about a message that arose ten seconds in.
 async fn resolve(store: &SharedStorage, message: MessageKey, found: bool, second: u64) -> bool {
-    store.resolve_doubt(&account_id("sales"), message, found, at(second)).await.expect("an answer")
+    resolve_since(store, (message, 10), found, second).await
+}
+
+async fn resolve_since(store: &SharedStorage, of: (MessageKey, u64), found: bool, second: u64) -> bool {
+    let doubt = Doubt { message: of.0, since: at(of.1) };
+    store.resolve_doubt(&account_id("sales"), doubt, found, at(second)).await.expect("an answer")
 }
 
 async fn left_in_doubt(store: &SharedStorage, tenure: &Tenure, number: u32, second: u64) -> MessageKey {
@@ -54,7 +60,7 @@ pub(super) async fn doubts_are_told_by_their_age(store: SharedStorage) {
     assert_eq!(store.doubts(&account_id("sales"), 1).await.expect("an answer"), [doubt(older, 10)]);
     store.mark_in_doubt(&tenure, vec![mark(&stored(&store, 3).await, at(80))]).await.expect("an answer");
     assert_eq!(doubts(&store).await, [doubt(older, 10), doubt(younger, 20)], "it bears a mark");
-    assert!(!resolve(&store, third, true, 81).await);
+    assert!(!resolve_since(&store, (third, 15), true, 81).await);
     is_sound(&store).await;
     let met = attempt(2, &[], at(82));
     store.settle(&tenure, vec![settlement(job_id(3), Some(met), at(82))]).await.expect("it is settled");
@@ -67,9 +73,10 @@ pub(super) async fn a_message_that_is_found_is_submitted(store: SharedStorage) {
     open_account(&store, "orders").await;
     let message = left_in_doubt(&store, &tenure, 1, 10).await;
     let before = *store.head().borrow();
-    let other = store.resolve_doubt(&account_id("orders"), message, true, at(30)).await;
+    let other = store.resolve_doubt(&account_id("orders"), Doubt { message, since: at(10) }, true, at(30)).await;
     assert!(!other.expect("an answer"));
     assert!(!resolve(&store, MessageKey { index: 1, ..message }, true, 30).await);
+    assert!(!resolve_since(&store, (message, 9), true, 30).await, "that is another doubt");
     assert!(resolve(&store, message, true, 30).await);
     assert!(!resolve(&store, message, false, 31).await, "it is out of doubt");
     let job = stored(&store, 1).await;
@@ -108,10 +115,11 @@ pub(super) async fn a_message_of_a_merge_is_found_out(store: SharedStorage) {
     let doubt = |index: u32| Doubt { message: key(index), since: at(9 - u64::from(index)) };
     assert_eq!(doubts(&store).await, [doubt(2), doubt(1), doubt(0)]);
     is_sound(&store).await;
-    assert!(resolve(&store, key(0), true, 30).await);
-    assert!(resolve(&store, key(1), false, 31).await);
-    assert!(!resolve(&store, key(1), true, 32).await, "it waits");
-    assert!(!resolve(&store, key(8), true, 32).await);
+    assert!(!resolve_since(&store, (key(0), 8), true, 30).await, "that is another doubt");
+    assert!(resolve_since(&store, (key(0), 9), true, 30).await);
+    assert!(resolve_since(&store, (key(1), 8), false, 31).await);
+    assert!(!resolve_since(&store, (key(1), 8), true, 32).await, "it waits");
+    assert!(!resolve_since(&store, (key(8), 1), true, 32).await);
     assert_eq!(doubts(&store).await, [doubt(2)]);
     let ready = store.ready(&account_id("sales"), &Default::default(), 9, at(31)).await.expect("an answer");
     assert_eq!(ready.messages.iter().map(|ready| ready.message).collect::<Vec<_>>(), [key(1)]);
@@ -139,7 +147,7 @@ pub(super) async fn what_is_withdrawn_is_no_doubt(store: SharedStorage) {
     assert_eq!(doubts(&store).await.len(), 2);
     store.control(vec![job_id(1), job_id(2)], Control::Cancel, at(12)).await.expect("an answer");
     assert_eq!(doubts(&store).await, []);
-    assert!(!resolve(&store, key, false, 30).await);
+    assert!(!resolve_since(&store, (key, 9), false, 30).await);
     is_sound(&store).await;
     while store.prune(at(99), 3, at(99)).await.expect("an answer") > 0 {}
     is_sound(&store).await;

@@ -306,11 +306,11 @@ impl Queue for MemoryStore {
     async fn resolve_doubt(
         &self,
         account: &AccountId,
-        message: MessageKey,
+        doubt: Doubt,
         found: bool,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.change(|model| model.resolve_doubt(account, message, found, now))
+        self.change(|model| model.resolve_doubt(account, doubt, found, now))
     }
 
     async fn in_doubt(&self, account: &AccountId) -> Result<Vec<Mark>, StorageError> {

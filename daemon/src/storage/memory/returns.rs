@@ -164,17 +164,12 @@ impl Model {
         doubts
     }
 
-    pub(super) fn resolve_doubt(
-        &mut self,
-        account: &AccountId,
-        message: MessageKey,
-        found: bool,
-        now: Timestamp,
-    ) -> bool {
+    pub(super) fn resolve_doubt(&mut self, account: &AccountId, doubt: Doubt, found: bool, now: Timestamp) -> bool {
+        let message = doubt.message;
         let own = self.jobs.get_mut(&message.job).filter(|stored| stored.job.account == *account);
         let Some(stored) = own else { return false };
         let uncounted = stored.job.uncounted();
-        if !stored.resolve_doubt(message.index, found, now) {
+        if !stored.resolve_doubt(doubt, found, now) {
             return false;
         }
         let (job, flight) = (stored.job.clone(), stored.flight());
@@ -208,12 +203,16 @@ impl StoredJob {
         }
     }
 
-    fn resolve_doubt(&mut self, index: u32, found: bool, now: Timestamp) -> bool {
+    fn resolve_doubt(&mut self, doubt: Doubt, found: bool, now: Timestamp) -> bool {
         let flight = self.flight();
+        let (index, since) = (doubt.message.index, Some(doubt.since));
         match &mut self.content {
-            Stored::Plain(_) => index == 0 && self.job.resolve_doubt(found, flight, now),
+            Stored::Plain(_) => {
+                let is_it = index == 0 && self.job.doubtful_since(flight) == since && self.job.is_told_by_copy();
+                is_it && self.job.resolve_doubt(found, flight, now)
+            }
             Stored::Merge { outcomes, .. } => {
-                let known = outcomes.get_mut(&index);
+                let known = outcomes.get_mut(&index).filter(|known| known.state.doubtful_since() == since);
                 let resolved = known.is_some_and(|known| self.job.resolve_message(known, found, now));
                 self.reschedule();
                 resolved

@@ -152,12 +152,12 @@ impl Queue for SledStore {
     async fn resolve_doubt(
         &self,
         account: &AccountId,
-        message: MessageKey,
+        doubt: Doubt,
         found: bool,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
         let account = account.clone();
-        let resolve = move |txn: &mut super::txn::Txn| doubts::resolve(txn, &account, message, found, now);
+        let resolve = move |txn: &mut super::txn::Txn| doubts::resolve(txn, &account, doubt, found, now);
         self.writer.commit(weight(1), Patience::Wait, resolve).await
     }
 

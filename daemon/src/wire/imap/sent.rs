@@ -22,7 +22,7 @@ pub struct Mark<'a> {
 impl ImapSession {
     /// The UIDs of the messages in `folder` that carry this Message-ID (with its angle brackets) or this mark; at most the
     /// latest 50. The mark helps where the server gives messages a Message-ID of its own, and must belong to this message
-    /// alone. The server only finds what may match; each is looked at. `folder` is open for reading afterwards.
+    /// alone: where its field is there, the Message-ID does not count. The server only finds what may match; each is looked at. `folder` is open for reading afterwards.
     ///
     /// # Errors
     /// When the server refuses, or the connection fails: then nothing is known.
@@ -110,14 +110,20 @@ fn header(response: &Response<'_>) -> Option<(u32, String)> {
     Some((uid, header))
 }
 
-/// Whether one of the fields is one of the marks.
+/// Whether the fields say that it is the message. The last of the marks whose field is there decides alone: several messages may
+/// have the same Message-ID, which comes first.
 fn carries(header: &str, marks: &[Mark<'_>]) -> bool {
     // RFC 5322 2.2.3: a line that begins with a blank belongs to the one before.
     let unfolded = header.replace("\r\n ", " ").replace("\r\n\t", " ");
-    unfolded.lines().filter_map(|line| line.split_once(':')).any(|(name, value)| {
-        let is_it = |mark: &Mark<'_>| name.trim().eq_ignore_ascii_case(mark.name) && value.trim() == mark.value.trim();
-        marks.iter().any(is_it)
-    })
+    let fields: Vec<_> = unfolded.lines().filter_map(|line| line.split_once(':')).collect();
+    for mark in marks.iter().rev() {
+        let is_named = |name: &str| name.trim().eq_ignore_ascii_case(mark.name);
+        let mut values = fields.iter().filter(|(name, _)| is_named(name)).map(|(_, value)| value.trim()).peekable();
+        if values.peek().is_some() {
+            return values.any(|value| value == mark.value.trim());
+        }
+    }
+    false
 }
 
 /// Whether it can be the name of a field (RFC 5322 2.2) and an atom of IMAP.
@@ -141,6 +147,9 @@ mod tests {
             ("message-id:\r\n <a@b.jp>\r\n", true),
             ("Message-ID: <new@b.jp>\r\nX-Hikyaku-Job: job1\r\n", true),
             ("Message-ID: <aa@b.jp>\r\nX-Hikyaku-Job: job12\r\n", false),
+            // Of another job that was given the same Message-ID.
+            ("Message-ID: <a@b.jp>\r\nX-Hikyaku-Job: job2\r\n", false),
+            ("X-Hikyaku-Job: job2\r\nMessage-ID: <a@b.jp>\r\n", false),
             ("X-Hikyaku-Job: <a@b.jp>\r\n", false),
             ("In-Reply-To: <a@b.jp>\r\n", false),
             ("", false),

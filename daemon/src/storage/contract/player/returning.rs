@@ -21,6 +21,7 @@ use crate::{
             },
             step::Step,
         },
+        settlement::Doubt,
     },
 };
 
@@ -41,7 +42,10 @@ impl Player {
             }
             Step::ResolveDoubt { account: id, job, index, found } => {
                 let message = MessageKey { job: self.id(*job), index: u32::from(*index) };
-                let resolved = self.store.resolve_doubt(&account(*id), message, *found, self.now).await;
+                let doubts = self.store.doubts(&account(*id), PAGE_MAX).await.expect("an answer");
+                let since = doubts.iter().find(|doubt| doubt.message == message).map_or(self.now, |doubt| doubt.since);
+                let doubt = Doubt { message, since };
+                let resolved = self.store.resolve_doubt(&account(*id), doubt, *found, self.now).await;
                 format!("{:?}", resolved.expect("an answer"))
             }
             _ => unreachable!("play() sends no other step here"),

@@ -8,6 +8,7 @@ use crate::{
     },
     storage::{
         StorageError,
+        settlement::Doubt,
         sled::{disk::readable, jobs::job_event, txn::Txn},
     },
 };
@@ -34,16 +35,18 @@ impl OpenMerge {
         Ok(effect)
     }
 
-    /// Ends the doubt about a message; false when there is none.
+    /// Ends the doubt about a message; false when there is none since that time.
     pub(in crate::storage::sled) fn resolve_doubt(
         &mut self,
         txn: &mut Txn,
-        index: u32,
+        doubt: Doubt,
         found: bool,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
+        let index = doubt.message.index;
         let Some(mut known) = self.tried(txn, index)? else { return Ok(false) };
-        if !self.stored.job.resolve_message(&mut known, found, now) {
+        let is_it = known.state.doubtful_since() == Some(doubt.since);
+        if !is_it || !self.stored.job.resolve_message(&mut known, found, now) {
             return Ok(false);
         }
         let message = MessageKey { job: self.id(), index };

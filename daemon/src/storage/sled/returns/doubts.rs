@@ -73,25 +73,28 @@ impl Txn {
     }
 }
 
-/// Ends the doubt about a message; false when there is none.
+/// Ends the doubt about a message; false when there is none since that time, or no copy of it could tell.
 pub(in crate::storage::sled) fn resolve(
     txn: &mut Txn,
     account: &AccountId,
-    message: MessageKey,
+    doubt: Doubt,
     found: bool,
     now: Timestamp,
 ) -> Result<bool, StorageError> {
+    let message = doubt.message;
     let Some(number) = txn.accounts.get(account).map(|entry| entry.number) else { return Ok(false) };
     let resolved = match txn.open_job(message.job, number, account)? {
         None => false,
         Some(Opened::Merge(mut merge)) => {
             let uncounted = merge.job().uncounted();
-            let resolved = merge.resolve_doubt(txn, message.index, found, now);
+            let resolved = merge.resolve_doubt(txn, doubt, found, now);
             txn.count(number, &merge.job().counted_since(&uncounted, None), now);
             txn.close_merge(merge);
             resolved?
         }
-        Some(Opened::Plain(stored)) if message.index == 0 => resolve_plain(txn, number, stored, found, now)?,
+        Some(Opened::Plain(stored)) if message.index == 0 => {
+            resolve_plain(txn, (number, doubt.since), stored, found, now)?
+        }
         Some(Opened::Plain(_)) => false,
     };
     if resolved {
@@ -102,7 +105,7 @@ pub(in crate::storage::sled) fn resolve(
 
 fn resolve_plain(
     txn: &mut Txn,
-    account: u32,
+    (account, since): (u32, Timestamp),
     mut stored: StoredJob,
     found: bool,
     now: Timestamp,
@@ -110,7 +113,8 @@ fn resolve_plain(
     let flight = jobs::flight_of(txn, account, &stored.job)?;
     let before = Before::of(account, &stored.job, flight);
     let uncounted = stored.job.uncounted();
-    if !stored.job.resolve_doubt(found, flight, now) {
+    let is_it = stored.job.doubtful_since(flight) == Some(since) && stored.job.is_told_by_copy();
+    if !is_it || !stored.job.resolve_doubt(found, flight, now) {
         return Ok(false);
     }
     txn.replace_job(account, &stored, &before, flight);
