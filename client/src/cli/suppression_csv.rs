@@ -99,6 +99,7 @@ fn line(cells: [String; 7]) -> Result<Vec<u8>, Failure> {
 struct ImportView {
     added: u64,
     replaced: u64,
+    kept: u64,
     refused: u64,
     refusals: Vec<Refusal>,
 }
@@ -120,7 +121,8 @@ impl ImportView {
 
 impl Show for ImportView {
     fn text(&self) -> String {
-        let mut text = format!("{} added, {} replaced, {} refused", self.added, self.replaced, self.refused);
+        let Self { added, replaced, kept, refused, .. } = self;
+        let mut text = format!("{added} added, {replaced} replaced, {kept} kept, {refused} refused");
         for Refusal { line, reason } in &self.refusals {
             text.push_str(&format!("\n  line {line}: {}", escape(reason)));
         }
@@ -177,10 +179,11 @@ pub(crate) async fn import<W: Write>(
         };
         answered = answer.sequence;
         let mut view = bad.lock().unwrap_or_else(PoisonError::into_inner);
-        match (answer.refusal, answer.replaced) {
-            (refusal, _) if !refusal.is_empty() => view.refuse(answer.sequence, refusal),
-            (_, true) => view.replaced += 1,
-            (_, false) => view.added += 1,
+        match answer.refusal {
+            refusal if !refusal.is_empty() => view.refuse(answer.sequence, refusal),
+            _ if answer.kept => view.kept += 1,
+            _ if answer.replaced => view.replaced += 1,
+            _ => view.added += 1,
         }
         progress.at(file.read.load(Ordering::Relaxed), "");
     };

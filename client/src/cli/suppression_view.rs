@@ -82,22 +82,28 @@ pub(crate) fn suppression_table(suppressions: &[SuppressionView]) -> String {
     table(&["ADDRESS", "SCOPE", "REASON", "SOURCE", "ADDED", "EXPIRES", "EVIDENCE"], rows)
 }
 
-/// That an address was added.
+/// That an address was added, or why not.
 #[derive(Debug, Serialize)]
 pub(crate) struct AddedView {
     replaced: bool,
+    kept: bool,
     suppression: SuppressionView,
 }
 
 impl From<AddSuppressionResponse> for AddedView {
     fn from(answer: AddSuppressionResponse) -> Self {
-        Self { replaced: answer.replaced, suppression: answer.suppression.unwrap_or_default().into() }
+        let AddSuppressionResponse { suppression, replaced, kept } = answer;
+        Self { replaced, kept, suppression: suppression.unwrap_or_default().into() }
     }
 }
 
 impl Show for AddedView {
     fn text(&self) -> String {
-        let done = if self.replaced { "replaced" } else { "added" };
+        let done = match (self.kept, self.replaced) {
+            (true, _) => "kept",
+            (false, true) => "replaced",
+            (false, false) => "added",
+        };
         format!("{done} {} for {}", escape(&self.suppression.address), escape(&self.suppression.scope))
     }
 }

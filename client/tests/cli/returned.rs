@@ -35,13 +35,16 @@ fn suppressions_leave_and_come_as_csv() {
     let import = ["suppression", "import", list.to_str().unwrap(), "--label", "news"];
     let ended = scene.run(&import);
     assert_eq!(ended.code, 1);
-    for line in ["2 added, 0 replaced, 2 refused", "line 3: ", "line 4: \"dead\" is not a reason"] {
+    for line in ["2 added, 0 replaced, 0 kept, 2 refused", "line 3: ", "line 4: \"dead\" is not a reason"] {
         assert!(ended.out.contains(line), "{line}: {ended:?}");
     }
     let exported = scene.good(&["suppression", "export", "--label", "news"]);
     assert_eq!(exported.lines().count(), 3, "{exported}");
     let copy = scene.file("copy.csv", &exported);
-    assert_eq!(scene.good(&["suppression", "import", copy.to_str().unwrap()]), "0 added, 2 replaced, 0 refused\n");
+    assert_eq!(
+        scene.good(&["suppression", "import", copy.to_str().unwrap()]),
+        "0 added, 2 replaced, 0 kept, 0 refused\n"
+    );
 }
 
 #[test]

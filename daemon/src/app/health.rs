@@ -50,7 +50,7 @@ mod tests {
         domain::time::{Clock, Timestamp},
         platform::{clock::VirtualClock, entropy::SeededEntropy},
         policy::{classify::rules::Rules, verp::VerpKey},
-        service::{mailboxes::NoMailboxes, parts::Parts, routes::routes},
+        service::{mailboxes::NoMailboxes, paging::PageSeal, parts::Parts, routes::routes},
         storage::memory::MemoryStore,
         wire::{dial::TcpDialer, dns::NameServers, oauth::TokenClient},
     };
@@ -68,6 +68,7 @@ mod tests {
             tokens: TokenKeeper::new(Arc::clone(&storage), Arc::new(TokenClient::default()), clock),
             signers: Signers::new(&storage),
             verp: VerpKey::new([7; 32]),
+            pages: PageSeal::new([8; 32]),
             desk: desk::open().0,
             mailboxes: Arc::new(NoMailboxes),
             inbound_folder: None,

@@ -36,6 +36,7 @@ use crate::{
     policy::{classify::rules::Rules, verp::VerpKey},
     service::{
         guard::Guard,
+        paging::PageSeal,
         parts::Parts,
         routes::{Health, routes},
     },
@@ -186,7 +187,8 @@ impl Daemon {
         let signers = Signers::new(&storage);
         let dial: Arc<dyn Dial> = Arc::new(TcpDialer);
         let host_name = config.delivery.host_name.clone().unwrap_or_else(host::name);
-        let verp = VerpKey::new(Sealer::from_key_file(&config.seal_key_file)?.derive("verp"));
+        let sealer = Sealer::from_key_file(&config.seal_key_file)?;
+        let verp = VerpKey::new(sealer.derive("verp"));
         let parts = Parts {
             storage: Arc::clone(&storage),
             clock: Arc::clone(&clock),
@@ -196,6 +198,7 @@ impl Daemon {
             tokens: tokens.clone(),
             signers: signers.clone(),
             verp: verp.clone(),
+            pages: PageSeal::new(sealer.derive("page tokens")),
             desk,
             mailboxes: Arc::new(mailboxes.clone()),
             inbound_folder: Some(config.inbound.folder.clone()),
@@ -375,6 +378,7 @@ mod tests {
             tokens: tokens.clone(),
             signers: Signers::new(&storage),
             verp: VerpKey::new([7; 32]),
+            pages: PageSeal::new([8; 32]),
             desk: desk::open().0,
             mailboxes: Arc::new(NoMailboxes),
             inbound_folder: None,

@@ -14,6 +14,7 @@ use super::{
         violations::Violations,
     },
     guard::{caller_of, visitor_of},
+    paging::PageSeal,
     parts::Parts,
     status::Refusal,
     visibility::Visitor,
@@ -58,6 +59,7 @@ pub(super) struct Accounts {
     consents: Consents,
     desk: Desk,
     trials: Trials,
+    pages: PageSeal,
 }
 
 impl Accounts {
@@ -78,6 +80,7 @@ impl Accounts {
             consents: Consents::default(),
             desk: parts.desk.clone(),
             trials: Trials::new(tools),
+            pages: parts.pages.clone(),
         }
     }
 

@@ -17,11 +17,13 @@ use super::{
     convert::inbound::{from_status, from_whole_mail},
     guard::visitor_of,
     mailboxes::{MailboxDesk, MailboxStatus},
+    paging::PageSeal,
     parts::Parts,
     places::place,
     status::{Refusal, Returned},
+    unread::unless_unread,
     visibility::{View, Visitor},
-    watching::{Watcher, events},
+    watching::{Watcher, check_account, events},
 };
 use crate::{
     domain::{
@@ -45,6 +47,7 @@ pub(super) struct Inbound {
     mailboxes: Arc<dyn MailboxDesk>,
     /// Below it lie the accounts' folders.
     folder: Option<PathBuf>,
+    pages: PageSeal,
     shutdown: CancellationToken,
     watches: Arc<Semaphore>,
     readings: Arc<Semaphore>,
@@ -57,6 +60,7 @@ impl Inbound {
             storage: Arc::clone(&parts.storage),
             mailboxes: Arc::clone(&parts.mailboxes),
             folder: parts.inbound_folder.clone(),
+            pages: parts.pages.clone(),
             shutdown: parts.shutdown.clone(),
             watches: Arc::new(Semaphore::new(WATCHES_MAX)),
             readings: Arc::new(Semaphore::new(READINGS_MAX)),
@@ -159,6 +163,7 @@ impl InboundService for Inbound {
         let place = place(&self.watches, "watches")?;
         let head = *self.storage.head().borrow();
         let (start, wanted) = Wanted::read(&request.into_inner(), head).map_err(Refusal::from)?;
+        check_account(wanted.account(), &visitor, &self.storage).await?;
         start.check(&self.storage).await?;
         let (storage, shutdown) = (Arc::clone(&self.storage), self.shutdown.clone());
         let events = events(Watcher { storage, visitor, shutdown, place }, start, wanted);
@@ -174,6 +179,6 @@ impl InboundService for Inbound {
         let mail = self.mail(&inbound_id, &visitor).await?;
         let place = place(&self.files, "readings of attachments")?;
         let file = self.open(&mail, &attachment_id).await?;
-        Ok(Response::new(attachment::pieces(file, self.shutdown.clone(), place).boxed()))
+        Ok(Response::new(unless_unread(attachment::pieces(file, self.shutdown.clone(), place)).boxed()))
     }
 }

@@ -11,7 +11,7 @@ mod inbound;
 mod jobs;
 pub mod load;
 pub mod mailboxes;
-mod paging;
+pub mod paging;
 pub mod parts;
 mod places;
 mod providers;
@@ -21,6 +21,7 @@ mod statistics;
 mod status;
 mod store;
 mod suppressions;
+mod unread;
 mod visibility;
 mod watching;
 

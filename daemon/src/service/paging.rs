@@ -1,24 +1,27 @@
-//! Page tokens: opaque to callers, and checked when they come back.
+//! Page tokens: sealed, as they name what comes last on a page, which the caller perhaps does not see; and good for their own list only.
+
+use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use prost::Message;
 
 use super::convert::violations::Violations;
 use crate::{
     domain::{
-        ids::{AccountId, JobId},
+        address::ADDRESS_BYTES_MAX,
+        ids::{ACCOUNT_ID_BYTES_MAX, AccountId, JobId, LABEL_BYTES_MAX},
         inbound::InboundId,
         suppression::{SuppressedMailbox, SuppressionKey, SuppressionScope},
     },
+    platform::sealing::{KEY_BYTES, Sealer},
     storage::PAGE_MAX,
 };
 
 /// Entries of a page when the caller does not say.
 const PAGE_DEFAULT: usize = 100;
-/// Changes when the form of the tokens does, so that an old one is refused and not misread.
-const VERSION: u8 = 1;
-const JOB_ID_BYTES: usize = 16;
-const RECIPIENT_BYTES: usize = 4;
-const LIST_BYTES: usize = 8;
+const _: () = assert!(ACCOUNT_ID_BYTES_MAX <= LABEL_BYTES_MAX, "a scope's name has room in a token");
+/// Bytes of a suppression in a token: its kind of scope, that scope's name, the address, and what stands between these.
+const SUPPRESSION_BYTES: usize = 1 + LABEL_BYTES_MAX + 1 + ADDRESS_BYTES_MAX;
 
 /// How many entries a caller wants.
 pub(super) fn page_size(given: u32, violations: &mut Violations) -> Option<usize> {
@@ -32,207 +35,203 @@ pub(super) fn page_size(given: u32, violations: &mut Violations) -> Option<usize
     }
 }
 
-/// The token for the page after `last` in the list that `filter`, the encoded filter, describes.
-pub(super) fn job_token(last: JobId, filter: &[u8]) -> String {
-    let mut bytes = vec![VERSION];
-    bytes.extend_from_slice(&last.to_bytes());
-    bytes.extend_from_slice(&list_mark(filter));
-    URL_SAFE_NO_PAD.encode(bytes)
+/// Seals page tokens. Those of another daemon with the same key are good here too, and so are those of before a restart.
+#[derive(Clone, Debug)]
+pub struct PageSeal(Arc<Sealer>);
+
+impl PageSeal {
+    /// With this key.
+    #[must_use]
+    pub fn new(key: [u8; KEY_BYTES]) -> Self {
+        Self(Arc::new(Sealer::from_key(key)))
+    }
+
+    /// The tokens of a list; `list` is what was asked for, without the page that was wanted.
+    pub(super) fn tokens<K: PageKey>(&self, list: &impl Message) -> Tokens {
+        Tokens { seal: self.clone(), list: [K::LIST.as_bytes(), b"\0", &list.encode_to_vec()].concat() }
+    }
 }
 
-/// Where the page of a token begins; nothing for an empty token, which is the first page.
-pub(super) fn after_job(token: &str, filter: &[u8], violations: &mut Violations) -> Option<Option<JobId>> {
-    if token.is_empty() {
-        return Some(None);
+/// The tokens of one list.
+#[derive(Clone, Debug)]
+pub(super) struct Tokens {
+    seal: PageSeal,
+    /// Which list it is: of what, and what was asked for.
+    list: Vec<u8>,
+}
+
+impl Tokens {
+    /// The token for the page after `last`.
+    pub(super) fn after<K: PageKey>(&self, last: &K) -> String {
+        URL_SAFE_NO_PAD.encode(self.seal.0.seal(&self.list, &last.to_bytes()))
     }
-    let bytes = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
-    let id = bytes.strip_prefix(&[VERSION]).and_then(|rest| rest.split_first_chunk::<JOB_ID_BYTES>());
-    match id {
-        Some((id, mark)) if mark == list_mark(filter) => Some(Some(JobId::from_bytes(*id))),
-        Some((_, mark)) if mark.len() == LIST_BYTES => {
-            violations.add("page_token", "belongs to a list with another filter");
-            None
+
+    /// What the page of a token begins after; nothing for an empty token, which is the first page.
+    pub(super) fn read<K: PageKey>(&self, token: &str, violations: &mut Violations) -> Option<Option<K>> {
+        if token.is_empty() {
+            return Some(None);
         }
-        _ => {
-            violations.add("page_token", "is none that an earlier answer carried");
-            None
+        let sealed = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
+        let opened = self.seal.0.open(&self.list, &sealed).ok();
+        let last = opened.and_then(|bytes| K::from_bytes(&bytes));
+        if last.is_none() {
+            violations
+                .add("page_token", "is none that an earlier answer carried, or belongs to a list with another filter");
         }
+        last.map(Some)
     }
 }
 
-/// The token for the page after the recipient with this index in the list that `list`, its encoded request, describes.
-pub(super) fn recipient_token(last: u32, list: &[u8]) -> String {
-    let mut bytes = vec![VERSION];
-    bytes.extend_from_slice(&last.to_be_bytes());
-    bytes.extend_from_slice(&list_mark(list));
-    URL_SAFE_NO_PAD.encode(bytes)
+/// What the entries of a list are named by.
+pub(super) trait PageKey: Sized {
+    /// Which list.
+    const LIST: &'static str;
+
+    /// Always of the same length, which would tell of a name.
+    fn to_bytes(&self) -> Vec<u8>;
+
+    /// What gave these bytes.
+    fn from_bytes(bytes: &[u8]) -> Option<Self>;
 }
 
-/// Where the page of a token begins; nothing for an empty token, which is the first page.
-pub(super) fn after_recipient(token: &str, list: &[u8], violations: &mut Violations) -> Option<Option<u32>> {
-    if token.is_empty() {
-        return Some(None);
+impl PageKey for JobId {
+    const LIST: &'static str = "jobs";
+
+    fn to_bytes(&self) -> Vec<u8> {
+        Self::to_bytes(*self).to_vec()
     }
-    let bytes = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
-    let last = bytes.strip_prefix(&[VERSION]).and_then(|rest| rest.split_first_chunk::<RECIPIENT_BYTES>());
-    match last {
-        Some((last, mark)) if mark == list_mark(list) => Some(Some(u32::from_be_bytes(*last))),
-        Some((_, mark)) if mark.len() == LIST_BYTES => {
-            violations.add("page_token", "belongs to another list");
-            None
-        }
-        _ => {
-            violations.add("page_token", "is none that an earlier answer carried");
-            None
-        }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Some(Self::from_bytes(bytes.try_into().ok()?))
     }
 }
 
-/// The token for the page after the mail `last` in the list that `list`, its encoded request, describes.
-pub(super) fn inbound_token(last: InboundId, list: &[u8]) -> String {
-    job_token(JobId::from_bytes(last.to_bytes()), list)
-}
+impl PageKey for InboundId {
+    const LIST: &'static str = "inbound";
 
-/// Where the page of a token begins; nothing for an empty token, which is the first page.
-pub(super) fn after_inbound(token: &str, list: &[u8], violations: &mut Violations) -> Option<Option<InboundId>> {
-    after_job(token, list, violations).map(|last| last.map(|last| InboundId::from_bytes(last.to_bytes())))
-}
-
-/// The token for the page after the suppression `last` in the list that `list`, its encoded request, describes.
-pub(super) fn suppression_token(last: &SuppressionKey, list: &[u8]) -> String {
-    let (kind, name) = match &last.scope {
-        SuppressionScope::Global => (0, ""),
-        SuppressionScope::Account(account) => (1, account.as_str()),
-        SuppressionScope::Label(label) => (2, label.as_str()),
-    };
-    let mut bytes = vec![VERSION];
-    bytes.extend_from_slice(&list_mark(list));
-    bytes.push(kind);
-    bytes.extend_from_slice(name.as_bytes());
-    // Neither name nor address has a control character.
-    bytes.push(0);
-    bytes.extend_from_slice(last.mailbox.as_str().as_bytes());
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// Where the page of a token begins; nothing for an empty token, which is the first page.
-pub(super) fn after_suppression(
-    token: &str,
-    list: &[u8],
-    violations: &mut Violations,
-) -> Option<Option<SuppressionKey>> {
-    if token.is_empty() {
-        return Some(None);
+    fn to_bytes(&self) -> Vec<u8> {
+        Self::to_bytes(*self).to_vec()
     }
-    let bytes = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
-    let last = bytes.strip_prefix(&[VERSION]).and_then(|rest| rest.split_first_chunk::<LIST_BYTES>());
-    match last.and_then(|(mark, rest)| Some((mark, read_key(rest)?))) {
-        Some((mark, key)) if *mark == list_mark(list) => Some(Some(key)),
-        Some(_) => {
-            violations.add("page_token", "belongs to another list");
-            None
-        }
-        None => {
-            violations.add("page_token", "is none that an earlier answer carried");
-            None
-        }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Some(Self::from_bytes(bytes.try_into().ok()?))
     }
 }
 
-fn read_key(bytes: &[u8]) -> Option<SuppressionKey> {
-    let (kind, rest) = bytes.split_first()?;
-    let (name, address) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
-    let scope = match kind {
-        0 if name.is_empty() => SuppressionScope::Global,
-        1 => SuppressionScope::Account(name.parse().ok()?),
-        2 => SuppressionScope::Label(name.parse().ok()?),
-        _ => return None,
-    };
-    // In lower case it may be longer than an address may be.
-    Some(SuppressionKey { scope, mailbox: SuppressedMailbox::stored(address) })
-}
+/// The index of a recipient.
+impl PageKey for u32 {
+    const LIST: &'static str = "recipients";
 
-/// The token for the page after account `last`.
-pub(super) fn account_token(last: &AccountId) -> String {
-    let mut bytes = vec![VERSION];
-    bytes.extend_from_slice(last.as_str().as_bytes());
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// Where the page of a token begins; nothing for an empty token, which is the first page.
-pub(super) fn after_account(token: &str, violations: &mut Violations) -> Option<Option<AccountId>> {
-    if token.is_empty() {
-        return Some(None);
+    fn to_bytes(&self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
     }
-    let bytes = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
-    let id = bytes.strip_prefix(&[VERSION]).and_then(|id| std::str::from_utf8(id).ok()?.parse().ok());
-    if id.is_none() {
-        violations.add("page_token", "is none that an earlier answer carried");
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Some(Self::from_be_bytes(bytes.try_into().ok()?))
     }
-    id.map(Some)
 }
 
-fn list_mark(filter: &[u8]) -> [u8; LIST_BYTES] {
-    let mut mark = [0; LIST_BYTES];
-    mark.copy_from_slice(&blake3::hash(filter).as_bytes()[..LIST_BYTES]);
-    mark
+impl PageKey for AccountId {
+    const LIST: &'static str = "accounts";
+
+    fn to_bytes(&self) -> Vec<u8> {
+        padded(self.as_str().as_bytes().to_vec(), ACCOUNT_ID_BYTES_MAX)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        unpadded(bytes)?.parse().ok()
+    }
+}
+
+impl PageKey for SuppressionKey {
+    const LIST: &'static str = "suppressions";
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let (kind, name) = match &self.scope {
+            SuppressionScope::Global => (b'g', ""),
+            SuppressionScope::Account(account) => (b'a', account.as_str()),
+            SuppressionScope::Label(label) => (b'l', label.as_str()),
+        };
+        // Neither name nor address has a control character.
+        padded([&[kind], name.as_bytes(), b"\0", self.mailbox.as_str().as_bytes()].concat(), SUPPRESSION_BYTES)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (name, address) = unpadded(bytes)?.split_once('\0')?;
+        let scope = match name.split_at_checked(1)? {
+            ("g", "") => SuppressionScope::Global,
+            ("a", account) => SuppressionScope::Account(account.parse().ok()?),
+            ("l", label) => SuppressionScope::Label(label.parse().ok()?),
+            _ => return None,
+        };
+        // In lower case it may be longer than an address may be.
+        Some(Self { scope, mailbox: SuppressedMailbox::stored(address) })
+    }
+}
+
+fn padded(mut text: Vec<u8>, bytes: usize) -> Vec<u8> {
+    text.resize(bytes.max(text.len()), 0);
+    text
+}
+
+fn unpadded(bytes: &[u8]) -> Option<&str> {
+    Some(std::str::from_utf8(bytes).ok()?.trim_end_matches('\0'))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Debug;
+
+    use hikyaku_proto::v1;
+
     use super::*;
     use crate::domain::{address::Address, time::Timestamp};
 
-    #[test]
-    fn job_tokens_belong_to_their_list() {
-        let id = JobId::new(Timestamp::from_millis(5), [7; 10]);
-        let token = job_token(id, b"filter");
+    fn filter(label: &str) -> v1::JobFilter {
+        v1::JobFilter { label: label.into(), ..v1::JobFilter::default() }
+    }
+
+    #[track_caller]
+    fn check<K: PageKey + PartialEq + Debug>(key: K) {
+        let seal = PageSeal::new([7; KEY_BYTES]);
         let mut violations = Violations::default();
-        assert_eq!(after_job(&token, b"filter", &mut violations), Some(Some(id)));
-        assert_eq!(after_job("", b"filter", &mut violations), Some(None));
-        assert_eq!(after_job(&token, b"other", &mut violations), None);
+        let tokens = seal.tokens::<K>(&filter("a"));
+        let token = tokens.after(&key);
+        assert_eq!(tokens.read::<K>("", &mut violations), Some(None));
         for bad in ["x", "AQ", "!", &token[1..], &format!("{token}AAAA")] {
-            assert_eq!(after_job(bad, b"filter", &mut violations), None, "{bad}");
+            assert_eq!(tokens.read::<K>(bad, &mut violations), None, "{bad}");
         }
+        let other_key = PageSeal::new([8; KEY_BYTES]).tokens::<K>(&filter("a"));
+        let other_kind = Tokens { list: [b"x", tokens.list.as_slice()].concat(), ..tokens.clone() };
+        for other in [seal.tokens::<K>(&filter("b")), other_key, other_kind] {
+            assert_eq!(other.read::<K>(&token, &mut violations), None, "{other:?}");
+        }
+        let after_restart = PageSeal::new([7; KEY_BYTES]).tokens::<K>(&filter("a"));
+        assert_eq!(after_restart.read(&token, &mut violations), Some(Some(key)));
+    }
+
+    fn suppression(scope: SuppressionScope, address: &str) -> SuppressionKey {
+        SuppressionKey::new(scope, &Address::from_lenient(address).expect("an address"))
     }
 
     #[test]
-    fn recipient_tokens_belong_to_their_list() {
-        let token = recipient_token(777_777, b"list");
-        let mut violations = Violations::default();
-        assert_eq!(after_recipient(&token, b"list", &mut violations), Some(Some(777_777)));
-        assert_eq!(after_recipient("", b"list", &mut violations), Some(None));
-        for (token, list) in [(token.as_str(), b"other"), ("AQ", b"list "), (&token[1..], b"list ")] {
-            assert_eq!(after_recipient(token, list, &mut violations), None, "{token}");
-        }
+    fn a_token_is_good_for_its_list_only() {
+        check(JobId::new(Timestamp::from_millis(5), [7; 10]));
+        check(InboundId::new(Timestamp::from_millis(5), [7; 10]));
+        check(777_777_u32);
+        check("sales".parse::<AccountId>().expect("an id"));
+        check(suppression(SuppressionScope::Global, "A@example.jp"));
+        check(suppression(SuppressionScope::Account("sales".parse().expect("an id")), "\"a..b\"@docomo.ne.jp"));
+        check(suppression(SuppressionScope::Label("news 飛脚".parse().expect("a label")), "é@例え.jp"));
     }
 
     #[test]
-    fn suppression_tokens_belong_to_their_list() {
-        let scopes = [
-            SuppressionScope::Global,
-            SuppressionScope::Account("sales".parse().expect("an id")),
-            SuppressionScope::Label("news 飛脚".parse().expect("a label")),
-        ];
-        let mut violations = Violations::default();
-        for (scope, address) in scopes.into_iter().zip(["A@example.jp", "\"a..b\"@docomo.ne.jp", "é@例え.jp"]) {
-            let key = SuppressionKey::new(scope, &Address::from_lenient(address).expect("an address"));
-            let token = suppression_token(&key, b"list");
-            assert_eq!(after_suppression(&token, b"list", &mut violations), Some(Some(key)), "{address}");
-            for (token, list) in [(token.as_str(), b"other"), ("AQ", b"list "), (&token[1..], b"list ")] {
-                assert_eq!(after_suppression(token, list, &mut violations), None, "{token}");
-            }
-        }
-        assert_eq!(after_suppression("", b"list", &mut violations), Some(None));
-    }
-
-    #[test]
-    fn account_tokens_name_an_account() {
-        let id: AccountId = "sales".parse().expect("an id");
-        let mut violations = Violations::default();
-        assert_eq!(after_account(&account_token(&id), &mut violations), Some(Some(id)));
-        assert_eq!(after_account("", &mut violations), Some(None));
-        assert_eq!(after_account("sales", &mut violations), None);
+    fn the_length_of_a_token_tells_nothing() {
+        let seal = PageSeal::new([7; KEY_BYTES]);
+        let length = |key: &SuppressionKey| seal.tokens::<SuppressionKey>(&filter("a")).after(key).len();
+        let long = format!("{}@{}.example", "a".repeat(64), ["b"; 60].concat());
+        let long = suppression(SuppressionScope::Label("x".repeat(64).parse().expect("a label")), &long);
+        assert_eq!(length(&suppression(SuppressionScope::Global, "a@b.jp")), length(&long));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
-use super::mailboxes::MailboxDesk;
+use super::{mailboxes::MailboxDesk, paging::PageSeal};
 use crate::{
     accounts::{signers::Signers, tokens::TokenKeeper},
     delivery::desk::Desk,
@@ -34,6 +34,8 @@ pub struct Parts {
     pub signers: Signers,
     /// Proves which message of a merge job a message is.
     pub verp: VerpKey,
+    /// Seals page tokens.
+    pub pages: PageSeal,
     /// Asks the accounts' workers.
     pub desk: Desk,
     /// Asks those who read the accounts' mailboxes.

@@ -36,6 +36,8 @@ use super::{
 
 /// Largest request, in bytes. How much all of them may hold together is [`Load`]'s matter.
 pub const REQUEST_BYTES_MAX: usize = 64 * 1_024 * 1_024;
+/// Largest request about suppressions, in bytes: an entry has an address and some evidence. Many of an import wait for one commit.
+const SUPPRESSION_REQUEST_BYTES_MAX: usize = 64 * 1_024;
 /// Most streams and calls at once on one connection.
 const STREAMS_PER_CONNECTION_MAX: u32 = 1_024;
 /// Longest that a call may take before its answer begins. A filter over millions of jobs needs its time.
@@ -59,7 +61,8 @@ pub async fn routes(parts: Parts) -> (Routes, Health) {
     let routing = RouteServiceServer::new(RoutingRules::new(&parts));
     let blobs = BlobServiceServer::new(Blobs::new(&parts));
     let dkim = DkimServiceServer::new(DkimKeysAndRules::new(&parts));
-    let suppressions = SuppressionServiceServer::new(SuppressionLists::new(&parts));
+    let suppressions = SuppressionServiceServer::new(SuppressionLists::new(&parts))
+        .max_decoding_message_size(SUPPRESSION_REQUEST_BYTES_MAX);
     let inbound = InboundServiceServer::new(Inbound::new(&parts));
     let statistics = StatisticsServiceServer::new(Statistics::new(&parts));
     let (reporter, health_service) = tonic_health::server::health_reporter();

@@ -22,9 +22,11 @@ use super::{
         violations::Violations,
     },
     guard::visitor_of,
+    paging::PageSeal,
     parts::Parts,
     places::place,
     status::{Refusal, Returned},
+    unread::unless_unread,
     visibility::{View, Visitor},
 };
 use crate::{
@@ -52,6 +54,7 @@ pub(super) struct SuppressionLists {
 struct Lists {
     storage: SharedStorage,
     clock: Arc<dyn Clock>,
+    pages: PageSeal,
 }
 
 /// What a caller may do with an entry that it wants to add.
@@ -63,10 +66,25 @@ enum Leave {
     AddOnly,
 }
 
+/// What became of an entry that was to be added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// There was none.
+    Added,
+    /// It stands instead of another one.
+    Replaced,
+    /// This one stays.
+    Kept(Suppression),
+}
+
 impl SuppressionLists {
     pub(super) fn new(parts: &Parts) -> Self {
         Self {
-            lists: Lists { storage: Arc::clone(&parts.storage), clock: Arc::clone(&parts.clock) },
+            lists: Lists {
+                storage: Arc::clone(&parts.storage),
+                clock: Arc::clone(&parts.clock),
+                pages: parts.pages.clone(),
+            },
             shutdown: parts.shutdown.clone(),
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
         }
@@ -84,22 +102,32 @@ impl Lists {
         let suppression = to_suppression(wire, &origin, &mut violations);
         let suppression = violations.finish(suppression)?;
         let leave = leave_to_add(&suppression, visitor, &mut View::new(visitor, &self.storage)).await?;
-        if let Some(known) = self.known(&suppression, leave).await? {
-            return Ok(v1::AddSuppressionResponse { suppression: Some(from_suppression(&known)), replaced: false });
-        }
         let told = from_suppression(&suppression);
-        let replaced = self.storage.suppress(vec![suppression]).await?.first().copied().unwrap_or_default();
+        let outcome = self.store(leave, vec![suppression]).await?.pop();
+        if let Some(Outcome::Kept(known)) = outcome {
+            let suppression = Some(from_suppression(&known));
+            return Ok(v1::AddSuppressionResponse { suppression, replaced: false, kept: true });
+        }
+        let replaced = outcome == Some(Outcome::Replaced);
         tracing::info!(caller = %visitor.caller(), replaced, "address suppressed");
-        Ok(v1::AddSuppressionResponse { suppression: Some(told), replaced })
+        Ok(v1::AddSuppressionResponse { suppression: Some(told), replaced, kept: false })
     }
 
-    /// The entry that is there already, when the caller may not replace it: what an admin, a reader or a server said stays.
-    async fn known(&self, suppression: &Suppression, leave: Leave) -> Result<Option<Suppression>, Refusal> {
-        if leave == Leave::Replace {
-            return Ok(None);
+    /// Stores entries, and says what became of each. What the caller may not replace stays: what an admin, a reader or a server said.
+    async fn store(&self, leave: Leave, suppressions: Vec<Suppression>) -> Result<Vec<Outcome>, Refusal> {
+        if suppressions.is_empty() {
+            return Ok(Vec::new());
         }
-        let known = self.storage.suppression(&suppression.key).await?;
-        Ok(known.filter(|known| known.holds(self.clock.now())))
+        Ok(match leave {
+            Leave::Replace => {
+                let outcome = |replaced| if replaced { Outcome::Replaced } else { Outcome::Added };
+                self.storage.suppress(suppressions).await?.into_iter().map(outcome).collect()
+            }
+            Leave::AddOnly => {
+                let kept = self.storage.suppress_new(suppressions, self.clock.now()).await?;
+                kept.into_iter().map(|kept| kept.map_or(Outcome::Added, Outcome::Kept)).collect()
+            }
+        })
     }
 
     async fn check(
@@ -217,7 +245,7 @@ impl SuppressionService for SuppressionLists {
             let _held = &place;
             answer
         });
-        Ok(Response::new(answers.boxed()))
+        Ok(Response::new(unless_unread(answers).boxed()))
     }
 
     async fn check_suppression(

@@ -26,6 +26,7 @@ use super::{
     guard::Guard,
     load::Load,
     mailboxes::{MailboxDesk, NoMailboxes},
+    paging::PageSeal,
     parts::Parts,
     routes::{Health, routes, server},
 };
@@ -60,6 +61,7 @@ mod load;
 mod merges;
 mod others;
 mod outlook;
+mod pages;
 mod previews;
 mod reflection;
 mod refusals;
@@ -161,6 +163,7 @@ impl Api {
             tokens,
             signers: Signers::new(&shared),
             verp: VerpKey::new([7; 32]),
+            pages: PageSeal::new([8; 32]),
             desk: desk::open().0,
             mailboxes,
             inbound_folder,

@@ -15,7 +15,10 @@ use super::{
     visibility::{View, Visitor},
 };
 use crate::{
-    domain::event::{Cursor, Event},
+    domain::{
+        event::{Cursor, Event},
+        ids::AccountId,
+    },
     storage::{SharedStorage, StorageError},
 };
 
@@ -75,6 +78,17 @@ impl Start {
     }
 }
 
+/// Refuses to watch an account that is not there for the caller: nothing would ever be told.
+pub(super) async fn check_account(
+    account: Option<&AccountId>,
+    visitor: &Visitor,
+    storage: &SharedStorage,
+) -> Result<(), Refusal> {
+    let Some(account) = account else { return Ok(()) };
+    let is_there = View::new(visitor, storage).finds_account(account).await?;
+    if is_there { Ok(()) } else { Err(Refusal::no_account(account.clone())) }
+}
+
 /// Who watches, and how long.
 pub(super) struct Watcher {
     pub(super) storage: SharedStorage,
@@ -119,6 +133,8 @@ struct Watch<I> {
 
 impl<I: Interest> Watch<I> {
     async fn next(&mut self) -> Result<I::Told, Refusal> {
+        // Whether we have just seen that there is no more: then nothing was pruned of what comes.
+        let mut is_abreast = false;
         loop {
             while let Some((cursor, event)) = self.read.pop_front() {
                 if let Some(told) = self.interest.tell(cursor, &event, &self.storage).await? {
@@ -126,10 +142,17 @@ impl<I: Interest> Watch<I> {
                 }
             }
             // What comes after this look at the head wakes us below.
-            self.head.borrow_and_update();
-            if self.read_more().await? {
+            let is_behind = *self.head.borrow_and_update() > self.cursor;
+            let from = Start(Some(self.cursor));
+            let has_read = self.read_more().await?;
+            // The caller was so slow, perhaps, that it would miss something without knowing.
+            if is_behind && !is_abreast && !self.shutdown.is_cancelled() {
+                from.check(&self.storage).await?;
+            }
+            if has_read {
                 continue;
             }
+            is_abreast = true;
             tokio::select! {
                 () = self.shutdown.cancelled() => return Err(Refusal::ShuttingDown),
                 changed = self.head.changed() => changed.map_err(|_| Refusal::ShuttingDown)?,

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::StorageError;
 use crate::domain::{
     ids::{AccountId, MessageKey},
-    inbound::{Effect, InboundId, InboundMail, MailboxChange, MailboxId, Nature, ReadMark},
+    inbound::{Effect, InboundFinding, InboundId, InboundMail, MailboxChange, MailboxId, Nature, ReadMark},
     job::Job,
     report::Report,
     statistics::Counted,
@@ -17,6 +17,9 @@ use crate::domain::{
 
 /// Most mails that one call of [`InboundStore::list_inbound`] looks at before it returns what it has found so far.
 pub const INBOUND_SCAN_MAX: usize = 20_000;
+/// How many bytes of mails one call of [`InboundStore::list_inbound`] may have found before it returns them: a mail with very many
+/// findings takes megabytes.
+pub const INBOUND_PAGE_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 /// How long a Message-ID is remembered, by which a mail is known that comes twice, in days.
 pub const FINGERPRINT_DAYS: u64 = 14;
 
@@ -62,8 +65,8 @@ pub trait InboundStore: Send + Sync + fmt::Debug {
     /// A mail that is kept.
     async fn inbound(&self, id: InboundId) -> Result<Option<InboundMail>, StorageError>;
 
-    /// Mails that match, the youngest first, beginning after `after`, up to `limit` (at most [`PAGE_MAX`](super::PAGE_MAX)); without
-    /// their content.
+    /// Mails that match, the youngest first, beginning after `after`, up to `limit` (at most [`PAGE_MAX`](super::PAGE_MAX)) and to
+    /// [`INBOUND_PAGE_BYTES_MAX`], but one at least; without their content.
     async fn list_inbound(
         &self,
         filter: &InboundFilter,
@@ -157,8 +160,19 @@ pub struct InboundPage {
     /// The mails.
     pub mails: Vec<InboundMail>,
     /// What the next page begins after; nothing when there are no more. A page may be short and still have a next one, because a call
-    /// looks at [`INBOUND_SCAN_MAX`] at most.
+    /// looks at [`INBOUND_SCAN_MAX`] at most and returns about [`INBOUND_PAGE_BYTES_MAX`].
     pub next: Option<InboundId>,
+}
+
+/// About how many bytes a mail takes without its content.
+pub(in crate::storage) fn bytes_of(mail: &InboundMail) -> usize {
+    let length = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
+    let findings = mail.findings.iter().map(|finding| {
+        let texts = length(&finding.recipient) + length(&finding.reporting_server) + finding.diagnostic.len();
+        size_of::<InboundFinding>() + texts
+    });
+    let texts = [&mail.date, &mail.from, &mail.subject, &mail.message_id, &mail.folder, &mail.archived_as];
+    size_of::<InboundMail>() + texts.into_iter().map(length).sum::<usize>() + findings.sum::<usize>()
 }
 
 /// A name as it is kept: without angle brackets. Nothing when nothing is left.

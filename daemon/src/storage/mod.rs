@@ -47,7 +47,8 @@ pub use self::{
     dkim_store::{AddDkimKeyError, DKIM_RULES_BYTES_MAX, DeleteDkimKeyError, DkimStore, PrivateKey, SetDkimRulesError},
     event_log::EventLog,
     inbound_store::{
-        Consequence, FINGERPRINT_DAYS, INBOUND_SCAN_MAX, InboundFilter, InboundPage, InboundStore, Ingested, Ingestion,
+        Consequence, FINGERPRINT_DAYS, INBOUND_PAGE_BYTES_MAX, INBOUND_SCAN_MAX, InboundFilter, InboundPage,
+        InboundStore, Ingested, Ingestion,
     },
     job_store::{Acceptance, Controlled, Idempotency, JobFilter, JobPage, JobRecord, JobStore, Page, Submission},
     merge_store::{

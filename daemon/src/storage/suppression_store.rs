@@ -46,6 +46,14 @@ pub trait SuppressionStore: Send + Sync + fmt::Debug {
     /// in several commits, the first ones first.
     async fn suppress(&self, suppressions: Vec<Suppression>) -> Result<Vec<bool>, StorageError>;
 
+    /// Adds suppressions but for those whose key has one that holds at `now`: that one stays, and is given back in the other's place.
+    /// Answers stand in order. Very many may go in several commits, the first ones first.
+    async fn suppress_new(
+        &self,
+        suppressions: Vec<Suppression>,
+        now: Timestamp,
+    ) -> Result<Vec<Option<Suppression>>, StorageError>;
+
     /// Takes a suppression away, and with `requeue` lets the recipients wait again that it held back: those of jobs that are kept,
     /// were not cancelled and have time left. They are due at once, or with those of their job that wait already, and are looked at
     /// again before they go. Each job gets an event, as of a retry. Very many may go in several commits, whether or not the caller

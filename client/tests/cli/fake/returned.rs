@@ -34,7 +34,7 @@ impl SuppressionService for Fake {
 
     async fn add_suppression(&self, request: Request<AddSuppressionRequest>) -> Answer<AddSuppressionResponse> {
         let (suppression, replaced) = self.suppress(request.into_inner().suppression)?;
-        Ok(Response::new(AddSuppressionResponse { suppression: Some(suppression), replaced }))
+        Ok(Response::new(AddSuppressionResponse { suppression: Some(suppression), replaced, kept: false }))
     }
 
     async fn import_suppressions(
@@ -46,9 +46,9 @@ impl SuppressionService for Fake {
         while let Some(request) = requests.next().await {
             let ImportSuppressionsRequest { sequence, suppression } = request?;
             answers.push(Ok(match self.suppress(suppression) {
-                Ok((_, replaced)) => ImportSuppressionsResponse { sequence, replaced, refusal: String::new() },
+                Ok((_, replaced)) => ImportSuppressionsResponse { sequence, replaced, ..Default::default() },
                 Err(status) => {
-                    ImportSuppressionsResponse { sequence, replaced: false, refusal: status.message().to_owned() }
+                    ImportSuppressionsResponse { sequence, refusal: status.message().to_owned(), ..Default::default() }
                 }
             }));
         }

@@ -5,9 +5,10 @@ use prost::Message as _;
 
 use super::Accounts;
 use crate::{
+    domain::ids::AccountId,
     service::{
         convert::{account::state_of, account_filter::to_account_filter, violations::Violations},
-        paging::{account_token, after_account, page_size},
+        paging::page_size,
         status::Refusal,
         visibility::Visitor,
     },
@@ -30,7 +31,9 @@ impl Accounts {
     ) -> Result<v1::ListAccountsResponse, Refusal> {
         let mut violations = Violations::default();
         let size = page_size(request.page_size, &mut violations);
-        let after = after_account(&request.page_token, &mut violations);
+        let list = v1::ListAccountsRequest { page_size: 0, page_token: String::new(), ..request.clone() };
+        let tokens = self.pages.tokens::<AccountId>(&list);
+        let after = tokens.read::<AccountId>(&request.page_token, &mut violations);
         let filter = to_account_filter(request.filter.unwrap_or_default(), "filter", &mut violations);
         let ((size, mut after), filter) = violations.finish(size.zip(after).zip(filter))?;
 
@@ -56,12 +59,12 @@ impl Accounts {
                 let account = self.shown(&record).await?;
                 bytes += account.encoded_len();
                 if accounts.len() == size || (bytes > PAGE_BYTES_MAX && !accounts.is_empty()) {
-                    break 'read resume.as_ref().map(account_token).unwrap_or_default();
+                    break 'read resume.map(|last| tokens.after(&last)).unwrap_or_default();
                 }
                 accounts.push(account);
             }
             if scanned >= SCANNED_MAX {
-                break after.as_ref().map(account_token).unwrap_or_default();
+                break after.map(|last| tokens.after(&last)).unwrap_or_default();
             }
         };
         Ok(v1::ListAccountsResponse { accounts, next_page_token })

@@ -12,7 +12,7 @@ use super::{
     job::to_priority,
     limits::RECIPIENTS_PER_JOB_MAX,
     mail_headers::{to_auto_submitted, to_in_reply_to, to_list_unsubscribe, to_references},
-    values::{one_line, parse, to_mailbox, to_receiver, to_time},
+    values::{one_line, optional_time, parse, to_mailbox, to_receiver},
     violations::{Violation, Violations},
 };
 use crate::domain::{
@@ -161,12 +161,8 @@ fn read_draft(wire: v1::JobDraft, recipients: ReadRecipients, violations: &mut V
         violations.add("job.priority", "must be HIGH, NORMAL, LOW or BULK");
     }
     let labels = to_labels(&wire.labels, violations);
-    let mut time = |given: Option<_>, field: &str| match given {
-        Some(given) => to_time(given, field, violations).map(Some),
-        None => Some(None),
-    };
-    let send_at = time(wire.send_at, "job.send_at");
-    let expires_at = time(wire.expires_at, "job.expires_at");
+    let send_at = optional_time(wire.send_at, "job.send_at", violations);
+    let expires_at = optional_time(wire.expires_at, "job.expires_at", violations);
     let unless_lenient = violations.take_unless_lenient();
     let [to, cc, bcc] = recipients?;
     Some(Order {

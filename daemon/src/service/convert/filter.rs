@@ -4,7 +4,7 @@ use hikyaku_proto::v1::{self, job_selector::Selection};
 
 use super::{
     job::to_state,
-    values::{one_line, parse, to_time},
+    values::{one_line, optional_time, parse},
     violations::{Violation, Violations},
 };
 use crate::{
@@ -56,12 +56,8 @@ pub(in crate::service) fn to_filter(wire: v1::JobFilter, at: &str, violations: &
         label => parse::<Label>(label, format_args!("{at}.label"), violations).map(Some),
     };
     let recipient = one_line(wire.recipient, ADDRESS_BYTES_MAX, format_args!("{at}.recipient"), violations);
-    let mut time = |given: Option<_>, field: &str| match given {
-        Some(given) => to_time(given, format_args!("{at}.{field}"), violations).map(Some),
-        None => Some(None),
-    };
-    let accepted_from = time(wire.accepted_from, "accepted_from");
-    let accepted_before = time(wire.accepted_before, "accepted_before");
+    let accepted_from = optional_time(wire.accepted_from, format_args!("{at}.accepted_from"), violations);
+    let accepted_before = optional_time(wire.accepted_before, format_args!("{at}.accepted_before"), violations);
     Some(JobFilter {
         account: account?,
         states: states?,

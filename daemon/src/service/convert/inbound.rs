@@ -5,7 +5,7 @@ use std::fmt::Display;
 use hikyaku_proto::v1::{self, watch_inbound_response::Change};
 
 use super::{
-    values::{from_time, parse, to_time},
+    values::{from_time, optional_time, parse},
     violations::Violations,
 };
 use crate::{
@@ -97,12 +97,8 @@ pub(in crate::service) fn to_inbound_filter(
         id => parse::<AccountId>(id, "account_id", violations).map(|id| vec![id]),
     };
     let nature = to_nature(request.nature, "nature", violations);
-    let mut time = |given: Option<_>, field: &str| match given {
-        Some(given) => to_time(given, field, violations).map(Some),
-        None => Some(None),
-    };
-    let arrived_from = time(request.arrived_from, "arrived_from");
-    let arrived_before = time(request.arrived_before, "arrived_before");
+    let arrived_from = optional_time(request.arrived_from, "arrived_from", violations);
+    let arrived_before = optional_time(request.arrived_before, "arrived_before", violations);
     Some(InboundFilter {
         accounts: accounts?,
         nature: nature?,

@@ -19,6 +19,8 @@ use crate::domain::{
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(5 * 60);
 const INTERVAL_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(24 * 3_600);
 const MESSAGE_BYTES_DEFAULT: u64 = 25 * 1_024 * 1_024;
+/// Bounds of the largest message that is read, in bytes.
+const MESSAGE_BYTES_BOUNDS: RangeInclusive<u64> = 1_024..=100 * 1_024 * 1_024;
 const WARN_MESSAGES_DEFAULT: u32 = 10_000;
 
 /// A mailbox on the wire, without its password.
@@ -90,6 +92,7 @@ pub(super) fn to_incoming(
         "" => Some(None),
         address => parse::<Address>(address, format_args!("{at}.errors_to"), violations).map(Some),
     };
+    let message_bytes_max = to_message_bytes(wire.message_bytes_max, at, violations);
     let Filing { archive_folder, attachments_folder, marks_to, marks_cc, marks_from } = filing?;
     Some(IncomingMailbox {
         protocol: protocol?,
@@ -101,7 +104,7 @@ pub(super) fn to_incoming(
         unseen_only: wire.unseen_only,
         all_mail: wire.all_mail,
         archive_folder,
-        message_bytes_max: if wire.message_bytes_max == 0 { MESSAGE_BYTES_DEFAULT } else { wire.message_bytes_max },
+        message_bytes_max: message_bytes_max?,
         warn_messages: if wire.warn_messages == 0 { WARN_MESSAGES_DEFAULT } else { wire.warn_messages },
         errors_to: errors_to?,
         attachments_folder,
@@ -111,6 +114,18 @@ pub(super) fn to_incoming(
         marks_cc,
         marks_from,
     })
+}
+
+fn to_message_bytes(given: u64, at: &str, violations: &mut Violations) -> Option<u64> {
+    match given {
+        0 => Some(MESSAGE_BYTES_DEFAULT),
+        given if MESSAGE_BYTES_BOUNDS.contains(&given) => Some(given),
+        _ => {
+            let (least, most) = (MESSAGE_BYTES_BOUNDS.start(), MESSAGE_BYTES_BOUNDS.end());
+            violations.add(format_args!("{at}.message_bytes_max"), format_args!("must be from {least} to {most}"));
+            None
+        }
+    }
 }
 
 fn to_credentials(
@@ -207,6 +222,10 @@ mod tests {
         check(|m, _| m.marks_cc = marks("x".repeat(65)), &["m.marks_cc.status"]);
         check(|m, _| m.marks_from = marks("\n".into()), &["m.marks_from.status"]);
         check(|m, _| m.errors_to = "x".into(), &["m.errors_to"]);
+        check(|m, _| m.message_bytes_max = 1_024, &[]);
+        check(|m, _| m.message_bytes_max = 1_023, &["m.message_bytes_max"]);
+        check(|m, _| m.message_bytes_max = 104_857_600, &[]);
+        check(|m, _| m.message_bytes_max = 104_857_601, &["m.message_bytes_max"]);
     }
 
     fn marks(status: String) -> Option<v1::InboundMarks> {

@@ -3,7 +3,7 @@
 use hikyaku_proto::v1;
 
 use super::{
-    values::{from_time, parse, to_time},
+    values::{from_time, optional_time, parse},
     violations::Violations,
 };
 use crate::domain::{
@@ -38,12 +38,8 @@ pub(in crate::service) fn to_wanted(request: v1::GetStatisticsRequest, violation
         "" => Some(None),
         id => parse::<AccountId>(id, "account_id", violations).map(Some),
     };
-    let mut time = |given: Option<_>, field: &str| match given {
-        Some(given) => to_time(given, field, violations).map(Some),
-        None => Some(None),
-    };
-    let from = time(request.from, "from");
-    let to = time(request.to, "to");
+    let from = optional_time(request.from, "from", violations);
+    let to = optional_time(request.to, "to", violations);
     let period = v1::StatisticsPeriod::try_from(request.period);
     let period = period.map_err(|_| violations.add("period", "must be HOUR or DAY, or unset for the whole range")).ok();
     let grouping = v1::StatisticsGrouping::try_from(request.grouping);

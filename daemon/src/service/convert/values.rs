@@ -45,6 +45,18 @@ pub(in crate::service) fn to_time(
     Some(Timestamp::from_millis(seconds * 1_000 + millis))
 }
 
+/// A time that a caller may have sent.
+pub(in crate::service) fn optional_time(
+    time: Option<prost_types::Timestamp>,
+    at: impl Display,
+    violations: &mut Violations,
+) -> Option<Option<Timestamp>> {
+    match time {
+        Some(time) => to_time(time, at, violations).map(Some),
+        None => Some(None),
+    }
+}
+
 /// The hash that names a file, as a caller writes it.
 pub(in crate::service) fn to_blob_id(text: &str, at: impl Display, violations: &mut Violations) -> Option<[u8; 32]> {
     let hash = blake3::Hash::from_hex(text).ok();

@@ -4,14 +4,17 @@ use hikyaku_proto::v1;
 use prost::Message as _;
 
 use super::Inbound;
-use crate::service::{
-    convert::{
-        inbound::{from_mail, to_inbound_filter},
-        violations::Violations,
+use crate::{
+    domain::inbound::InboundId,
+    service::{
+        convert::{
+            inbound::{from_mail, to_inbound_filter},
+            violations::Violations,
+        },
+        paging::page_size,
+        status::Refusal,
+        visibility::{View, Visitor},
     },
-    paging::{after_inbound, inbound_token, page_size},
-    status::Refusal,
-    visibility::{View, Visitor},
 };
 
 /// Most bytes of one page, unless a single mail has more. Clients take 4 MiB unless they are told otherwise.
@@ -25,11 +28,11 @@ impl Inbound {
         visitor: &Visitor,
     ) -> Result<v1::ListInboundResponse, Refusal> {
         let list = v1::ListInboundRequest { page_size: 0, page_token: String::new(), ..request.clone() };
-        let mark = list.encode_to_vec();
+        let tokens = self.pages.tokens::<InboundId>(&list);
         let mut violations = Violations::default();
         let filter = to_inbound_filter(&request, &mut violations);
         let limit = page_size(request.page_size, &mut violations);
-        let after = after_inbound(&request.page_token, &mark, &mut violations);
+        let after = tokens.read::<InboundId>(&request.page_token, &mut violations);
         let ((filter, limit), after) = violations.finish(filter.zip(limit).zip(after))?;
         let mut view = View::new(visitor, &self.storage);
         for account in &filter.accounts {
@@ -56,7 +59,7 @@ impl Inbound {
             last = Some(mail.id);
             mails.push(told);
         }
-        let next_page_token = next.map(|last| inbound_token(last, &mark)).unwrap_or_default();
+        let next_page_token = next.map(|last| tokens.after(&last)).unwrap_or_default();
         Ok(v1::ListInboundResponse { mails, next_page_token })
     }
 }

@@ -38,6 +38,11 @@ impl Wanted {
         };
         violations.finish(start.zip(account).map(|(start, account)| (start, Self { account })))
     }
+
+    /// The account of which it wants to be told, if it is only one.
+    pub(super) const fn account(&self) -> Option<&AccountId> {
+        self.account.as_ref()
+    }
 }
 
 #[async_trait]

@@ -5,13 +5,14 @@ use prost::Message as _;
 
 use super::service::Jobs;
 use crate::{
+    domain::ids::JobId,
     service::{
         convert::{
             filter::to_filter,
             job::{Detail, from_job},
             violations::Violations,
         },
-        paging::{after_job, job_token, page_size},
+        paging::page_size,
         status::Refusal,
         visibility::{View, Visitor},
     },
@@ -29,11 +30,11 @@ impl Jobs {
         visitor: &Visitor,
     ) -> Result<v1::ListJobsResponse, Refusal> {
         let wire_filter = request.filter.unwrap_or_default();
-        let mark = wire_filter.encode_to_vec();
+        let tokens = self.pages.tokens::<JobId>(&wire_filter);
         let mut violations = Violations::default();
         let filter = to_filter(wire_filter, "filter", &mut violations);
         let limit = page_size(request.page_size, &mut violations);
-        let after = after_job(&request.page_token, &mark, &mut violations);
+        let after = tokens.read::<JobId>(&request.page_token, &mut violations);
         let ((filter, limit), after) = violations.finish(filter.zip(limit).zip(after))?;
         let now = self.clock.now();
         let page = self.storage.list(&filter, Page { after, limit, now }).await?;
@@ -56,7 +57,7 @@ impl Jobs {
             last = Some(record.job.id);
             jobs.push(job);
         }
-        let next_page_token = next.map(|last| job_token(last, &mark)).unwrap_or_default();
+        let next_page_token = next.map(|last| tokens.after(&last)).unwrap_or_default();
         Ok(v1::ListJobsResponse { jobs, next_page_token })
     }
 }

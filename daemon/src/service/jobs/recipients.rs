@@ -17,7 +17,7 @@ use crate::{
             values::{from_time, parse},
             violations::Violations,
         },
-        paging::{after_recipient, page_size, recipient_token},
+        paging::{PageSeal, Tokens, page_size},
         status::Refusal,
         visibility::Visitor,
     },
@@ -34,8 +34,7 @@ struct Wanted {
     states: Vec<v1::RecipientState>,
     limit: usize,
     after: Option<u32>,
-    /// What the list is known by in its tokens.
-    mark: Vec<u8>,
+    tokens: Tokens,
 }
 
 impl Jobs {
@@ -45,7 +44,7 @@ impl Jobs {
         request: v1::ListRecipientsRequest,
         visitor: &Visitor,
     ) -> Result<v1::ListRecipientsResponse, Refusal> {
-        let wanted = Wanted::read(request)?;
+        let wanted = Wanted::read(request, &self.pages)?;
         let record = visitor.job(&self.storage, wanted.id).await?.ok_or(Refusal::NoJob(wanted.id))?;
         let now = self.clock.now();
         if record.job.merge().is_none() {
@@ -60,10 +59,10 @@ impl Jobs {
 }
 
 impl Wanted {
-    fn read(request: v1::ListRecipientsRequest) -> Result<Self, Refusal> {
+    fn read(request: v1::ListRecipientsRequest, pages: &PageSeal) -> Result<Self, Refusal> {
         let mut violations = Violations::default();
         let list = v1::ListRecipientsRequest { page_size: 0, page_token: String::new(), ..request.clone() };
-        let mark = list.encode_to_vec();
+        let tokens = pages.tokens::<u32>(&list);
         let id = parse::<JobId>(&request.job_id, "job_id", &mut violations);
         let mut states = Vec::new();
         for (index, number) in request.states.iter().enumerate() {
@@ -75,9 +74,9 @@ impl Wanted {
             }
         }
         let limit = page_size(request.page_size, &mut violations);
-        let after = after_recipient(&request.page_token, &mark, &mut violations);
+        let after = tokens.read(&request.page_token, &mut violations);
         let read = id.zip(limit).zip(after);
-        Ok(violations.finish(read.map(|((id, limit), after)| Self { id, states, limit, after, mark }))?)
+        Ok(violations.finish(read.map(|((id, limit), after)| Self { id, states, limit, after, tokens }))?)
     }
 
     fn includes(&self, listed: &v1::ListedRecipient) -> bool {
@@ -107,7 +106,7 @@ impl Wanted {
             }
             recipients.push(one);
         }
-        let next_page_token = next.map(|last| recipient_token(last, &self.mark)).unwrap_or_default();
+        let next_page_token = next.map(|last| self.tokens.after(&last)).unwrap_or_default();
         v1::ListRecipientsResponse { recipients, next_page_token }
     }
 }

@@ -19,11 +19,12 @@ use crate::{
     service::{
         convert::job::{Detail, from_job},
         guard::{caller_of, visitor_of},
+        paging::PageSeal,
         parts::Parts,
         places::place,
         status::Refusal,
         visibility::Visitor,
-        watching::{Watcher, events},
+        watching::{Watcher, check_account, events},
     },
     storage::{JobRecord, SharedStorage},
 };
@@ -43,6 +44,7 @@ pub(in crate::service) struct Jobs {
     pub(super) merges: MergeIntake,
     /// Proves which message of a merge job a message is.
     pub(super) verp: VerpKey,
+    pub(super) pages: PageSeal,
     shutdown: CancellationToken,
     submit_streams: Arc<Semaphore>,
     merge_streams: Arc<Semaphore>,
@@ -58,6 +60,7 @@ impl Jobs {
             intake: Intake::new(parts, planner.clone()),
             merges: MergeIntake::new(parts, planner.clone()),
             verp: parts.verp.clone(),
+            pages: parts.pages.clone(),
             planner,
             shutdown: parts.shutdown.clone(),
             submit_streams: Arc::new(Semaphore::new(SUBMIT_STREAMS_MAX)),
@@ -233,6 +236,7 @@ impl JobService for Jobs {
         let place = place(&self.watches, "watches")?;
         let head = *self.storage.head().borrow();
         let (start, wanted) = Wanted::read(request.into_inner(), head).map_err(Refusal::from)?;
+        check_account(wanted.account(), &visitor, &self.storage).await?;
         start.check(&self.storage).await?;
         let (storage, shutdown) = (Arc::clone(&self.storage), self.shutdown.clone());
         let events = events(Watcher { storage, visitor, shutdown, place }, start, wanted);

@@ -53,6 +53,11 @@ impl Wanted {
         violations.finish(start.zip(account).map(|(start, account)| (start, Self { account, jobs })))
     }
 
+    /// The account of which it wants to be told, if it is only one.
+    pub(super) const fn account(&self) -> Option<&AccountId> {
+        self.account.as_ref()
+    }
+
     /// The job of which a wanted event tells.
     fn job_of(&self, event: &Event) -> Option<JobId> {
         let EventKind::Job { id, .. } = &event.kind else {

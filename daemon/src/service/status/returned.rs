@@ -34,6 +34,9 @@ pub(in crate::service) enum Returned {
     /// A stream of suppressions does not go on.
     #[error("nothing has come for {} s: what was answered is stored", .0.as_secs())]
     Silent(Duration),
+    /// The caller of a stream does not read it.
+    #[error("nothing of the answer was read for {} s: what had been made of it is above", .0.as_secs())]
+    Unread(Duration),
 }
 
 impl Returned {
@@ -48,6 +51,7 @@ impl Returned {
             Self::NotRead(NotRead::Unattended) => Telling::new(Code::Unavailable, "MAILBOX_UNATTENDED").retry(SOON),
             Self::StillReading => Telling::new(Code::Unavailable, "MAILBOX_BEING_READ").retry(SOON),
             Self::Silent(_) => Telling::new(Code::DeadlineExceeded, "STREAM_SILENT"),
+            Self::Unread(_) => Telling::new(Code::DeadlineExceeded, "STREAM_UNREAD"),
         }
     }
 }

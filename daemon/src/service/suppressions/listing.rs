@@ -5,14 +5,17 @@ use prost::Message as _;
 
 use super::{Lists, check_account, in_request};
 use crate::{
-    domain::{address::ADDRESS_BYTES_MAX, suppression::SuppressionScope},
+    domain::{
+        address::ADDRESS_BYTES_MAX,
+        suppression::{SuppressionKey, SuppressionScope},
+    },
     service::{
         convert::{
             suppression::{from_suppression, to_reason, to_scope},
-            values::{one_line, to_time},
+            values::{one_line, optional_time},
             violations::Violations,
         },
-        paging::{after_suppression, page_size, suppression_token},
+        paging::page_size,
         status::Refusal,
         visibility::{View, Visitor},
     },
@@ -30,10 +33,10 @@ impl Lists {
         visitor: &Visitor,
     ) -> Result<v1::ListSuppressionsResponse, Refusal> {
         let list = v1::ListSuppressionsRequest { page_size: 0, page_token: String::new(), ..request.clone() };
-        let mark = list.encode_to_vec();
+        let tokens = self.pages.tokens::<SuppressionKey>(&list);
         let mut violations = Violations::default();
         let limit = page_size(request.page_size, &mut violations);
-        let after = after_suppression(&request.page_token, &mark, &mut violations);
+        let after = tokens.read::<SuppressionKey>(&request.page_token, &mut violations);
         let filter = to_filter(request, &mut violations);
         let ((filter, limit), after) = violations.finish(filter.zip(limit).zip(after))?;
         let mut view = View::new(visitor, &self.storage);
@@ -62,7 +65,7 @@ impl Lists {
             last = Some(suppression.key);
             suppressions.push(told);
         }
-        let next_page_token = next.map(|last| suppression_token(&last, &mark)).unwrap_or_default();
+        let next_page_token = next.map(|last| tokens.after(&last)).unwrap_or_default();
         Ok(v1::ListSuppressionsResponse { suppressions, next_page_token })
     }
 }
@@ -74,12 +77,8 @@ fn to_filter(request: v1::ListSuppressionsRequest, violations: &mut Violations) 
     };
     let reason = to_reason(request.reason, "reason", violations);
     let contained = one_line(request.address_contains, ADDRESS_BYTES_MAX, "address_contains", violations);
-    let mut time = |given: Option<_>, field: &str| match given {
-        Some(given) => to_time(given, field, violations).map(Some),
-        None => Some(None),
-    };
-    let added_from = time(request.added_from, "added_from");
-    let added_before = time(request.added_before, "added_before");
+    let added_from = optional_time(request.added_from, "added_from", violations);
+    let added_before = optional_time(request.added_before, "added_before", violations);
     Some(SuppressionFilter {
         scopes: scopes?,
         reason: reason?,

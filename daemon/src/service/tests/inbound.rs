@@ -173,6 +173,8 @@ async fn requests_for_mail_are_checked() {
     };
     let fields = ["account_id", "nature", "page_size", "page_token"];
     check_refused(client(&api).list_inbound(bad).await, Code::InvalidArgument, "INVALID_FIELDS", &fields);
+    let gone = v1::WatchInboundRequest { account_id: "gone".into(), ..v1::WatchInboundRequest::default() };
+    check_refused(client(&api).watch_inbound(gone).await, Code::NotFound, "ACCOUNT_NOT_FOUND", &["account_id"]);
     let bad = v1::WatchInboundRequest { cursor: "999".into(), account_id: "A B".into() };
     let fields = ["cursor", "account_id"];
     check_refused(client(&api).watch_inbound(bad).await, Code::InvalidArgument, "INVALID_FIELDS", &fields);

@@ -112,6 +112,10 @@ async fn all_mistakes_of_an_entry_are_told_at_once() {
     let fields = ["scope", "address", "reason", "message"].map(|field| format!("suppression.{field}"));
     let fields: Vec<_> = fields.iter().map(String::as_str).collect();
     check_refused(lists(&api).add_suppression(request).await, Code::InvalidArgument, "INVALID_FIELDS", &fields);
+    let large = v1::Suppression { evidence: "x".repeat(64 * 1_024), ..entry(global(), "a@example.jp") };
+    let request = v1::AddSuppressionRequest { suppression: Some(large) };
+    let refused = lists(&api).add_suppression(request).await.expect_err("it is too large");
+    assert_eq!(refused.code(), Code::OutOfRange);
     let request = v1::AddSuppressionRequest { suppression: Some(entry(of_account("gone"), "a@example.jp")) };
     let fields = ["suppression.scope.account_id"];
     check_refused(lists(&api).add_suppression(request).await, Code::NotFound, "ACCOUNT_NOT_FOUND", &fields);
@@ -173,9 +177,17 @@ async fn what_is_there_stays_when_somebody_unsubscribes() {
     let answer = lists(&office.api).add_suppression(by(&office.taro, request)).await.expect("it is fine").into_inner();
     let told = answer.suppression.expect("it");
     assert_eq!(
-        (answer.replaced, told.reason(), told.evidence.as_str()),
-        (false, v1::SuppressionReason::Complaint, "a report")
+        (answer.replaced, answer.kept, told.reason(), told.evidence.as_str()),
+        (false, true, v1::SuppressionReason::Complaint, "a report")
     );
+    let unsubscribed = |address: &str| v1::Suppression {
+        reason: v1::SuppressionReason::Unsubscribed.into(),
+        ..entry(of_label("news"), address)
+    };
+    let entries = ["b@example.jp", "a@example.jp", "b@example.jp", "c@example.jp"].map(unsubscribed).to_vec();
+    let answers = import(&office, &office.taro, entries).await.expect("answers");
+    assert_eq!(answers.iter().map(|one| one.kept).collect::<Vec<_>>(), [false, true, true, false]);
+    assert!(answers.iter().all(|one| !one.replaced && one.refusal.is_empty()));
 }
 
 #[tokio::test]

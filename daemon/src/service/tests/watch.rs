@@ -1,8 +1,26 @@
 //! What watchers are told.
 
+use std::pin::pin;
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
 use v1::watch_jobs_response::Change;
 
 use super::*;
+use crate::{
+    domain::{
+        event::{Cursor, Event},
+        ids::AccountId,
+        inbound::MailboxChange,
+    },
+    service::{
+        api_keys::Role,
+        convert::violations::Violations,
+        visibility::{View, Visitor},
+        watching::{Interest, Start, Watcher, events},
+    },
+    storage::{InboundStore as _, StorageError, StoreCare as _},
+};
 
 async fn watch(api: &Api, request: v1::WatchJobsRequest) -> tonic::Streaming<v1::WatchJobsResponse> {
     api.jobs().watch_jobs(request).await.expect("a watch").into_inner()
@@ -69,6 +87,59 @@ async fn a_watch_that_makes_no_sense_is_refused() {
     let fields = ["cursor", "account_id", "job_ids[0]"];
     check_refused(api.jobs().watch_jobs(wrong).await, code, reason, &fields);
     check_refused(api.jobs().watch_jobs(from("99")).await, code, reason, &["cursor"]);
+    let gone = v1::WatchJobsRequest { account_id: "gone".into(), ..from("") };
+    check_refused(api.jobs().watch_jobs(gone).await, Code::NotFound, "ACCOUNT_NOT_FOUND", &["account_id"]);
     let many = v1::WatchJobsRequest { job_ids: vec![String::new(); 1_001], ..from("") };
     check_refused(api.jobs().watch_jobs(many).await, code, reason, &["job_ids"]);
+}
+
+/// Wants all events, and tells where each is.
+struct All;
+
+#[async_trait]
+impl Interest for All {
+    type Told = Cursor;
+
+    async fn wants(&self, _event: &Event, _view: &mut View<'_>) -> Result<bool, StorageError> {
+        Ok(true)
+    }
+
+    async fn tell(&self, cursor: Cursor, _: &Event, _: &SharedStorage) -> Result<Option<Cursor>, StorageError> {
+        Ok(Some(cursor))
+    }
+}
+
+#[tokio::test]
+async fn a_watch_that_falls_behind_what_is_kept_is_told() {
+    let api = Api::start().await;
+    api.create_account("sales").await;
+    let account: AccountId = "sales".parse().expect("an id");
+    let note = async || {
+        let noted = api.storage.note_mailbox(&account, MailboxChange::Recovered, api.clock.now()).await;
+        noted.expect("it is noted");
+    };
+    for _ in 0..600 {
+        note().await;
+    }
+    let storage: SharedStorage = Arc::<MemoryStore>::clone(&api.storage);
+    let watch = |cursor: &str| {
+        let start = Start::read(cursor, Cursor(u64::MAX), &mut Violations::default()).expect("a cursor");
+        let watcher = Watcher {
+            storage: Arc::clone(&storage),
+            visitor: Visitor::new("boss".parse().expect("a name"), Role::Admin),
+            shutdown: CancellationToken::new(),
+            place: Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a place"),
+        };
+        events(watcher, start, All)
+    };
+    let (mut slow, mut live) = (pin!(watch("0")), pin!(watch("")));
+    slow.next().await.expect("an event").expect("no error");
+    let later = Timestamp::from_millis(2 * BEGIN_MS);
+    while api.storage.prune(later, 1_000, later).await.expect("an answer") > 0 {}
+    let mut rest: Vec<_> = slow.collect().await;
+    let end = rest.pop().expect("an end");
+    assert!(rest.iter().all(Result::is_ok), "what was read before is told");
+    check_refused(end, Code::OutOfRange, "EVENTS_PRUNED", &[]);
+    note().await;
+    live.next().await.expect("an event").expect("it was abreast");
 }

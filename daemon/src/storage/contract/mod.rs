@@ -66,6 +66,7 @@ async fn check_returns(make: &impl AsyncFn() -> SharedStorage) {
             what_is_not_known_changes_nothing,
             a_mail_that_is_skipped_is_told_once,
             mail_is_listed_with_the_youngest_first,
+            a_page_of_long_mails_is_short,
             mail_is_forgotten_in_time,
             the_account_of_a_mailbox_must_be_there,
         }
@@ -242,6 +243,7 @@ async fn check_lists(make: &impl AsyncFn() -> SharedStorage) {
             the_widest_suppression_that_holds_decides,
             answers_stand_in_the_order_of_the_addresses,
             an_address_is_suppressed_once_in_a_scope,
+            what_holds_stays_when_only_new_ones_are_added,
             what_is_lifted_is_gone,
             what_has_ended_is_pruned,
             lists_stand_in_the_order_of_scope_and_address,

@@ -15,7 +15,10 @@ use crate::{
         report::ReportKind,
         suppression::SuppressionScope,
     },
-    storage::{FINGERPRINT_DAYS, InboundFilter, Ingested, Ingestion, PAGE_MAX, SharedStorage, StorageError, Tenure},
+    storage::{
+        FINGERPRINT_DAYS, INBOUND_PAGE_BYTES_MAX, InboundFilter, Ingested, Ingestion, PAGE_MAX, SharedStorage,
+        StorageError, Tenure,
+    },
 };
 
 const MAILBOX: MailboxId = MailboxId::new([1; 16]);
@@ -201,6 +204,23 @@ pub(super) async fn mail_is_listed_with_the_youngest_first(store: SharedStorage)
     assert_eq!(listed(bounces, 9).await, ids(&[6, 5]));
     let times = InboundFilter { arrived_from: Some(at(2)), arrived_before: Some(at(5)), ..InboundFilter::default() };
     assert_eq!(listed(times, 2).await, ids(&[4, 3, 2]));
+}
+
+pub(super) async fn a_page_of_long_mails_is_short(store: SharedStorage) {
+    open_account(&store, "sales").await;
+    for number in 1..=4 {
+        let mut mail = inbound_mail("sales", number);
+        for finding in &mut mail.findings {
+            finding.diagnostic = "x".repeat(INBOUND_PAGE_BYTES_MAX / 2).into();
+        }
+        assert_eq!(mail.findings.len(), 1);
+        ingest(&store, Ingestion { mail: Some(Box::new(mail)), ..ingestion("sales", number, &[]) }).await;
+    }
+    let list = async |after| store.list_inbound(&InboundFilter::default(), after, 9).await.expect("an answer");
+    let first = list(None).await;
+    assert_eq!((first.mails.len(), first.next), (2, Some(inbound_id(3))));
+    let second = list(first.next).await;
+    assert_eq!((second.mails.len(), second.next), (2, None));
 }
 
 pub(super) async fn mail_is_forgotten_in_time(store: SharedStorage) {

@@ -85,6 +85,22 @@ pub(super) async fn an_address_is_suppressed_once_in_a_scope(store: SharedStorag
     assert_eq!(store.suppression(&key).await.expect("an answer"), Some(second));
 }
 
+pub(super) async fn what_holds_stays_when_only_new_ones_are_added(store: SharedStorage) {
+    let taro = |expires_at, evidence: &str| Suppression {
+        expires_at,
+        evidence: evidence.into(),
+        ..suppression(everywhere(), "taro@example.com")
+    };
+    let (short, long) = (taro(Some(at(5)), "short"), taro(None, "long"));
+    let jiro = suppression(everywhere(), "jiro@example.com");
+    let add_new = async |given, seconds| store.suppress_new(given, at(seconds)).await.expect("an answer");
+    assert_eq!(add_new(vec![short.clone(), jiro.clone(), jiro.clone()], 1).await, [None, None, Some(jiro)]);
+    assert_eq!(add_new(vec![long.clone()], 4).await, [Some(short.clone())]);
+    assert_eq!(store.suppression(&short.key).await.expect("an answer"), Some(short));
+    assert_eq!(add_new(vec![long.clone()], 5).await, [None], "the other one has ended");
+    assert_eq!(store.suppression(&long.key).await.expect("an answer"), Some(long));
+}
+
 pub(super) async fn what_is_lifted_is_gone(store: SharedStorage) {
     let given = suppression(everywhere(), "taro@example.com");
     add(&store, given.clone()).await;

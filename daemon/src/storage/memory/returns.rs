@@ -16,8 +16,9 @@ use crate::{
         time::Timestamp,
     },
     storage::{
-        Consequence, INBOUND_SCAN_MAX, InboundFilter, InboundPage, Ingested, Ingestion, PAGE_MAX, StorageError,
-        inbound_store::{bare_name, own_name},
+        Consequence, INBOUND_PAGE_BYTES_MAX, INBOUND_SCAN_MAX, InboundFilter, InboundPage, Ingested, Ingestion,
+        PAGE_MAX, StorageError,
+        inbound_store::{bare_name, bytes_of, own_name},
         settlement::{Aftermath, Doubt},
     },
 };
@@ -143,13 +144,14 @@ impl Model {
 
     pub(super) fn list_inbound(&self, filter: &InboundFilter, after: Option<InboundId>, limit: usize) -> InboundPage {
         let mut older = self.returns.mails.iter().rev().filter(|(id, _)| after.is_none_or(|after| **id < after));
-        let (mut mails, mut last) = (Vec::new(), None);
+        let (mut mails, mut last, mut bytes) = (Vec::new(), None, 0);
         for (id, mail) in older.by_ref().take(INBOUND_SCAN_MAX) {
             last = Some(*id);
             if filter.matches(mail) {
                 mails.push(InboundMail { content: None, ..mail.clone() });
+                bytes += bytes_of(mail);
             }
-            if mails.len() == limit.clamp(1, PAGE_MAX) {
+            if mails.len() == limit.clamp(1, PAGE_MAX) || bytes >= INBOUND_PAGE_BYTES_MAX {
                 break;
             }
         }

@@ -49,6 +49,14 @@ impl SuppressionStore for MemoryStore {
         })
     }
 
+    async fn suppress_new(
+        &self,
+        suppressions: Vec<Suppression>,
+        now: Timestamp,
+    ) -> Result<Vec<Option<Suppression>>, StorageError> {
+        self.change(|model| suppressions.into_iter().map(|one| model.suppress_new(one, now)).collect())
+    }
+
     async fn lift(&self, key: &SuppressionKey, requeue: bool, now: Timestamp) -> Result<Option<Lifted>, StorageError> {
         self.change(|model| model.lift(key, requeue, now))
     }

@@ -52,6 +52,15 @@ impl Model {
         found
     }
 
+    /// Suppresses an address, unless it is suppressed already: then that stays, and is given back.
+    pub(super) fn suppress_new(&mut self, suppression: Suppression, now: Timestamp) -> Option<Suppression> {
+        let kept = self.suppressions.all.get(&suppression.key).filter(|old| old.holds(now)).cloned();
+        if kept.is_none() {
+            self.suppressions.all.insert(suppression.key.clone(), suppression);
+        }
+        kept
+    }
+
     /// Suppresses an address, unless it is suppressed for as long already.
     pub(super) fn suppress_longer(&mut self, suppression: &Suppression) {
         let old = self.suppressions.all.get(&suppression.key);

@@ -83,6 +83,25 @@ impl SuppressionStore for SledStore {
         Ok(replaced)
     }
 
+    async fn suppress_new(
+        &self,
+        suppressions: Vec<Suppression>,
+        now: Timestamp,
+    ) -> Result<Vec<Option<Suppression>>, StorageError> {
+        self.space.check()?;
+        let mut kept = Vec::with_capacity(suppressions.len());
+        for part in suppressions.chunks(CHANGES_PER_COMMIT_MAX) {
+            let part = part.to_vec();
+            let weight = Weight { changes: part.len(), bytes: part.len() * SUPPRESSION_BYTES };
+            let suppress =
+                move |txn: &mut Txn| part.iter().map(|one| txn.suppress_new(one, now)).collect::<Result<Vec<_>, _>>();
+            // A list of which the beginning was taken is taken whole.
+            let patience = if kept.is_empty() { Patience::Refuse } else { Patience::Wait };
+            kept.extend(self.writer.commit(weight, patience, suppress).await?);
+        }
+        Ok(kept)
+    }
+
     async fn lift(&self, key: &SuppressionKey, requeue: bool, now: Timestamp) -> Result<Option<Lifted>, StorageError> {
         self.lift_suppression(key, requeue, now).await
     }

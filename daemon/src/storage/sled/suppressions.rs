@@ -151,6 +151,20 @@ impl Txn {
         Ok(replaced.is_some())
     }
 
+    /// Suppresses an address, unless it is suppressed already: then that stays, and is given back.
+    pub(super) fn suppress_new(
+        &mut self,
+        suppression: &Suppression,
+        now: Timestamp,
+    ) -> Result<Option<Suppression>, StorageError> {
+        let old = self.suppression_of(&suppression.key)?;
+        if old.as_ref().is_some_and(|old| old.holds(now)) {
+            return Ok(old);
+        }
+        self.put_suppression(suppression, old.as_ref());
+        Ok(None)
+    }
+
     /// Suppresses an address, unless it is suppressed for as long already.
     pub(super) fn suppress_longer(&mut self, suppression: &Suppression) -> Result<(), StorageError> {
         let old = self.suppression_of(&suppression.key)?;

@@ -8,7 +8,8 @@ use crate::{
         inbound::{InboundContent, InboundId, InboundMail, MailboxId},
     },
     storage::{
-        INBOUND_SCAN_MAX, InboundFilter, InboundPage, PAGE_MAX, StorageError,
+        INBOUND_PAGE_BYTES_MAX, INBOUND_SCAN_MAX, InboundFilter, InboundPage, PAGE_MAX, StorageError,
+        inbound_store::bytes_of,
         records::inbound::{InboundContentRow, InboundRow},
         sled::{
             SledStore,
@@ -50,17 +51,21 @@ impl SledStore {
         let first = key(filter.arrived_from.map_or(InboundId::from_bytes([0; 16]), InboundId::first_at));
         let last = filter.arrived_before.map_or(InboundId::from_bytes([0xff; 16]), InboundId::first_at);
         let mut end = key(after.map_or(last, |after| after.min(last)));
-        let (mut mails, mut seen, mut looked_at) = (Vec::new(), 0, None);
+        let (mut mails, mut bytes, mut seen, mut looked_at) = (Vec::new(), 0, 0, None);
         while first < end {
             // A mail has several keys: the last one before those of the mail that was looked at is that of the next.
             let found = self.disk.tree.range(first.clone()..end).keys().next_back();
             let found = found.map(|found| self.disk.checked(found)).transpose()?;
             let Some(Key::Return(ReturnKey::Mail { id, .. })) = found.as_deref().and_then(Key::parse) else { break };
-            if mails.len() == limit.clamp(1, PAGE_MAX) || seen == INBOUND_SCAN_MAX {
+            let is_full = mails.len() == limit.clamp(1, PAGE_MAX) || bytes >= INBOUND_PAGE_BYTES_MAX;
+            if is_full || seen == INBOUND_SCAN_MAX {
                 return Ok(InboundPage { mails, next: looked_at });
             }
             // A damaged one is left out.
-            mails.extend(disk::readable(load_mail(&self.disk, id))?.filter(|mail| filter.matches(mail)));
+            if let Some(mail) = disk::readable(load_mail(&self.disk, id))?.filter(|mail| filter.matches(mail)) {
+                bytes += bytes_of(&mail);
+                mails.push(mail);
+            }
             seen += 1;
             looked_at = Some(id);
             end = key(id);
