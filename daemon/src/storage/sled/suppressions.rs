@@ -343,7 +343,7 @@ mod tests {
         store.create_account(sample_account("sales")).await.unwrap();
         let scope = SuppressionScope::Account(account_id("sales"));
         let one = |number: usize| Suppression {
-            expires_at: (number % 2 == 0).then(|| at(500)),
+            expires_at: number.is_multiple_of(2).then(|| at(500)),
             ..suppression(scope.clone(), &format!("user{number}@example.com"))
         };
         store.suppress((0..2 * FORGOTTEN_PER_STEP + 9).map(one).collect()).await.unwrap();
