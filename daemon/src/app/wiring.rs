@@ -174,21 +174,25 @@ enum End {
     Broken(anyhow::Error),
 }
 
+/// The keys that are derived from the sealing key.
+fn keys(key_file: &Path) -> anyhow::Result<(VerpKey, PageSeal)> {
+    let sealer = Sealer::from_key_file(key_file)?;
+    Ok((VerpKey::new(sealer.derive("verp")), PageSeal::new(sealer.derive("page tokens"))))
+}
+
 impl Daemon {
     async fn start(config: Config, storage: SharedStorage) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let rules = Arc::new(Rules::built_in());
         let stop_calls = CancellationToken::new();
-        let issuer = Arc::new(TokenClient::default());
-        let tokens = TokenKeeper::new(Arc::clone(&storage), issuer, Arc::clone(&clock));
+        let tokens = TokenKeeper::new(Arc::clone(&storage), Arc::new(TokenClient::default()), Arc::clone(&clock));
         let (desk, asks) = desk::open();
         let (mailboxes, questions) = status::open();
         let signers = Signers::new(&storage);
         let dial: Arc<dyn Dial> = Arc::new(TcpDialer);
         let host_name = config.delivery.host_name.clone().unwrap_or_else(host::name);
-        let sealer = Sealer::from_key_file(&config.seal_key_file)?;
-        let verp = VerpKey::new(sealer.derive("verp"));
+        let (verp, pages) = keys(&config.seal_key_file)?;
         let parts = Parts {
             storage: Arc::clone(&storage),
             clock: Arc::clone(&clock),
@@ -198,7 +202,7 @@ impl Daemon {
             tokens: tokens.clone(),
             signers: signers.clone(),
             verp: verp.clone(),
-            pages: PageSeal::new(sealer.derive("page tokens")),
+            pages,
             desk,
             mailboxes: Arc::new(mailboxes.clone()),
             inbound_folder: Some(config.inbound.folder.clone()),
