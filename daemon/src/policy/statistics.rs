@@ -71,7 +71,7 @@ fn note(counts: &mut Counts, fate: Fate, reason: Option<Reason>, waited: Duratio
 }
 
 /// What is counted of a merge job that is accepted, while its recipients come. Of many domains it tells the first
-/// [`MERGE_DOMAINS_MAX`] apart, and the largest of those by name.
+/// `MERGE_DOMAINS_MAX` apart, and the largest of those by name.
 #[derive(Debug, Default)]
 pub struct MergeAcceptance {
     domains: HashMap<Box<str>, u64>,

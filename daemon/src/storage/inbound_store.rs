@@ -74,7 +74,7 @@ pub trait InboundStore: Send + Sync + fmt::Debug {
         limit: usize,
     ) -> Result<InboundPage, StorageError>;
 
-    /// The message of an account that has this name: one that its provider gave it ([`Settlement::provider_id`](super::settlement::Settlement::provider_id)),
+    /// The message of an account that has this name: one that its provider gave it ([`Aftermath::provider_id`](super::settlement::Aftermath::provider_id)),
     /// or the Message-ID that its submitter chose. Without angle brackets.
     async fn message_named(&self, account: &AccountId, name: &str) -> Result<Option<MessageKey>, StorageError>;
 }

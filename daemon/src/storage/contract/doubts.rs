@@ -159,7 +159,7 @@ pub(super) async fn what_is_found_is_counted_as_submitted(store: SharedStorage) 
     let lost = left_in_doubt(&store, &tenure, 2, 10).await;
     accept_merge(&store, sample_merge("sales", 3, 1)).await;
     let message = MessageKey { job: job_id(3), index: 0 };
-    let settled = settlement_of(message, Some(attempt_of(0, 1, Fate::LeftInDoubt, at(11))), at(11));
+    let settled = settlement_of(message, Some(attempt_of(0, 1, Fate::LeftInDoubt, at(10))), at(10));
     store.settle(&tenure, vec![settled]).await.expect("it is settled");
     assert_eq!(ended(&store).await, []);
     for (message, is_found) in [(found, true), (lost, false), (message, true)] {
