@@ -98,7 +98,10 @@ mod tests {
         check_forged(&mut remains, at_once, "in a window of");
         let late = |seen: &mut Seen, _: &mut Book| {
             let hour = std::time::Duration::from_secs(3_600);
-            seen.served.iter_mut().for_each(|served| served.at = served.at.after(hour));
+            seen.served.iter_mut().for_each(|served| {
+                served.at = served.at.after(hour);
+                served.came_at = served.came_at.after(hour);
+            });
         };
         check_forged(&mut remains, late, "at a provider that is well");
     }

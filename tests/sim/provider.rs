@@ -38,6 +38,8 @@ pub(crate) struct Seen {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Served {
     pub(crate) at: Timestamp,
+    /// When it had come at the earliest: a provider that waits reads later what came together.
+    pub(crate) came_at: Timestamp,
     pub(crate) job: usize,
 }
 

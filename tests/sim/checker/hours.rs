@@ -19,7 +19,7 @@ pub(super) fn nothing_began_in_a_quiet_window(evidence: &Evidence<'_>) -> Vec<St
         evidence.seen.served.iter().filter_map(|served| Some((served, evidence.book.entries.get(served.job)?)));
     let loud = served.filter(|(served, entry)| {
         let account = account_of(entry);
-        is_quiet(account, served.at) && is_quiet(account, began(served.at))
+        is_quiet(account, served.came_at) && is_quiet(account, began(served.came_at))
     });
     loud.map(|(served, entry)| {
         format!("at {}: job {} of acc{} in a quiet window", served.at, served.job, entry.told.account)

@@ -32,6 +32,8 @@ pub(super) struct Session {
     unsent: String,
     account: String,
     envelope: Option<Envelope>,
+    /// When what is being answered had come at the earliest: since then there was always more to read.
+    came_at: Timestamp,
 }
 
 struct Envelope {
@@ -54,7 +56,7 @@ type Went<T> = Result<T, Gone>;
 impl Session {
     pub(super) fn new(provider: Arc<Provider>, stream: TcpStream) -> Self {
         let (unsent, account) = (String::new(), String::from("nobody"));
-        Self { provider, stream: BufReader::new(stream), unsent, account, envelope: None }
+        Self { provider, stream: BufReader::new(stream), unsent, account, envelope: None, came_at: now() }
     }
 
     /// Serves until either side has enough.
@@ -117,7 +119,7 @@ impl Session {
     /// `MAIL FROM:<acc7+j12@sim.example>` tells the job.
     async fn mail(&mut self, rest: &str) -> Went<()> {
         let job = number_after(rest, "+j").unwrap_or(usize::MAX);
-        self.provider.note_served(Served { at: now(), job });
+        self.provider.note_served(Served { at: now(), came_at: self.came_at, job });
         if self.pass(Step::Mail, "250 2.1.0 ok").await? {
             self.envelope = Some(Envelope { job, recipients: Vec::new() });
         }
@@ -279,10 +281,15 @@ impl Session {
         if !self.stream.buffer().contains(&b'\n') {
             self.flush().await?;
         }
+        let is_there =
+            self.stream.fill_buf().now_or_never().is_some_and(|read| read.is_ok_and(|bytes| !bytes.is_empty()));
         let mut line = String::new();
         let mut bounded = (&mut self.stream).take(LINE_BYTES_MAX);
         let read = timeout(Duration::from_secs(seconds_max), bounded.read_line(&mut line)).await;
         read.map_err(|_| Gone)??;
+        if !is_there {
+            self.came_at = now();
+        }
         let end = line.strip_suffix("\r\n").ok_or(Gone)?.len();
         line.truncate(end);
         Ok(line)
